@@ -1,0 +1,629 @@
+/* Products of quantised text matrices on NEON.  Compiled once per level; see matrix.h for what is computed and packing.h for the
+ * layouts.  Tiles: GEMLET_TILE vectors, then 4, then 1, so that `count` vectors are stored without padding.
+ *
+ * Activations, private to this file.  A tile of one vector is three arrays over its blocks: scales, corrections, bytes.  A tile of T
+ * vectors is a sequence of block records: T scales, T corrections, T x 32 bytes; i8mm pairs the vectors: 8 bytes of one, 8 of
+ * the other, and writes scales and corrections in the 2 x 2 order that SMMLA answers.  A correction is -8 * the sum of the block's
+ * first 16 bytes: what the offset of Q4_0's low nibbles adds too much.
+ */
+#include <string.h>
+
+#include "core/neon/neon.h"
+#include "core/quant/matrix.h"
+#include "core/quant/packing.h"
+
+#define PAIRED (GEMLET_COMPILED_LEVEL == 3)
+
+enum { SMALL_TILE = 4, MICRO_ROWS = 4, HALF_BLOCK = GEMLET_BLOCK / 2 };
+
+GEMLET_INLINE size_t tile_size(size_t left) {
+    return left >= GEMLET_TILE ? GEMLET_TILE : left >= SMALL_TILE ? SMALL_TILE : 1;
+}
+
+/* Bytes of a tile's block record and where its parts start. */
+GEMLET_INLINE size_t correction_offset(size_t tile) {
+    return (PAIRED ? 8 : 4) * tile;
+}
+
+GEMLET_INLINE size_t bytes_offset(size_t tile) {
+    return (PAIRED ? 24 : 8) * tile;
+}
+
+GEMLET_INLINE size_t record_bytes(size_t tile) {
+    return tile == 1 ? 40 : bytes_offset(tile) + GEMLET_BLOCK * tile;
+}
+
+/* --- quantise -------------------------------------------------------------------------------------------------------------- */
+
+/* One quantised block: 32 bytes in two vectors, its scale and its correction. */
+typedef struct quantized_block {
+    int8x16_t low, high;
+    float scale;
+    int32_t correction;
+} quantized_block;
+
+GEMLET_INLINE int8x16_t quantize_half(const float32x4_t *x, float inverse) {
+    int16x8_t a = vcombine_s16(vmovn_s32(vcvtnq_s32_f32(vmulq_n_f32(x[0], inverse))), vmovn_s32(vcvtnq_s32_f32(vmulq_n_f32(x[1], inverse))));
+    int16x8_t b = vcombine_s16(vmovn_s32(vcvtnq_s32_f32(vmulq_n_f32(x[2], inverse))), vmovn_s32(vcvtnq_s32_f32(vmulq_n_f32(x[3], inverse))));
+    return vcombine_s8(vmovn_s16(a), vmovn_s16(b));
+}
+
+GEMLET_INLINE quantized_block quantize_block(const float *x) {
+    float32x4_t v[8];
+    float32x4_t largest = vdupq_n_f32(0.0f);
+    for (int i = 0; i < 8; i++) {
+        v[i] = vld1q_f32(x + 4 * i);
+        largest = vmaxnmq_f32(largest, vabsq_f32(v[i]));
+    }
+    float maximum = vmaxvq_f32(largest);
+    float inverse = 127.0f / maximum;
+    quantized_block block = {vdupq_n_s8(0), vdupq_n_s8(0), 0.0f, 0};
+    if (inverse > 0.0f && inverse <= 3.402823466e38f) { /* neither of an infinity nor of (almost) zero */
+        block.low = quantize_half(v, inverse);
+        block.high = quantize_half(v + 4, inverse);
+        block.scale = maximum / 127.0f;
+        block.correction = -8 * (int32_t)vaddlvq_s8(block.low);
+    }
+    return block;
+}
+
+GEMLET_INLINE void store_in_tile(quantized_block block, size_t tile, size_t v, unsigned char *record) {
+    float *scale = (float *)(void *)record;
+    int32_t *correction = (int32_t *)(void *)(record + correction_offset(tile));
+    int8_t *bytes = (int8_t *)(record + bytes_offset(tile));
+    if (!PAIRED) {
+        scale[v] = block.scale;
+        correction[v] = block.correction;
+        vst1q_s8(bytes + GEMLET_BLOCK * v, block.low);
+        vst1q_s8(bytes + GEMLET_BLOCK * v + HALF_BLOCK, block.high);
+        return;
+    }
+    size_t pair = v / 2;
+    size_t side = v % 2;
+    for (size_t i = 0; i < 4; i += 2) {
+        scale[4 * pair + i + side] = block.scale;
+        correction[8 * pair + i + side] = block.correction;
+        correction[8 * pair + 4 + i + side] = block.correction;
+    }
+    int8_t *half = bytes + 64 * pair + 8 * side;
+    vst1_s8(half, vget_low_s8(block.low));
+    vst1_s8(half + 16, vget_high_s8(block.low));
+    vst1_s8(half + 32, vget_low_s8(block.high));
+    vst1_s8(half + 48, vget_high_s8(block.high));
+}
+
+static void quantize_tile(const float *x, size_t stride, size_t tile, size_t blocks, unsigned char *out) {
+    for (size_t v = 0; v < tile; v++) {
+        for (size_t b = 0; b < blocks; b++) {
+            store_in_tile(quantize_block(x + v * stride + b * GEMLET_BLOCK), tile, v, out + b * record_bytes(tile));
+        }
+    }
+}
+
+/* The three arrays of a tile of one vector. */
+typedef struct one_vector {
+    float *scale;
+    int32_t *correction;
+    int8_t *bytes;
+} one_vector;
+
+GEMLET_INLINE one_vector one_vector_at(const void *x, size_t blocks) {
+    float *scale = (float *)(uintptr_t)x;
+    int32_t *correction = (int32_t *)(void *)(scale + blocks);
+    return (one_vector){scale, correction, (int8_t *)(void *)(correction + blocks)};
+}
+
+static void quantize_one(const float *x, size_t blocks, void *out) {
+    one_vector vector = one_vector_at(out, blocks);
+    for (size_t b = 0; b < blocks; b++) {
+        quantized_block block = quantize_block(x + b * GEMLET_BLOCK);
+        vector.scale[b] = block.scale;
+        vector.correction[b] = block.correction;
+        vst1q_s8(vector.bytes + b * GEMLET_BLOCK, block.low);
+        vst1q_s8(vector.bytes + b * GEMLET_BLOCK + HALF_BLOCK, block.high);
+    }
+}
+
+static void quantize(const float *x, size_t stride, size_t count, size_t length, void *out) {
+    unsigned char *to = out;
+    size_t blocks = length / GEMLET_BLOCK;
+    for (size_t v = 0; v < count;) {
+        size_t tile = tile_size(count - v);
+        if (tile == 1) {
+            quantize_one(x + v * stride, blocks, to);
+        } else {
+            quantize_tile(x + v * stride, stride, tile, blocks, to);
+        }
+        to += blocks * record_bytes(tile);
+        v += tile;
+    }
+}
+
+/* --- weights of 4 rows of a panel ------------------------------------------------------------------------------------------ */
+
+/* One block of 4 rows: low[i] holds columns 4 i .. of the block's first half, high[i] of its second, 4 bytes a row. */
+typedef struct micro_panel {
+    int8x16_t low[4], high[4];
+} micro_panel;
+
+GEMLET_INLINE micro_panel load_micro_panel(gemlet_weight_type type, const int8_t *w) {
+    micro_panel m;
+    int8x16x4_t first = vld1q_s8_x4(w);
+    if (type == GEMLET_Q8_0) {
+        int8x16x4_t second = vld1q_s8_x4(w + 64);
+        for (int i = 0; i < 4; i++) {
+            m.low[i] = first.val[i];
+            m.high[i] = second.val[i];
+        }
+        return m;
+    }
+    for (int i = 0; i < 4; i++) {
+        m.low[i] = vandq_s8(first.val[i], vdupq_n_s8(15));
+        m.high[i] = vshrq_n_s8(first.val[i], 4);
+    }
+    return m;
+}
+
+GEMLET_INLINE size_t weight_bytes(gemlet_weight_type type) {
+    return type == GEMLET_Q4_0 ? HALF_BLOCK : GEMLET_BLOCK;
+}
+
+GEMLET_INLINE float32x4_t load_scales(const unsigned char *scales) {
+    float16x4_t half;
+    memcpy(&half, scales, sizeof half);
+    return vcvt_f32_f16(half);
+}
+
+/* --- block sums: 4 rows x 1 vector ------------------------------------------------------------------------------------------ */
+
+#define LANE_BYTES(x, i) vreinterpretq_s8_s32(vdupq_laneq_s32(vreinterpretq_s32_s8(x), i))
+
+#if GEMLET_COMPILED_LEVEL >= 2
+
+/* The vector's 32 bytes as SDOT takes them: 4 bytes by lane. */
+typedef struct lane_bytes {
+    int8x16_t low, high;
+} lane_bytes;
+
+GEMLET_INLINE lane_bytes load_lanes(const int8_t *x) {
+    return (lane_bytes){vld1q_s8(x), vld1q_s8(x + HALF_BLOCK)};
+}
+
+GEMLET_INLINE int32x4_t micro_sums(gemlet_weight_type type, int32x4_t start, const micro_panel *m, const lane_bytes *x) {
+    (void)type;
+    start = vdotq_laneq_s32(start, m->low[0], x->low, 0);
+    start = vdotq_laneq_s32(start, m->low[1], x->low, 1);
+    start = vdotq_laneq_s32(start, m->low[2], x->low, 2);
+    start = vdotq_laneq_s32(start, m->low[3], x->low, 3);
+    start = vdotq_laneq_s32(start, m->high[0], x->high, 0);
+    start = vdotq_laneq_s32(start, m->high[1], x->high, 1);
+    start = vdotq_laneq_s32(start, m->high[2], x->high, 2);
+    return vdotq_laneq_s32(start, m->high[3], x->high, 3);
+}
+
+/* Sum of 32 products in 4 partial sums. */
+GEMLET_INLINE int32x4_t partial_sums(gemlet_weight_type type, int8x16_t low, int8x16_t high, int8x16_t x_low, int8x16_t x_high) {
+    (void)type;
+    return vdotq_s32(vdotq_s32(vdupq_n_s32(0), low, x_low), high, x_high);
+}
+
+#else
+
+/* Each 4 bytes of the vector repeated over the register: what 4 rows of 4 columns are multiplied with. */
+typedef struct lane_bytes {
+    int8x16_t low[4], high[4];
+} lane_bytes;
+
+GEMLET_INLINE lane_bytes load_lanes(const int8_t *x) {
+    int8x16_t low = vld1q_s8(x);
+    int8x16_t high = vld1q_s8(x + HALF_BLOCK);
+    return (lane_bytes){{LANE_BYTES(low, 0), LANE_BYTES(low, 1), LANE_BYTES(low, 2), LANE_BYTES(low, 3)},
+                        {LANE_BYTES(high, 0), LANE_BYTES(high, 1), LANE_BYTES(high, 2), LANE_BYTES(high, 3)}};
+}
+
+GEMLET_INLINE int16x8_t multiply_low(int8x16_t a, int8x16_t b) {
+    return vmull_s8(vget_low_s8(a), vget_low_s8(b));
+}
+
+GEMLET_INLINE int16x8_t accumulate_low(int16x8_t sum, int8x16_t a, int8x16_t b) {
+    return vmlal_s8(sum, vget_low_s8(a), vget_low_s8(b));
+}
+
+/* 8 products of a 4-bit weight (at most 15) and a byte stay below 15,240: the whole block is summed in int16.  Two products of a
+ * byte and an activation byte (at most 127) stay below 32,512: Q8_0 widens after each two. */
+GEMLET_INLINE int32x4_t micro_sums(gemlet_weight_type type, int32x4_t start, const micro_panel *m, const lane_bytes *x) {
+    if (type == GEMLET_Q4_0) {
+        int16x8_t a = multiply_low(m->low[0], x->low[0]);
+        int16x8_t b = vmull_high_s8(m->low[0], x->low[0]);
+        for (int i = 1; i < 4; i++) {
+            a = accumulate_low(a, m->low[i], x->low[i]);
+            b = vmlal_high_s8(b, m->low[i], x->low[i]);
+        }
+        for (int i = 0; i < 4; i++) {
+            a = accumulate_low(a, m->high[i], x->high[i]);
+            b = vmlal_high_s8(b, m->high[i], x->high[i]);
+        }
+        return vpadalq_s16(start, vpaddq_s16(a, b));
+    }
+    int32x4_t rows01 = vdupq_n_s32(0);
+    int32x4_t rows23 = vdupq_n_s32(0);
+    for (int i = 0; i < 4; i++) {
+        rows01 = vpadalq_s16(rows01, accumulate_low(multiply_low(m->low[i], x->low[i]), m->high[i], x->high[i]));
+        rows23 = vpadalq_s16(rows23, vmlal_high_s8(vmull_high_s8(m->low[i], x->low[i]), m->high[i], x->high[i]));
+    }
+    return vaddq_s32(start, vpaddq_s32(rows01, rows23));
+}
+
+GEMLET_INLINE int32x4_t partial_sums(gemlet_weight_type type, int8x16_t low, int8x16_t high, int8x16_t x_low, int8x16_t x_high) {
+    int16x8_t a = vmlal_high_s8(multiply_low(low, x_low), low, x_low);
+    if (type == GEMLET_Q4_0) {
+        return vpaddlq_s16(vmlal_high_s8(accumulate_low(a, high, x_high), high, x_high));
+    }
+    return vpadalq_s16(vpaddlq_s16(a), vmlal_high_s8(multiply_low(high, x_high), high, x_high));
+}
+
+#endif
+
+/* --- dense products --------------------------------------------------------------------------------------------------------- */
+
+/* Stores the sums of up to 4 rows. */
+GEMLET_INLINE void store_rows(float32x4_t sums, size_t rows, float *y) {
+    if (rows >= MICRO_ROWS) {
+        vst1q_f32(y, sums);
+        return;
+    }
+    float part[MICRO_ROWS];
+    vst1q_f32(part, sums);
+    memcpy(y, part, rows * sizeof *part);
+}
+
+GEMLET_INLINE int32x4_t start_sums(gemlet_weight_type type, int32x4_t corrections) {
+    return type == GEMLET_Q4_0 ? corrections : vdupq_n_s32(0);
+}
+
+/* A panel of 16 rows times one vector. */
+GEMLET_INLINE void panel_times_one(gemlet_weight_type type, const unsigned char *panel, size_t blocks, const void *x, size_t rows, float *y) {
+    one_vector vector = one_vector_at(x, blocks);
+    float32x4_t sums[4] = {vdupq_n_f32(0.0f), vdupq_n_f32(0.0f), vdupq_n_f32(0.0f), vdupq_n_f32(0.0f)};
+    for (size_t b = 0; b < blocks; b++) {
+        lane_bytes lanes = load_lanes(vector.bytes + b * GEMLET_BLOCK);
+        float32x4_t scale = vld1q_dup_f32(vector.scale + b);
+        int32x4_t start = start_sums(type, vld1q_dup_s32(vector.correction + b));
+        const unsigned char *weights = panel + GEMLET_PANEL_ROWS * 2;
+        for (size_t g = 0; g < 4; g++) {
+            micro_panel m = load_micro_panel(type, (const int8_t *)weights + g * MICRO_ROWS * weight_bytes(type));
+            float32x4_t product = vmulq_f32(vcvtq_f32_s32(micro_sums(type, start, &m, &lanes)), load_scales(panel + 8 * g));
+            sums[g] = vfmaq_f32(sums[g], product, scale);
+        }
+        panel += GEMLET_PANEL_ROWS * (2 + weight_bytes(type));
+    }
+    for (size_t g = 0; g < 4 && MICRO_ROWS * g < rows; g++) {
+        store_rows(sums[g], rows - MICRO_ROWS * g, y + MICRO_ROWS * g);
+    }
+}
+
+#if PAIRED
+
+/* 2 rows x 32 columns as SMMLA takes them: 8 columns of one row, 8 of the other, four times. */
+typedef struct row_pairs {
+    int8x16_t rows01[4], rows23[4];
+} row_pairs;
+
+#define ZIP_LOW(a, b) vreinterpretq_s8_s32(vzip1q_s32(vreinterpretq_s32_s8(a), vreinterpretq_s32_s8(b)))
+#define ZIP_HIGH(a, b) vreinterpretq_s8_s32(vzip2q_s32(vreinterpretq_s32_s8(a), vreinterpretq_s32_s8(b)))
+
+/* Zips before it unpacks nibbles, for half the zips. */
+GEMLET_INLINE row_pairs load_row_pairs(gemlet_weight_type type, const int8_t *w) {
+    row_pairs p;
+    int8x16x4_t first = vld1q_s8_x4(w);
+    int8x16_t zipped[4] = {ZIP_LOW(first.val[0], first.val[1]), ZIP_LOW(first.val[2], first.val[3]), ZIP_HIGH(first.val[0], first.val[1]),
+                           ZIP_HIGH(first.val[2], first.val[3])};
+    if (type == GEMLET_Q8_0) {
+        int8x16x4_t second = vld1q_s8_x4(w + 64);
+        p = (row_pairs){{zipped[0], zipped[1], ZIP_LOW(second.val[0], second.val[1]), ZIP_LOW(second.val[2], second.val[3])},
+                        {zipped[2], zipped[3], ZIP_HIGH(second.val[0], second.val[1]), ZIP_HIGH(second.val[2], second.val[3])}};
+        return p;
+    }
+    for (int i = 0; i < 2; i++) {
+        p.rows01[i] = vandq_s8(zipped[i], vdupq_n_s8(15));
+        p.rows01[2 + i] = vshrq_n_s8(zipped[i], 4);
+        p.rows23[i] = vandq_s8(zipped[2 + i], vdupq_n_s8(15));
+        p.rows23[2 + i] = vshrq_n_s8(zipped[2 + i], 4);
+    }
+    return p;
+}
+
+GEMLET_INLINE void accumulate_block(gemlet_weight_type type, size_t tile, const unsigned char *w, float32x4_t scales, const unsigned char *record,
+                                    float32x4_t *sums) {
+    row_pairs pairs = load_row_pairs(type, (const int8_t *)w);
+    float32x4_t scales01 = vzip1q_f32(scales, scales);
+    float32x4_t scales23 = vzip2q_f32(scales, scales);
+    const float *scale = (const float *)(const void *)record;
+    const int32_t *correction = (const int32_t *)(const void *)(record + correction_offset(tile));
+    const int8_t *bytes = (const int8_t *)(record + bytes_offset(tile));
+    for (size_t pair = 0; pair < tile / 2; pair++) {
+        int32x4_t rows01 = vdupq_n_s32(0);
+        int32x4_t rows23 = vdupq_n_s32(0);
+        if (type == GEMLET_Q4_0) {
+            rows01 = vld1q_s32(correction + 8 * pair);
+            rows23 = vld1q_s32(correction + 8 * pair + 4);
+        }
+        for (size_t i = 0; i < 4; i++) {
+            int8x16_t x = vld1q_s8(bytes + 64 * pair + 16 * i);
+            rows01 = vmmlaq_s32(rows01, pairs.rows01[i], x);
+            rows23 = vmmlaq_s32(rows23, pairs.rows23[i], x);
+        }
+        float32x4_t x_scale = vld1q_f32(scale + 4 * pair);
+        sums[2 * pair] = vfmaq_f32(sums[2 * pair], vmulq_f32(vcvtq_f32_s32(rows01), scales01), x_scale);
+        sums[2 * pair + 1] = vfmaq_f32(sums[2 * pair + 1], vmulq_f32(vcvtq_f32_s32(rows23), scales23), x_scale);
+    }
+}
+
+GEMLET_INLINE void store_tile(size_t tile, const float32x4_t *sums, size_t rows, float *y, size_t y_stride) {
+    for (size_t pair = 0; pair < tile / 2; pair++) {
+        store_rows(vuzp1q_f32(sums[2 * pair], sums[2 * pair + 1]), rows, y + 2 * pair * y_stride);
+        store_rows(vuzp2q_f32(sums[2 * pair], sums[2 * pair + 1]), rows, y + (2 * pair + 1) * y_stride);
+    }
+}
+
+#else
+
+#define ACCUMULATE_VECTOR(lane)                                                                                                             \
+    {                                                                                                                                      \
+        lane_bytes lanes = load_lanes(bytes + GEMLET_BLOCK * (v + (lane)));                                                                 \
+        int32x4_t start = type == GEMLET_Q4_0 ? vdupq_laneq_s32(corrections, lane) : vdupq_n_s32(0);                                        \
+        float32x4_t product = vmulq_f32(vcvtq_f32_s32(micro_sums(type, start, &m, &lanes)), scales);                                        \
+        sums[v + (lane)] = vfmaq_laneq_f32(sums[v + (lane)], product, x_scales, lane);                                                      \
+    }
+
+GEMLET_INLINE void accumulate_block(gemlet_weight_type type, size_t tile, const unsigned char *w, float32x4_t scales, const unsigned char *record,
+                                    float32x4_t *sums) {
+    micro_panel m = load_micro_panel(type, (const int8_t *)w);
+    const float *scale = (const float *)(const void *)record;
+    const int32_t *correction = (const int32_t *)(const void *)(record + correction_offset(tile));
+    const int8_t *bytes = (const int8_t *)(record + bytes_offset(tile));
+    for (size_t v = 0; v < tile; v += 4) {
+        float32x4_t x_scales = vld1q_f32(scale + v);
+        int32x4_t corrections = vld1q_s32(correction + v);
+        ACCUMULATE_VECTOR(0)
+        ACCUMULATE_VECTOR(1)
+        ACCUMULATE_VECTOR(2)
+        ACCUMULATE_VECTOR(3)
+    }
+}
+
+GEMLET_INLINE void store_tile(size_t tile, const float32x4_t *sums, size_t rows, float *y, size_t y_stride) {
+    for (size_t v = 0; v < tile; v++) {
+        store_rows(sums[v], rows, y + v * y_stride);
+    }
+}
+
+#endif
+
+/* A panel of 16 rows, 4 at a time, times a tile of vectors. */
+GEMLET_INLINE void panel_times_tile(gemlet_weight_type type, size_t tile, const unsigned char *panel, size_t blocks, const unsigned char *x,
+                                    size_t rows, float *y, size_t y_stride) {
+    for (size_t g = 0; g < 4 && MICRO_ROWS * g < rows; g++) {
+        float32x4_t sums[GEMLET_TILE];
+        for (size_t v = 0; v < tile; v++) {
+            sums[v] = vdupq_n_f32(0.0f);
+        }
+        const unsigned char *block = panel;
+        const unsigned char *record = x;
+        for (size_t b = 0; b < blocks; b++) {
+            const unsigned char *weights = block + 2 * GEMLET_PANEL_ROWS + g * MICRO_ROWS * weight_bytes(type);
+            accumulate_block(type, tile, weights, load_scales(block + 8 * g), record, sums);
+            block += GEMLET_PANEL_ROWS * (2 + weight_bytes(type));
+            record += record_bytes(tile);
+        }
+        store_tile(tile, sums, rows - MICRO_ROWS * g, y + MICRO_ROWS * g, y_stride);
+    }
+}
+
+/* Panels outermost: the weights pass once, the activations of a prefill chunk stay in cache. */
+GEMLET_INLINE void multiply_typed(gemlet_weight_type type, const gemlet_matrix *w, size_t first_panel, size_t end_panel, const unsigned char *x,
+                                  size_t count, float *y, size_t y_stride) {
+    size_t blocks = w->columns / GEMLET_BLOCK;
+    size_t panel_bytes = blocks * GEMLET_PANEL_ROWS * (2 + weight_bytes(type));
+    for (size_t p = first_panel; p < end_panel; p++) {
+        const unsigned char *panel = (const unsigned char *)w->data + p * panel_bytes;
+        size_t row = p * GEMLET_PANEL_ROWS;
+        size_t rows = w->rows - row < GEMLET_PANEL_ROWS ? w->rows - row : GEMLET_PANEL_ROWS;
+        const unsigned char *tile_x = x;
+        for (size_t v = 0; v < count;) {
+            size_t tile = tile_size(count - v);
+            float *out = y + v * y_stride + row;
+            switch (tile) {
+            case GEMLET_TILE: panel_times_tile(type, GEMLET_TILE, panel, blocks, tile_x, rows, out, y_stride); break;
+            case SMALL_TILE: panel_times_tile(type, SMALL_TILE, panel, blocks, tile_x, rows, out, y_stride); break;
+            default: panel_times_one(type, panel, blocks, tile_x, rows, out); break;
+            }
+            tile_x += blocks * record_bytes(tile);
+            v += tile;
+        }
+    }
+}
+
+static void multiply(const gemlet_matrix *w, size_t first_panel, size_t end_panel, const void *x, size_t count, float *y, size_t y_stride) {
+    if (w->type == GEMLET_Q4_0) {
+        multiply_typed(GEMLET_Q4_0, w, first_panel, end_panel, x, count, y, y_stride);
+    } else {
+        multiply_typed(GEMLET_Q8_0, w, first_panel, end_panel, x, count, y, y_stride);
+    }
+}
+
+/* --- products of single rows ------------------------------------------------------------------------------------------------ */
+
+GEMLET_INLINE int32x4_t row_block_sums(gemlet_weight_type type, const int8_t *w, const int8_t *x) {
+    int8x16_t low = vld1q_s8(w);
+    int8x16_t high;
+    if (type == GEMLET_Q4_0) {
+        high = vshrq_n_s8(low, 4);
+        low = vandq_s8(low, vdupq_n_s8(15));
+    } else {
+        high = vld1q_s8(w + HALF_BLOCK);
+    }
+    return partial_sums(type, low, high, vld1q_s8(x), vld1q_s8(x + HALF_BLOCK));
+}
+
+GEMLET_INLINE float one_row(gemlet_weight_type type, const unsigned char *row, size_t blocks, one_vector x) {
+    const unsigned char *scales = row;
+    const int8_t *w = (const int8_t *)row + gemlet_row_scale_bytes(blocks * GEMLET_BLOCK);
+    float y = 0.0f;
+    size_t b = 0;
+    for (; b + 4 <= blocks; b += 4) {
+        int32x4_t s[4];
+        for (size_t i = 0; i < 4; i++) {
+            s[i] = row_block_sums(type, w + (b + i) * weight_bytes(type), x.bytes + (b + i) * GEMLET_BLOCK);
+        }
+        int32x4_t sums = vpaddq_s32(vpaddq_s32(s[0], s[1]), vpaddq_s32(s[2], s[3]));
+        if (type == GEMLET_Q4_0) {
+            sums = vaddq_s32(sums, vld1q_s32(x.correction + b));
+        }
+        float32x4_t products = vmulq_f32(vcvtq_f32_s32(sums), load_scales(scales + 2 * b));
+        float32x4_t x_scales = vld1q_f32(x.scale + b);
+        y = vfmas_laneq_f32(y, vgetq_lane_f32(products, 0), x_scales, 0);
+        y = vfmas_laneq_f32(y, vgetq_lane_f32(products, 1), x_scales, 1);
+        y = vfmas_laneq_f32(y, vgetq_lane_f32(products, 2), x_scales, 2);
+        y = vfmas_laneq_f32(y, vgetq_lane_f32(products, 3), x_scales, 3);
+    }
+    for (; b < blocks; b++) {
+        int32_t sum = vaddvq_s32(row_block_sums(type, w + b * weight_bytes(type), x.bytes + b * GEMLET_BLOCK));
+        float16x4_t scale = vreinterpret_f16_u16(vdup_n_u16(0));
+        memcpy(&scale, scales + 2 * b, 2);
+        float product = (float)(sum + (type == GEMLET_Q4_0 ? x.correction[b] : 0)) * vgetq_lane_f32(vcvt_f32_f16(scale), 0);
+        y = vfmas_laneq_f32(y, product, vdupq_n_f32(x.scale[b]), 0);
+    }
+    return y;
+}
+
+static void multiply_rows(const gemlet_matrix *w, const uint32_t *list, size_t list_length, const void *x, float *y) {
+    size_t blocks = w->columns / GEMLET_BLOCK;
+    size_t row_bytes = gemlet_packing_group_bytes(w->type, GEMLET_PACKED_ROWS, w->rows, w->columns);
+    one_vector vector = one_vector_at(x, blocks);
+    for (size_t i = 0; i < list_length; i++) {
+        const unsigned char *row = (const unsigned char *)w->data + list[i] * row_bytes;
+        y[i] = w->type == GEMLET_Q4_0 ? one_row(GEMLET_Q4_0, row, blocks, vector) : one_row(GEMLET_Q8_0, row, blocks, vector);
+    }
+}
+
+/* --- products with mostly zero vectors -------------------------------------------------------------------------------------- */
+
+/* Sums of a strip of 64 rows over the listed columns of one block, in row order, 4 rows a vector. */
+enum { STRIP = 64, STRIP_VECTORS = STRIP / 4 };
+
+/* 32 products of a nibble and a byte stay within int16 in the end, so that wrapping on the way is harmless. */
+GEMLET_INLINE void strip_sums_q4(const int8_t *block, size_t column_bytes, size_t halves, const uint32_t *list, size_t count, const int8_t *x,
+                                 int32x4_t *sums) {
+    int16x8_t narrow[STRIP / 8];
+    for (size_t i = 0; i < 4 * halves; i++) {
+        narrow[i] = vdupq_n_s16(0);
+    }
+    int32_t listed = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t column = list[i] % GEMLET_BLOCK;
+        const int8_t *w = block + column * column_bytes;
+        int8x16_t value = vdupq_n_s8(x[column]);
+        listed += x[column];
+        for (size_t h = 0; h < halves; h++) {
+            int8x16_t low = vandq_s8(vld1q_s8(w + 16 * h), vdupq_n_s8(15));
+            int8x16_t high = vshrq_n_s8(vld1q_s8(w + 16 * h), 4);
+            narrow[4 * h] = vmlal_s8(narrow[4 * h], vget_low_s8(low), vget_low_s8(value));
+            narrow[4 * h + 1] = vmlal_high_s8(narrow[4 * h + 1], low, value);
+            narrow[4 * h + 2] = vmlal_s8(narrow[4 * h + 2], vget_low_s8(high), vget_low_s8(value));
+            narrow[4 * h + 3] = vmlal_high_s8(narrow[4 * h + 3], high, value);
+        }
+    }
+    int16x8_t correction = vdupq_n_s16((int16_t)(-8 * listed));
+    for (size_t i = 0; i < 4 * halves; i++) {
+        int16x8_t sum = i % 4 < 2 ? vaddq_s16(narrow[i], correction) : narrow[i];
+        sums[2 * i] = vmovl_s16(vget_low_s16(sum));
+        sums[2 * i + 1] = vmovl_high_s16(sum);
+    }
+}
+
+GEMLET_INLINE void strip_sums_q8(const int8_t *block, size_t column_bytes, size_t halves, const uint32_t *list, size_t count, const int8_t *x,
+                                 int32x4_t *sums) {
+    for (size_t i = 0; i < 8 * halves; i++) {
+        sums[i] = vdupq_n_s32(0);
+    }
+    for (size_t i = 0; i < count; i++) {
+        size_t column = list[i] % GEMLET_BLOCK;
+        const int8_t *w = block + column * column_bytes;
+        int8x16_t value = vdupq_n_s8(x[column]);
+        for (size_t h = 0; h < 2 * halves; h++) {
+            int8x16_t weights = vld1q_s8(w + 16 * h);
+            int16x8_t low = vmull_s8(vget_low_s8(weights), vget_low_s8(value));
+            int16x8_t high = vmull_high_s8(weights, value);
+            sums[4 * h] = vaddw_s16(sums[4 * h], vget_low_s16(low));
+            sums[4 * h + 1] = vaddw_high_s16(sums[4 * h + 1], low);
+            sums[4 * h + 2] = vaddw_s16(sums[4 * h + 2], vget_low_s16(high));
+            sums[4 * h + 3] = vaddw_high_s16(sums[4 * h + 3], high);
+        }
+    }
+}
+
+/* `halves` x 32 rows from `first_row` on: 2 in a whole strip, 1 in a last half. */
+GEMLET_INLINE void strip_times_one(gemlet_weight_type type, size_t halves, const gemlet_matrix *w, size_t padded_rows, const uint32_t *list,
+                                   size_t list_length, one_vector x, size_t first_row, float32x4_t *y) {
+    size_t column_bytes = type == GEMLET_Q4_0 ? padded_rows / 2 : padded_rows;
+    size_t block_bytes = 2 * padded_rows + GEMLET_BLOCK * column_bytes;
+    for (size_t i = 0; i < 8 * halves; i++) {
+        y[i] = vdupq_n_f32(0.0f);
+    }
+    for (size_t i = 0; i < list_length;) {
+        size_t b = list[i] / GEMLET_BLOCK;
+        size_t end = i + 1;
+        while (end < list_length && list[end] / GEMLET_BLOCK == b) {
+            end++;
+        }
+        const unsigned char *block = (const unsigned char *)w->data + b * block_bytes;
+        const unsigned char *scales = block + 2 * first_row;
+        const int8_t *weights = (const int8_t *)block + 2 * padded_rows + (type == GEMLET_Q4_0 ? first_row / 2 : first_row);
+        const int8_t *bytes = x.bytes + b * GEMLET_BLOCK;
+        int32x4_t sums[STRIP_VECTORS];
+        if (type == GEMLET_Q4_0) {
+            strip_sums_q4(weights, column_bytes, halves, list + i, end - i, bytes, sums);
+        } else {
+            strip_sums_q8(weights, column_bytes, halves, list + i, end - i, bytes, sums);
+        }
+        float32x4_t x_scale = vdupq_n_f32(x.scale[b]);
+        for (size_t v = 0; v < 8 * halves; v++) {
+            y[v] = vfmaq_f32(y[v], vmulq_f32(vcvtq_f32_s32(sums[v]), load_scales(scales + 8 * v)), x_scale);
+        }
+        i = end;
+    }
+}
+
+GEMLET_INLINE void store_strip(const float32x4_t *sums, size_t rows, float *y) {
+    for (size_t v = 0; 4 * v < rows; v++) {
+        store_rows(sums[v], rows - 4 * v, y + 4 * v);
+    }
+}
+
+GEMLET_INLINE void multiply_columns_typed(gemlet_weight_type type, const gemlet_matrix *w, const uint32_t *list, size_t list_length, const void *x,
+                                          size_t first_row, size_t end_row, float *y) {
+    one_vector vector = one_vector_at(x, w->columns / GEMLET_BLOCK);
+    size_t padded_rows = (w->rows + GEMLET_COLUMN_ROWS - 1) / GEMLET_COLUMN_ROWS * GEMLET_COLUMN_ROWS;
+    float32x4_t sums[STRIP_VECTORS];
+    size_t row = first_row;
+    for (; row + GEMLET_COLUMN_ROWS < end_row; row += STRIP) {
+        strip_times_one(type, 2, w, padded_rows, list, list_length, vector, row, sums);
+        store_strip(sums, end_row - row < STRIP ? end_row - row : STRIP, y + row);
+    }
+    if (row < end_row) {
+        strip_times_one(type, 1, w, padded_rows, list, list_length, vector, row, sums);
+        store_strip(sums, end_row - row, y + row);
+    }
+}
+
+static void multiply_columns(const gemlet_matrix *w, const uint32_t *list, size_t list_length, const void *x, size_t first_row, size_t end_row,
+                             float *y) {
+    if (w->type == GEMLET_Q4_0) {
+        multiply_columns_typed(GEMLET_Q4_0, w, list, list_length, x, first_row, end_row, y);
+    } else {
+        multiply_columns_typed(GEMLET_Q8_0, w, list, list_length, x, first_row, end_row, y);
+    }
+}
+
+const gemlet_matrix_kernels GEMLET_LEVEL_NAME(gemlet_matrix_kernels) = {quantize, multiply, multiply_rows, multiply_columns};

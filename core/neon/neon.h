@@ -1,0 +1,58 @@
+/* NEON intrinsics: the compiler's own on ARM; on any other host SIMDe's, so that the same kernels run there under sanitizers. */
+#ifndef GEMLET_CORE_NEON_NEON_H
+#define GEMLET_CORE_NEON_NEON_H
+
+#if defined(__ARM_NEON)
+#include <arm_neon.h>
+#else
+#define SIMDE_ENABLE_NATIVE_ALIASES
+#include <simde/arm/neon.h>
+
+/* SIMDe 0.7 lacks SMMLA: r[2 i + j] += sum over k < 8 of a[8 i + k] * b[8 j + k]. */
+static inline int32x4_t vmmlaq_s32(int32x4_t r, int8x16_t a, int8x16_t b) {
+    int32_t sum[4];
+    int8_t left[16], right[16];
+    vst1q_s32(sum, r);
+    vst1q_s8(left, a);
+    vst1q_s8(right, b);
+    for (int i = 0; i < 4; i++) {
+        for (int k = 0; k < 8; k++) {
+            sum[i] += left[8 * (i / 2) + k] * right[8 * (i % 2) + k];
+        }
+    }
+    return vld1q_s32(sum);
+}
+
+/* Nor has it FCVTNS.  For |x| < 2^31; NaN becomes 0 as on ARM. */
+static inline int32x4_t vcvtnq_s32_f32(float32x4_t x) {
+    float from[4];
+    int32_t to[4];
+    vst1q_f32(from, x);
+    for (int i = 0; i < 4; i++) {
+        to[i] = from[i] == from[i] ? (int32_t)__builtin_rintf(from[i]) : 0;
+    }
+    return vld1q_s32(to);
+}
+
+/* Its multiply-adds by lane round twice; ARM's once. */
+#undef vfmaq_laneq_f32
+#define vfmaq_laneq_f32(sum, a, b, lane) vfmaq_f32(sum, a, vdupq_laneq_f32(b, lane))
+#undef vfmas_laneq_f32
+#define vfmas_laneq_f32(sum, a, b, lane) __builtin_fmaf(a, vgetq_lane_f32(b, lane), sum)
+#endif
+
+/* This file's sources are compiled once per level, with GEMLET_COMPILED_LEVEL = 1 (neon), 2 (dotprod) or 3 (i8mm). */
+#if GEMLET_COMPILED_LEVEL == 1
+#define GEMLET_LEVEL_NAME(name) name##_neon
+#elif GEMLET_COMPILED_LEVEL == 2
+#define GEMLET_LEVEL_NAME(name) name##_dotprod
+#elif GEMLET_COMPILED_LEVEL == 3
+#define GEMLET_LEVEL_NAME(name) name##_i8mm
+#else
+#error "GEMLET_COMPILED_LEVEL must be 1, 2 or 3"
+#endif
+
+/* Loop bodies that are instantiated with constant shapes. */
+#define GEMLET_INLINE static inline __attribute__((always_inline))
+
+#endif

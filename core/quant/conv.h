@@ -1,0 +1,60 @@
+/* int8 convolutions of the encoder: weights with one scale per output channel, activations with one scale per pixel.
+ *
+ * Activations are NHWC: a pixel is `channels` consecutive elements.  A quantised pixel is int8 in -127 .. 127, padded with zeros to
+ * gemlet_padded_channels(channels) bytes.  A convolution with several taps reads its pixels through pointers, so that nothing like
+ * im2col is written; a tap outside the picture points to a pixel of zeros.
+ *
+ *     sum[p][o] = sum over taps t and channels c of  w[o][t][c] * x[t][p][c]      (exact, int32)
+ *     y[p][o]   = (float)sum * weight_scale[o] * pixel_scale[p]                   (two roundings, in this order)
+ */
+#ifndef GEMLET_CORE_QUANT_CONV_H
+#define GEMLET_CORE_QUANT_CONV_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    GEMLET_CONV_PANEL = 8,     /* output channels that a packed panel interleaves */
+    GEMLET_CHANNEL_PADDING = 16 /* quantised pixels and packed weights have a multiple of this many channels */
+};
+
+/* A packed convolution: `data` holds, for each panel of 8 output channels, for each tap, for each group of 4 input channels,
+ * 8 outputs x 4 inputs (output-major): padded outputs and channels are zero.  Weights are in -127 .. 127. */
+typedef struct gemlet_conv {
+    const int8_t *data;  /* not owned */
+    const float *scale;  /* [outputs], not owned */
+    size_t outputs;
+    size_t channels;     /* input channels */
+    size_t taps;         /* 1 for a 1x1 convolution, 9 for a dense 3x3 */
+} gemlet_conv;
+
+typedef struct gemlet_conv_kernels {
+    /* Quantises `pixels` pixels of `channels` floats, `stride` floats apart, to int8, gemlet_padded_channels(channels) bytes apart:
+     * scale[p] = max|x| / 127, q = round to nearest even of x * (127 / max|x|); a pixel without a finite non-zero maximum becomes
+     * zeros with scale 0. */
+    void (*quantize)(const float *x, size_t stride, size_t pixels, size_t channels, int8_t *q, float *scale);
+
+    /* Products for `pixels` output pixels and the panels [first_panel, end_panel).  `x[t * pixels + p]` points to the quantised
+     * input pixel of tap t for output pixel p.  y[p * y_stride + o]; channels at and beyond conv->outputs are not written.
+     * `pixel_scale` has one scale per output pixel, or is NULL for 1.  (With several taps the input pixels of one output have
+     * different scales unless the caller quantised them with one: that is the caller's business.) */
+    void (*multiply)(const gemlet_conv *conv, size_t first_panel, size_t end_panel, const int8_t *const *x, size_t pixels, const float *pixel_scale,
+                     float *y, size_t y_stride);
+
+    /* As multiply, but the plain sums. */
+    void (*multiply_s32)(const gemlet_conv *conv, size_t first_panel, size_t end_panel, const int8_t *const *x, size_t pixels, int32_t *y,
+                         size_t y_stride);
+} gemlet_conv_kernels;
+
+size_t gemlet_padded_channels(size_t channels);
+
+/* Bytes of packed weights, and packing from int8 weights [outputs][taps][channels]. */
+size_t gemlet_conv_bytes(size_t outputs, size_t taps, size_t channels);
+void gemlet_conv_pack(const int8_t *weights, size_t outputs, size_t taps, size_t channels, int8_t *packed);
+
+extern const gemlet_conv_kernels gemlet_conv_kernels_scalar;
+extern const gemlet_conv_kernels gemlet_conv_kernels_neon;
+extern const gemlet_conv_kernels gemlet_conv_kernels_dotprod;
+extern const gemlet_conv_kernels gemlet_conv_kernels_i8mm;
+
+#endif

@@ -1,0 +1,92 @@
+/* The definition of the matrix kernels, in portable C.  Written to be read, not to be fast. */
+#include <math.h>
+#include <string.h>
+
+#include "core/quant/matrix.h"
+#include "core/quant/packing.h"
+
+/* The widest record that a level writes for one block of one vector. */
+enum { ACTIVATION_BLOCK_BYTES = 56 };
+
+typedef struct activation_block {
+    float scale;
+    int8_t values[GEMLET_BLOCK];
+} activation_block;
+
+size_t gemlet_activation_bytes(size_t count, size_t length) {
+    return count * (length / GEMLET_BLOCK) * ACTIVATION_BLOCK_BYTES;
+}
+
+static activation_block quantize_block(const float *x) {
+    activation_block block = {0.0f, {0}};
+    float largest = 0.0f;
+    for (size_t i = 0; i < GEMLET_BLOCK; i++) {
+        largest = fmaxf(largest, fabsf(x[i]));
+    }
+    float inverse = 127.0f / largest;
+    /* Infinite where the maximum is zero or so small that its reciprocal overflows; zero where the maximum is infinite. */
+    if (!isfinite(inverse) || inverse <= 0.0f) {
+        return block;
+    }
+    block.scale = largest / 127.0f;
+    for (size_t i = 0; i < GEMLET_BLOCK; i++) {
+        float scaled = x[i] * inverse;
+        block.values[i] = isnan(scaled) ? 0 : (int8_t)rintf(scaled);
+    }
+    return block;
+}
+
+static void quantize(const float *x, size_t stride, size_t count, size_t length, void *out) {
+    activation_block *blocks = out;
+    for (size_t v = 0; v < count; v++) {
+        for (size_t b = 0; b < length / GEMLET_BLOCK; b++) {
+            *blocks++ = quantize_block(x + v * stride + b * GEMLET_BLOCK);
+        }
+    }
+}
+
+static int32_t block_sum(const int8_t *weights, const int8_t *values) {
+    int32_t sum = 0;
+    for (size_t i = 0; i < GEMLET_BLOCK; i++) {
+        sum += weights[i] * values[i];
+    }
+    return sum;
+}
+
+static float row_product(const gemlet_matrix *w, size_t row, const activation_block *x) {
+    float y = 0.0f;
+    for (size_t b = 0; b < w->columns / GEMLET_BLOCK; b++) {
+        int8_t weights[GEMLET_BLOCK];
+        float scale = gemlet_matrix_block(w, row, b, weights);
+        y = fmaf((float)block_sum(weights, x[b].values) * scale, x[b].scale, y);
+    }
+    return y;
+}
+
+static void multiply(const gemlet_matrix *w, size_t first_panel, size_t end_panel, const void *x, size_t count, float *y, size_t y_stride) {
+    const activation_block *blocks = x;
+    size_t end_row = end_panel * GEMLET_PANEL_ROWS < w->rows ? end_panel * GEMLET_PANEL_ROWS : w->rows;
+    for (size_t v = 0; v < count; v++) {
+        for (size_t row = first_panel * GEMLET_PANEL_ROWS; row < end_row; row++) {
+            y[v * y_stride + row] = row_product(w, row, blocks + v * (w->columns / GEMLET_BLOCK));
+        }
+    }
+}
+
+static void multiply_rows(const gemlet_matrix *w, const uint32_t *list, size_t list_length, const void *x, float *y) {
+    for (size_t i = 0; i < list_length; i++) {
+        y[i] = row_product(w, list[i], x);
+    }
+}
+
+/* The list says where x may be non-zero; the definition needs no list. */
+static void multiply_columns(const gemlet_matrix *w, const uint32_t *list, size_t list_length, const void *x, size_t first_row, size_t end_row,
+                             float *y) {
+    (void)list;
+    (void)list_length;
+    for (size_t row = first_row; row < end_row; row++) {
+        y[row] = row_product(w, row, x);
+    }
+}
+
+const gemlet_matrix_kernels gemlet_matrix_kernels_scalar = {quantize, multiply, multiply_rows, multiply_columns};
