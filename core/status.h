@@ -41,7 +41,8 @@ const char *gemlet_status_text(gemlet_status status);
 /* Appends to a message under construction.  Each is a no-op on NULL; gemlet_fail starts the message and answers `status`. */
 gemlet_status gemlet_fail(gemlet_error *error, gemlet_status status, const char *text);
 void gemlet_error_text(gemlet_error *error, const char *text);
-void gemlet_error_bytes(gemlet_error *error, const char *text, size_t length); /* control characters and what is no UTF-8 become '?' */
+/* Control characters and what is no UTF-8 become '?'. */
+void gemlet_error_bytes(gemlet_error *error, const char *text, size_t length);
 void gemlet_error_number(gemlet_error *error, uint64_t number);
 
 #ifdef __cplusplus
