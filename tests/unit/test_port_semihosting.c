@@ -1,0 +1,68 @@
+/* The semihosting port, whose calls the emulator answers. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "port/posix/posix.h"
+#include "port/semihosting/semihosting.h"
+#include "tests/support/port_check.h"
+
+static void does_what_every_port_must(void **state) {
+    (void)state;
+    enum { SIZE = 5000 };
+    char path[PORT_CHECK_PATH_BYTES];
+    unsigned char *contents = port_check_contents(SIZE);
+    port_check_write_file(path, contents, SIZE);
+    gemlet_semihosting board;
+    gemlet_port port;
+    gemlet_semihosting_open(&board, &port);
+    port_check_files(&port, path, contents, SIZE, false);
+    port_check_tasks(&port);
+
+    gemlet_file *files[GEMLET_SEMIHOSTING_FILES];
+    for (size_t i = 0; i < GEMLET_SEMIHOSTING_FILES; i++) {
+        files[i] = port.open(port.context, path);
+        assert_non_null(files[i]);
+        assert_null(port.map(port.context, files[i], 0, 64));
+    }
+    assert_null(port.open(port.context, path)); /* one too many */
+    port.close(port.context, files[3]);
+    assert_ptr_equal(port.open(port.context, path), files[3]);
+    for (size_t i = 0; i < GEMLET_SEMIHOSTING_FILES; i++) {
+        port.close(port.context, files[i]);
+    }
+    assert_int_equal(unlink(path), 0);
+    free(contents);
+}
+
+/* The identification registers and what Linux answers must agree. */
+static void finds_the_features_of_the_core(void **state) {
+    (void)state;
+    assert_int_equal(gemlet_semihosting_cpu_features(), gemlet_posix_cpu_features());
+}
+
+static void the_clock_runs(void **state) {
+    (void)state;
+    gemlet_semihosting board;
+    gemlet_port port;
+    gemlet_semihosting_open(&board, &port);
+    uint64_t start = port.time(port.context);
+    assert_true(start != 0);
+    uint64_t end = start;
+    for (size_t i = 0; i < 100000000 && end == start; i++) {
+        end = port.time(port.context);
+    }
+    assert_true(end > start);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(does_what_every_port_must),
+        cmocka_unit_test(finds_the_features_of_the_core),
+        cmocka_unit_test(the_clock_runs),
+    };
+    return cmocka_run_group_tests_name("port/semihosting", tests, NULL, NULL);
+}
