@@ -3,7 +3,7 @@
  *
  * Activations, private to this file.  A tile of one vector is three arrays over its blocks: scales, corrections, bytes.  A tile of T
  * vectors is a sequence of block records: T scales, T corrections, T x 32 bytes; i8mm pairs the vectors: 8 bytes of one, 8 of
- * the other, and writes scales and corrections in the 2 x 2 order that SMMLA answers.  A correction is -8 * the sum of the block's
+ * the other, and for each pair 4 scales and 4 corrections in the 2 x 2 order that SMMLA answers.  A correction is -8 * the sum of the block's
  * first 16 bytes: what the offset of Q4_0's low nibbles adds too much.
  */
 #include <string.h>
@@ -20,13 +20,9 @@ GEMLET_INLINE size_t tile_size(size_t left) {
     return left >= GEMLET_TILE ? GEMLET_TILE : left >= SMALL_TILE ? SMALL_TILE : 1;
 }
 
-/* Bytes of a tile's block record and where its parts start. */
-GEMLET_INLINE size_t correction_offset(size_t tile) {
-    return (PAIRED ? 8 : 4) * tile;
-}
-
+/* A tile's block record: first its scales and corrections, then its bytes. */
 GEMLET_INLINE size_t bytes_offset(size_t tile) {
-    return (PAIRED ? 24 : 8) * tile;
+    return (PAIRED ? 16 : 8) * tile;
 }
 
 GEMLET_INLINE size_t record_bytes(size_t tile) {
@@ -69,21 +65,20 @@ GEMLET_INLINE quantized_block quantize_block(const float *x) {
 
 GEMLET_INLINE void store_in_tile(quantized_block block, size_t tile, size_t v, unsigned char *record) {
     float *scale = (float *)(void *)record;
-    int32_t *correction = (int32_t *)(void *)(record + correction_offset(tile));
+    int32_t *correction = (int32_t *)(void *)record;
     int8_t *bytes = (int8_t *)(record + bytes_offset(tile));
     if (!PAIRED) {
         scale[v] = block.scale;
-        correction[v] = block.correction;
+        correction[tile + v] = block.correction;
         vst1q_s8(bytes + GEMLET_BLOCK * v, block.low);
         vst1q_s8(bytes + GEMLET_BLOCK * v + HALF_BLOCK, block.high);
         return;
     }
     size_t pair = v / 2;
     size_t side = v % 2;
-    for (size_t i = 0; i < 4; i += 2) {
-        scale[4 * pair + i + side] = block.scale;
-        correction[8 * pair + i + side] = block.correction;
-        correction[8 * pair + 4 + i + side] = block.correction;
+    for (size_t i = side; i < 4; i += 2) {
+        scale[8 * pair + i] = block.scale;
+        correction[8 * pair + 4 + i] = block.correction;
     }
     int8_t *half = bytes + 64 * pair + 8 * side;
     vst1_s8(half, vget_low_s8(block.low));
@@ -169,9 +164,7 @@ GEMLET_INLINE size_t weight_bytes(gemlet_weight_type type) {
 }
 
 GEMLET_INLINE float32x4_t load_scales(const unsigned char *scales) {
-    float16x4_t half;
-    memcpy(&half, scales, sizeof half);
-    return vcvt_f32_f16(half);
+    return vcvt_f32_f16(vld1_f16((const float16_t *)(const void *)scales));
 }
 
 /* --- block sums: 4 rows x 1 vector ------------------------------------------------------------------------------------------ */
@@ -281,21 +274,39 @@ GEMLET_INLINE int32x4_t start_sums(gemlet_weight_type type, int32x4_t correction
     return type == GEMLET_Q4_0 ? corrections : vdupq_n_s32(0);
 }
 
-/* A panel of 16 rows times one vector. */
+/* The scales of a panel's 16 rows. */
+typedef struct panel_scales {
+    float32x4_t rows[4];
+} panel_scales;
+
+GEMLET_INLINE panel_scales load_panel_scales(const unsigned char *scales) {
+    const float16_t *half = (const float16_t *)(const void *)scales;
+    float16x8_t low = vld1q_f16(half);
+    float16x8_t high = vld1q_f16(half + 8);
+    return (panel_scales){
+        {vcvt_f32_f16(vget_low_f16(low)), vcvt_high_f32_f16(low), vcvt_f32_f16(vget_low_f16(high)), vcvt_high_f32_f16(high)}};
+}
+
+/* A panel of 16 rows times one vector.  Pointers walk, so that loads can post-increment. */
 GEMLET_INLINE void panel_times_one(gemlet_weight_type type, const unsigned char *panel, size_t blocks, const void *x, size_t rows, float *y) {
     one_vector vector = one_vector_at(x, blocks);
     float32x4_t sums[4] = {vdupq_n_f32(0.0f), vdupq_n_f32(0.0f), vdupq_n_f32(0.0f), vdupq_n_f32(0.0f)};
-    for (size_t b = 0; b < blocks; b++) {
-        lane_bytes lanes = load_lanes(vector.bytes + b * GEMLET_BLOCK);
-        float32x4_t scale = vld1q_dup_f32(vector.scale + b);
-        int32x4_t start = start_sums(type, vld1q_dup_s32(vector.correction + b));
-        const unsigned char *weights = panel + GEMLET_PANEL_ROWS * 2;
+    for (const float *end = vector.scale + blocks; vector.scale != end; vector.scale++) {
+        lane_bytes lanes = load_lanes(vector.bytes);
+        vector.bytes += GEMLET_BLOCK;
+        float32x4_t scale = vld1q_dup_f32(vector.scale);
+        int32x4_t start = start_sums(type, vld1q_dup_s32(vector.correction++));
+        panel_scales scales = load_panel_scales(panel);
+        panel += 2 * GEMLET_PANEL_ROWS;
+        GEMLET_HIDE(panel);
+#pragma GCC unroll 4
         for (size_t g = 0; g < 4; g++) {
-            micro_panel m = load_micro_panel(type, (const int8_t *)weights + g * MICRO_ROWS * weight_bytes(type));
-            float32x4_t product = vmulq_f32(vcvtq_f32_s32(micro_sums(type, start, &m, &lanes)), load_scales(panel + 8 * g));
+            micro_panel m = load_micro_panel(type, (const int8_t *)panel);
+            panel += MICRO_ROWS * weight_bytes(type);
+            GEMLET_HIDE(panel);
+            float32x4_t product = vmulq_f32(vcvtq_f32_s32(micro_sums(type, start, &m, &lanes)), scales.rows[g]);
             sums[g] = vfmaq_f32(sums[g], product, scale);
         }
-        panel += GEMLET_PANEL_ROWS * (2 + weight_bytes(type));
     }
     for (size_t g = 0; g < 4 && MICRO_ROWS * g < rows; g++) {
         store_rows(sums[g], rows - MICRO_ROWS * g, y + MICRO_ROWS * g);
@@ -339,21 +350,22 @@ GEMLET_INLINE void accumulate_block(gemlet_weight_type type, size_t tile, const 
     float32x4_t scales01 = vzip1q_f32(scales, scales);
     float32x4_t scales23 = vzip2q_f32(scales, scales);
     const float *scale = (const float *)(const void *)record;
-    const int32_t *correction = (const int32_t *)(const void *)(record + correction_offset(tile));
+    const int32_t *correction = (const int32_t *)(const void *)record;
     const int8_t *bytes = (const int8_t *)(record + bytes_offset(tile));
+#pragma GCC unroll 8
     for (size_t pair = 0; pair < tile / 2; pair++) {
-        int32x4_t rows01 = vdupq_n_s32(0);
-        int32x4_t rows23 = vdupq_n_s32(0);
-        if (type == GEMLET_Q4_0) {
-            rows01 = vld1q_s32(correction + 8 * pair);
-            rows23 = vld1q_s32(correction + 8 * pair + 4);
+        float32x4_t x_scale = vld1q_f32(scale + 8 * pair);
+        int32x4_t rows01 = start_sums(type, vld1q_s32(correction + 8 * pair + 4));
+        int32x4_t rows23 = rows01;
+#pragma GCC unroll 2
+        for (size_t i = 0; i < 4; i += 2) {
+            int8x16_t x0 = vld1q_s8(bytes + 64 * pair + 16 * i);
+            int8x16_t x1 = vld1q_s8(bytes + 64 * pair + 16 * i + 16);
+            rows01 = vmmlaq_s32(rows01, pairs.rows01[i], x0);
+            rows23 = vmmlaq_s32(rows23, pairs.rows23[i], x0);
+            rows01 = vmmlaq_s32(rows01, pairs.rows01[i + 1], x1);
+            rows23 = vmmlaq_s32(rows23, pairs.rows23[i + 1], x1);
         }
-        for (size_t i = 0; i < 4; i++) {
-            int8x16_t x = vld1q_s8(bytes + 64 * pair + 16 * i);
-            rows01 = vmmlaq_s32(rows01, pairs.rows01[i], x);
-            rows23 = vmmlaq_s32(rows23, pairs.rows23[i], x);
-        }
-        float32x4_t x_scale = vld1q_f32(scale + 4 * pair);
         sums[2 * pair] = vfmaq_f32(sums[2 * pair], vmulq_f32(vcvtq_f32_s32(rows01), scales01), x_scale);
         sums[2 * pair + 1] = vfmaq_f32(sums[2 * pair + 1], vmulq_f32(vcvtq_f32_s32(rows23), scales23), x_scale);
     }
@@ -380,8 +392,9 @@ GEMLET_INLINE void accumulate_block(gemlet_weight_type type, size_t tile, const 
                                     float32x4_t *sums) {
     micro_panel m = load_micro_panel(type, (const int8_t *)w);
     const float *scale = (const float *)(const void *)record;
-    const int32_t *correction = (const int32_t *)(const void *)(record + correction_offset(tile));
+    const int32_t *correction = (const int32_t *)(const void *)record + tile;
     const int8_t *bytes = (const int8_t *)(record + bytes_offset(tile));
+#pragma GCC unroll 4
     for (size_t v = 0; v < tile; v += 4) {
         float32x4_t x_scales = vld1q_f32(scale + v);
         int32x4_t corrections = vld1q_s32(correction + v);

@@ -34,6 +34,15 @@ static inline int32x4_t vcvtnq_s32_f32(float32x4_t x) {
     return vld1q_s32(to);
 }
 
+/* Halves of float16 vectors. */
+static inline float16x4_t gemlet_half_of_f16(float16x8_t x, int first) {
+    float16x4_t half;
+    __builtin_memcpy(&half, (const char *)&x + 2 * first, sizeof half);
+    return half;
+}
+#define vget_low_f16(x) gemlet_half_of_f16(x, 0)
+#define vcvt_high_f32_f16(x) vcvt_f32_f16(gemlet_half_of_f16(x, 4))
+
 /* Its multiply-adds by lane round twice; ARM's once. */
 #undef vfmaq_laneq_f32
 #define vfmaq_laneq_f32(sum, a, b, lane) vfmaq_f32(sum, a, vdupq_laneq_f32(b, lane))
@@ -54,5 +63,8 @@ static inline int32x4_t vcvtnq_s32_f32(float32x4_t x) {
 
 /* Loop bodies that are instantiated with constant shapes. */
 #define GEMLET_INLINE static inline __attribute__((always_inline))
+
+/* Keeps the compiler from folding a walking pointer into offsets from its start, so that loads post-increment it. */
+#define GEMLET_HIDE(pointer) __asm__("" : "+r"(pointer))
 
 #endif

@@ -6,7 +6,7 @@
 #include "core/quant/packing.h"
 
 /* The widest record that a level writes for one block of one vector. */
-enum { ACTIVATION_BLOCK_BYTES = 56 };
+enum { ACTIVATION_BLOCK_BYTES = 48 };
 
 typedef struct activation_block {
     float scale;
