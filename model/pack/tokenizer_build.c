@@ -1,0 +1,778 @@
+#include "model/pack/tokenizer_build.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/arena.h"
+#include "model/pack/vocabulary_index.h"
+#include "model/tokenizer.h"
+#include "model/tokenizer_tables.h"
+#include "model/utf8.h"
+
+#define SPACE_TEXT "\xE2\x96\x81"
+enum { SPACE_CHARACTER = 0x2581 };
+
+typedef gemlet_tables_merge merge;
+
+/* Everything that is on its way into the tables. */
+typedef struct build {
+    const gemlet_vocabulary *vocabulary;
+    gemlet_error *error;
+    size_t count;
+    uint8_t *kinds;         /* [count] gemlet_token_kind */
+    bool *mergeable;        /* [count] normal and unused pieces: what merging can make */
+    vocabulary_index index; /* mergeable pieces by text */
+    uint32_t *symbols;      /* [0x110000] symbol of each code point */
+    uint32_t *extra;        /* code points of symbols that are no token */
+    size_t extra_count;
+    merge *merges;
+    size_t merge_count;
+    uint32_t *merge_of; /* [count] a piece's merge or GEMLET_NO_TOKEN */
+    uint32_t *slots;
+    size_t slot_count;
+    gemlet_tables_node *nodes;
+    size_t node_count;
+    gemlet_tables_expansion *expansions;
+    size_t expansion_count;
+    uint32_t *expansion_tokens;
+    size_t expansion_token_count;
+    size_t expansion_token_capacity;
+    uint32_t byte_tokens[256];
+    uint32_t special[GEMLET_SPECIAL_COUNT];
+} build;
+
+static gemlet_status no_memory(gemlet_error *error) {
+    return gemlet_fail(error, GEMLET_ERROR_MEMORY, "tokenizer: the host has no memory left");
+}
+
+static gemlet_status fail_row(gemlet_error *error, gemlet_status status, size_t row, const char *what) {
+    gemlet_fail(error, status, "vocabulary row ");
+    gemlet_error_number(error, row);
+    gemlet_error_text(error, ": ");
+    gemlet_error_text(error, what);
+    return status;
+}
+
+/* ---- the vocabulary ---- */
+
+gemlet_status gemlet_vocabulary_init(gemlet_vocabulary *vocabulary, size_t count, gemlet_error *error) {
+    vocabulary->count = 0;
+    vocabulary->pieces = NULL;
+    return gemlet_vocabulary_grow(vocabulary, count, error);
+}
+
+void gemlet_vocabulary_free(gemlet_vocabulary *vocabulary) {
+    free(vocabulary->pieces);
+    vocabulary->pieces = NULL;
+    vocabulary->count = 0;
+}
+
+gemlet_status gemlet_vocabulary_grow(gemlet_vocabulary *vocabulary, size_t count, gemlet_error *error) {
+    if (count <= vocabulary->count) {
+        return GEMLET_OK;
+    }
+    if (count > GEMLET_TABLES_MAX_TOKENS) {
+        return fail_row(error, GEMLET_ERROR_UNSUPPORTED, count, "more rows than the tokenizer can number");
+    }
+    gemlet_piece *pieces = realloc(vocabulary->pieces, count * sizeof *pieces);
+    if (pieces == NULL) {
+        return no_memory(error);
+    }
+    for (size_t i = vocabulary->count; i < count; i++) {
+        pieces[i] = (gemlet_piece){"", 0, 0, GEMLET_PIECE_NONE};
+    }
+    vocabulary->pieces = pieces;
+    vocabulary->count = count;
+    return GEMLET_OK;
+}
+
+static bool is_utf8(const char *text, size_t bytes) {
+    uint32_t character;
+    for (size_t i = 0; i < bytes;) {
+        int length = gemlet_utf8_read((const unsigned char *)text + i, bytes - i, &character);
+        if (length <= 0) {
+            return false;
+        }
+        i += (size_t)length;
+    }
+    return true;
+}
+
+gemlet_status gemlet_vocabulary_set(gemlet_vocabulary *vocabulary, size_t row, const char *text, size_t bytes, float score,
+                                    int type, gemlet_error *error) {
+    if (row >= vocabulary->count) {
+        return fail_row(error, GEMLET_ERROR_ARGUMENT, row, "beyond the vocabulary's end");
+    }
+    if (type < GEMLET_PIECE_NORMAL || type > GEMLET_PIECE_BYTE) {
+        return fail_row(error, GEMLET_ERROR_FORMAT, row, "type is none of 1 to 6");
+    }
+    if (!isfinite(score)) {
+        return fail_row(error, GEMLET_ERROR_FORMAT, row, "score is not a number");
+    }
+    if (bytes == 0 || bytes > GEMLET_TOKEN_BYTES) {
+        return fail_row(error, GEMLET_ERROR_FORMAT, row, "text has no byte or more than 256");
+    }
+    if (!is_utf8(text, bytes)) {
+        return fail_row(error, GEMLET_ERROR_FORMAT, row, "text is not valid UTF-8");
+    }
+    vocabulary->pieces[row] = (gemlet_piece){text, bytes, score, (gemlet_piece_type)type};
+    return GEMLET_OK;
+}
+
+gemlet_status gemlet_vocabulary_add(gemlet_vocabulary *vocabulary, size_t row, const char *text, size_t bytes, int special,
+                                    gemlet_error *error) {
+    gemlet_status status = gemlet_vocabulary_grow(vocabulary, row + 1, error);
+    if (status != GEMLET_OK) {
+        return status;
+    }
+    const gemlet_piece *piece = &vocabulary->pieces[row];
+    if (piece->type != GEMLET_PIECE_NONE && (piece->bytes != bytes || memcmp(piece->text, text, bytes) != 0)) {
+        return fail_row(error, GEMLET_ERROR_FORMAT, row, "the added token's text differs from the piece's");
+    }
+    int type = special ? GEMLET_PIECE_CONTROL : GEMLET_PIECE_USER_DEFINED;
+    return gemlet_vocabulary_set(vocabulary, row, text, bytes, piece->score, type, error);
+}
+
+/* ---- what each row is ---- */
+
+static bool text_is(const gemlet_piece *piece, const char *text) {
+    return piece->bytes == strlen(text) && memcmp(piece->text, text, piece->bytes) == 0;
+}
+
+static const char *const special_names[GEMLET_SPECIAL_COUNT] = {
+    [GEMLET_SPECIAL_BOS] = "<bos>",
+    [GEMLET_SPECIAL_EOS] = "<eos>",
+    [GEMLET_SPECIAL_PAD] = "<pad>",
+    [GEMLET_SPECIAL_UNKNOWN] = "<unk>",
+    [GEMLET_SPECIAL_START_OF_TURN] = "<start_of_turn>",
+    [GEMLET_SPECIAL_END_OF_TURN] = "<end_of_turn>",
+    [GEMLET_SPECIAL_START_OF_IMAGE] = "<start_of_image>",
+    [GEMLET_SPECIAL_END_OF_IMAGE] = "<end_of_image>",
+    [GEMLET_SPECIAL_IMAGE] = "<image_soft_token>",
+    [GEMLET_SPECIAL_START_OF_AUDIO] = "<start_of_audio>",
+    [GEMLET_SPECIAL_END_OF_AUDIO] = "<end_of_audio>",
+    [GEMLET_SPECIAL_AUDIO] = "<audio_soft_token>",
+};
+
+static bool has_special_name(const gemlet_piece *piece) {
+    for (size_t i = 0; i < GEMLET_SPECIAL_COUNT; i++) {
+        if (text_is(piece, special_names[i])) {
+            return true;
+        }
+    }
+    bool unused = piece->bytes > 8 && memcmp(piece->text, "<unused", 7) == 0 && piece->text[piece->bytes - 1] == '>';
+    return unused || text_is(piece, "<mask>");
+}
+
+/* "[PAD17]" in row 17: what llama.cpp's converter writes where there is no piece. */
+static bool is_filler(const gemlet_piece *piece, size_t row) {
+    char name[32] = "[PAD";
+    size_t used = 4;
+    char digits[20];
+    size_t start = sizeof digits;
+    do {
+        digits[--start] = (char)('0' + row % 10);
+        row /= 10;
+    } while (row != 0);
+    memcpy(name + used, digits + start, sizeof digits - start);
+    used += sizeof digits - start;
+    name[used] = ']';
+    name[used + 1] = '\0';
+    return piece->type == GEMLET_PIECE_UNUSED && text_is(piece, name);
+}
+
+static int byte_value(const gemlet_piece *piece) {
+    static const char hex[] = "0123456789ABCDEF";
+    if (piece->bytes != 6 || memcmp(piece->text, "<0x", 3) != 0 || piece->text[5] != '>') {
+        return -1;
+    }
+    const char *high = memchr(hex, piece->text[3], 16);
+    const char *low = memchr(hex, piece->text[4], 16);
+    return high == NULL || low == NULL ? -1 : (int)(16 * (high - hex) + (low - hex));
+}
+
+static gemlet_status classify_byte(build *b, size_t row) {
+    int value = byte_value(&b->vocabulary->pieces[row]);
+    if (value < 0) {
+        return fail_row(b->error, GEMLET_ERROR_FORMAT, row, "a byte piece is not named <0x00> to <0xFF>");
+    }
+    b->kinds[row] = GEMLET_KIND_BYTE;
+    b->byte_tokens[value] = (uint32_t)row;
+    return GEMLET_OK;
+}
+
+static void classify_text(build *b, size_t row) {
+    const gemlet_piece *piece = &b->vocabulary->pieces[row];
+    bool filler = piece->type == GEMLET_PIECE_NONE || is_filler(piece, row);
+    bool unused = filler || piece->type == GEMLET_PIECE_UNUSED;
+    bool special = piece->type == GEMLET_PIECE_CONTROL || piece->type == GEMLET_PIECE_UNKNOWN ||
+                   (piece->type != GEMLET_PIECE_UNUSED && has_special_name(piece));
+    bool line_feed = memchr(piece->text, '\n', piece->bytes) != NULL;
+    b->kinds[row] = special ? GEMLET_KIND_SPECIAL : unused ? GEMLET_KIND_UNUSED : GEMLET_KIND_TEXT;
+    b->mergeable[row] =
+        (piece->type == GEMLET_PIECE_NORMAL && !line_feed && !special) || (piece->type == GEMLET_PIECE_UNUSED && !filler);
+}
+
+static gemlet_status classify(build *b) {
+    for (size_t i = 0; i < 256; i++) {
+        b->byte_tokens[i] = GEMLET_NO_TOKEN;
+    }
+    for (size_t row = 0; row < b->count; row++) {
+        if (b->vocabulary->pieces[row].type != GEMLET_PIECE_BYTE) {
+            classify_text(b, row);
+            continue;
+        }
+        gemlet_status status = classify_byte(b, row);
+        if (status != GEMLET_OK) {
+            return status;
+        }
+    }
+    for (size_t i = 0; i < 256; i++) {
+        if (b->byte_tokens[i] == GEMLET_NO_TOKEN) {
+            gemlet_fail(b->error, GEMLET_ERROR_UNSUPPORTED, "vocabulary: no piece for byte ");
+            gemlet_error_number(b->error, i);
+            gemlet_error_text(b->error, "; only vocabularies with byte fallback are supported");
+            return GEMLET_ERROR_UNSUPPORTED;
+        }
+    }
+    for (size_t i = 0; i < GEMLET_SPECIAL_COUNT; i++) {
+        b->special[i] = GEMLET_NO_TOKEN;
+        for (size_t row = b->count; row-- > 0;) {
+            if (b->kinds[row] == GEMLET_KIND_SPECIAL && text_is(&b->vocabulary->pieces[row], special_names[i])) {
+                b->special[i] = (uint32_t)row;
+            }
+        }
+    }
+    return GEMLET_OK;
+}
+
+/* ---- characters ---- */
+
+static gemlet_status find_symbols(build *b) {
+    enum { CHARACTERS = 0x110000 };
+    b->symbols = malloc(CHARACTERS * sizeof *b->symbols);
+    b->extra = malloc(CHARACTERS * sizeof *b->extra);
+    if (b->symbols == NULL || b->extra == NULL) {
+        return no_memory(b->error);
+    }
+    bool *occurs = calloc(CHARACTERS, sizeof *occurs);
+    if (occurs == NULL) {
+        return no_memory(b->error);
+    }
+    for (size_t i = 0; i < CHARACTERS; i++) {
+        b->symbols[i] = GEMLET_NO_SYMBOL;
+    }
+    for (size_t row = 0; row < b->count; row++) {
+        const gemlet_piece *piece = &b->vocabulary->pieces[row];
+        uint32_t character;
+        for (size_t i = 0; b->mergeable[row] && i < piece->bytes;) {
+            size_t length = (size_t)gemlet_utf8_read((const unsigned char *)piece->text + i, piece->bytes - i, &character);
+            occurs[character] = true;
+            if (length == piece->bytes && b->symbols[character] == GEMLET_NO_SYMBOL) {
+                b->symbols[character] = (uint32_t)row;
+            }
+            i += length;
+        }
+    }
+    for (uint32_t i = 0; i < CHARACTERS; i++) {
+        if (occurs[i] && b->symbols[i] == GEMLET_NO_SYMBOL) {
+            b->symbols[i] = (uint32_t)(b->count + b->extra_count);
+            b->extra[b->extra_count++] = i;
+        }
+    }
+    free(occurs);
+    return GEMLET_OK;
+}
+
+/* ---- merges ---- */
+
+/* One symbol while a piece is put together from its characters. */
+typedef struct part {
+    size_t start;
+    uint32_t symbol;
+    uint32_t pair; /* the piece that this part and the next one make, or GEMLET_NO_TOKEN */
+} part;
+
+static void update_part(const build *b, const gemlet_piece *piece, part *parts, size_t count, size_t i) {
+    size_t end = i + 2 < count ? parts[i + 2].start : piece->bytes;
+    parts[i].pair =
+        i + 1 < count ? vocabulary_index_find(&b->index, piece->text + parts[i].start, end - parts[i].start) : GEMLET_NO_TOKEN;
+}
+
+static size_t split_characters(const build *b, const gemlet_piece *piece, part *parts) {
+    size_t count = 0;
+    uint32_t character;
+    for (size_t i = 0; i < piece->bytes; count++) {
+        parts[count].start = i;
+        i += (size_t)gemlet_utf8_read((const unsigned char *)piece->text + i, piece->bytes - i, &character);
+        parts[count].symbol = b->symbols[character];
+    }
+    return count;
+}
+
+/* Merges the piece's characters as the encoder does until two symbols are left that make the whole piece; see gemlet_tables_merge.
+ */
+static bool find_split(const build *b, const gemlet_piece *piece, uint32_t *left, uint32_t *right) {
+    part parts[GEMLET_TOKEN_BYTES];
+    size_t count = split_characters(b, piece, parts);
+    for (size_t i = 0; i < count; i++) {
+        update_part(b, piece, parts, count, i);
+    }
+    while (count > 2) {
+        size_t best = count;
+        for (size_t i = 0; i + 1 < count; i++) {
+            if (parts[i].pair != GEMLET_NO_TOKEN &&
+                (best == count || b->vocabulary->pieces[parts[i].pair].score > b->vocabulary->pieces[parts[best].pair].score)) {
+                best = i;
+            }
+        }
+        if (best == count) {
+            return false;
+        }
+        parts[best].symbol = parts[best].pair;
+        memmove(parts + best + 1, parts + best + 2, (count - best - 2) * sizeof *parts);
+        count--;
+        update_part(b, piece, parts, count, best);
+        if (best > 0) {
+            update_part(b, piece, parts, count, best - 1);
+        }
+    }
+    *left = parts[0].symbol;
+    *right = parts[count - 1].symbol;
+    return count == 2;
+}
+
+typedef struct scored_merge {
+    merge merge;
+    float score;
+} scored_merge;
+
+static int compare_merges(const void *a, const void *b) {
+    const scored_merge *x = a;
+    const scored_merge *y = b;
+    if (x->score != y->score) {
+        return x->score > y->score ? -1 : 1;
+    }
+    return x->merge.result < y->merge.result ? -1 : x->merge.result > y->merge.result;
+}
+
+static void rank_merges(build *b, scored_merge *scored) {
+    qsort(scored, b->merge_count, sizeof *scored, compare_merges);
+    for (size_t i = 0, rank = 0; i < b->merge_count; i++) {
+        rank = i > 0 && scored[i].score == scored[i - 1].score ? rank : i;
+        b->merges[i] = scored[i].merge;
+        b->merges[i].rank = (uint32_t)rank;
+        b->merge_of[scored[i].merge.result] = (uint32_t)i;
+    }
+}
+
+static gemlet_status find_merges(build *b) {
+    scored_merge *scored = malloc(b->count * sizeof *scored);
+    b->merges = malloc(b->count * sizeof *b->merges);
+    b->merge_of = malloc(b->count * sizeof *b->merge_of);
+    if (scored == NULL || b->merges == NULL || b->merge_of == NULL) {
+        free(scored);
+        return no_memory(b->error);
+    }
+    for (size_t row = 0; row < b->count; row++) {
+        const gemlet_piece *piece = &b->vocabulary->pieces[row];
+        uint32_t left;
+        uint32_t right;
+        b->merge_of[row] = GEMLET_NO_TOKEN;
+        /* Of pieces with equal texts the first counts. */
+        if (b->mergeable[row] && vocabulary_index_find(&b->index, piece->text, piece->bytes) == row &&
+            find_split(b, piece, &left, &right)) {
+            scored[b->merge_count++] = (scored_merge){{left, right, (uint32_t)row, 0}, piece->score};
+        }
+    }
+    rank_merges(b, scored);
+    free(scored);
+    return GEMLET_OK;
+}
+
+static bool fill_slots(build *b) {
+    memset(b->slots, 0, b->slot_count * sizeof *b->slots);
+    for (uint32_t i = 0; i < b->merge_count; i++) {
+        uint64_t hash = gemlet_tables_hash(b->merges[i].left, b->merges[i].right);
+        uint32_t probe = 0;
+        while (probe < GEMLET_TABLES_MAX_PROBES && b->slots[((uint32_t)hash + probe) & (b->slot_count - 1)] != 0) {
+            probe++;
+        }
+        if (probe == GEMLET_TABLES_MAX_PROBES) {
+            return false;
+        }
+        b->slots[((uint32_t)hash + probe) & (b->slot_count - 1)] = (uint32_t)(hash >> 56) << 24 | (i + 1);
+    }
+    return true;
+}
+
+static gemlet_status make_slots(build *b) {
+    for (b->slot_count = 16; b->slot_count < 2 * b->merge_count; b->slot_count *= 2) {
+    }
+    for (;; b->slot_count *= 2) {
+        free(b->slots);
+        b->slots = malloc(b->slot_count * sizeof *b->slots);
+        if (b->slots == NULL) {
+            return no_memory(b->error);
+        }
+        if (fill_slots(b)) {
+            return GEMLET_OK;
+        }
+    }
+}
+
+/* ---- unused pieces ---- */
+
+static gemlet_status append_expansion(build *b, uint32_t token) {
+    if (b->expansion_token_count == b->expansion_token_capacity) {
+        size_t capacity = 2 * b->expansion_token_capacity + 64;
+        uint32_t *tokens = realloc(b->expansion_tokens, capacity * sizeof *tokens);
+        if (tokens == NULL) {
+            return no_memory(b->error);
+        }
+        b->expansion_tokens = tokens;
+        b->expansion_token_capacity = capacity;
+    }
+    b->expansion_tokens[b->expansion_token_count++] = token;
+    return GEMLET_OK;
+}
+
+static gemlet_status append_symbol(build *b, uint32_t symbol) {
+    if (symbol < b->count) {
+        return append_expansion(b, symbol);
+    }
+    unsigned char bytes[4];
+    size_t count = gemlet_utf8_write(b->extra[symbol - b->count], bytes);
+    gemlet_status status = GEMLET_OK;
+    for (size_t i = 0; i < count && status == GEMLET_OK; i++) {
+        status = append_expansion(b, b->byte_tokens[bytes[i]]);
+    }
+    return status;
+}
+
+/* Splits a token along its merges until no unused token is left that can be split. */
+static gemlet_status expand(build *b, uint32_t token) {
+    uint32_t stack[GEMLET_TOKEN_BYTES + 1];
+    size_t depth = 0;
+    gemlet_status status = GEMLET_OK;
+    stack[depth++] = token;
+    while (depth > 0 && status == GEMLET_OK) {
+        uint32_t symbol = stack[--depth];
+        if (symbol < b->count && b->kinds[symbol] == GEMLET_KIND_UNUSED && b->merge_of[symbol] != GEMLET_NO_TOKEN) {
+            stack[depth++] = b->merges[b->merge_of[symbol]].right;
+            stack[depth++] = b->merges[b->merge_of[symbol]].left;
+        } else {
+            status = append_symbol(b, symbol);
+        }
+    }
+    return status;
+}
+
+static gemlet_status expand_unused(build *b) {
+    size_t unused = 0;
+    for (size_t row = 0; row < b->count; row++) {
+        unused += b->kinds[row] == GEMLET_KIND_UNUSED;
+    }
+    b->expansions = calloc(unused + 1, sizeof *b->expansions);
+    if (b->expansions == NULL) {
+        return no_memory(b->error);
+    }
+    for (uint32_t row = 0; row < b->count; row++) {
+        if (b->kinds[row] != GEMLET_KIND_UNUSED || b->merge_of[row] == GEMLET_NO_TOKEN) {
+            continue;
+        }
+        size_t first = b->expansion_token_count;
+        gemlet_status status = expand(b, row);
+        if (status != GEMLET_OK) {
+            return status;
+        }
+        b->expansions[b->expansion_count++] =
+            (gemlet_tables_expansion){row, (uint32_t)first, (uint32_t)(b->expansion_token_count - first)};
+    }
+    return GEMLET_OK;
+}
+
+/* ---- the trie of user-defined and special tokens ---- */
+
+/* A token to be matched: its code points, and during the trie's making the node that its first `depth` code points lead to. */
+typedef struct match {
+    uint32_t characters[GEMLET_MATCH_CHARACTERS];
+    size_t length;
+    uint32_t token;
+} match;
+
+static int compare_matches(const void *a, const void *b) {
+    const match *x = a;
+    const match *y = b;
+    for (size_t i = 0; i < x->length && i < y->length; i++) {
+        if (x->characters[i] != y->characters[i]) {
+            return x->characters[i] < y->characters[i] ? -1 : 1;
+        }
+    }
+    if (x->length != y->length) {
+        return x->length < y->length ? -1 : 1;
+    }
+    return x->token < y->token ? -1 : x->token > y->token;
+}
+
+static bool is_matched(const build *b, size_t row) {
+    gemlet_piece_type type = b->vocabulary->pieces[row].type;
+    return b->kinds[row] == GEMLET_KIND_SPECIAL ||
+           (b->kinds[row] == GEMLET_KIND_TEXT && !b->mergeable[row] && type != GEMLET_PIECE_NONE);
+}
+
+static gemlet_status read_match(const build *b, uint32_t row, match *out) {
+    const gemlet_piece *piece = &b->vocabulary->pieces[row];
+    out->length = 0;
+    out->token = row;
+    for (size_t i = 0; i < piece->bytes;) {
+        uint32_t character;
+        i += (size_t)gemlet_utf8_read((const unsigned char *)piece->text + i, piece->bytes - i, &character);
+        if (out->length == GEMLET_MATCH_CHARACTERS) {
+            return fail_row(b->error, GEMLET_ERROR_UNSUPPORTED, row, "a user-defined or special token has more than 64 characters");
+        }
+        out->characters[out->length++] = character == ' ' ? SPACE_CHARACTER : character;
+    }
+    return GEMLET_OK;
+}
+
+/* A range of the sorted matches that share `depth` code points, and their node. */
+typedef struct range {
+    size_t first;
+    size_t end;
+    size_t depth;
+} range;
+
+/* Gives node `n` its token and appends its children, one for each different next character of its range. */
+static void grow_node(build *b, const match *matches, range *ranges, size_t n) {
+    range r = ranges[n];
+    gemlet_tables_node *node = &b->nodes[n];
+    size_t i = r.first;
+    while (i < r.end && matches[i].length == r.depth) {
+        /* Of tokens with equal texts the first counts; sorting has put it first. */
+        node->token = node->token == GEMLET_NO_TOKEN ? matches[i].token : node->token;
+        i++;
+    }
+    node->first_child = (uint32_t)b->node_count;
+    while (i < r.end) {
+        uint32_t character = matches[i].characters[r.depth];
+        size_t end = i;
+        while (end < r.end && matches[end].characters[r.depth] == character) {
+            end++;
+        }
+        ranges[b->node_count] = (range){i, end, r.depth + 1};
+        b->nodes[b->node_count++] = (gemlet_tables_node){character, GEMLET_NO_TOKEN, 0, 0};
+        i = end;
+    }
+    node->child_count = (uint32_t)b->node_count - node->first_child;
+}
+
+static gemlet_status make_trie(build *b) {
+    size_t count = 0;
+    size_t characters = 1;
+    match *matches = malloc((b->count + 1) * sizeof *matches);
+    gemlet_status status = matches == NULL ? no_memory(b->error) : GEMLET_OK;
+    for (uint32_t row = 0; row < b->count && status == GEMLET_OK; row++) {
+        if (is_matched(b, row)) {
+            status = read_match(b, row, &matches[count]);
+            characters += matches[count++].length;
+        }
+    }
+    range *ranges = malloc(characters * sizeof *ranges);
+    b->nodes = malloc(characters * sizeof *b->nodes);
+    if (status == GEMLET_OK && (ranges == NULL || b->nodes == NULL)) {
+        status = no_memory(b->error);
+    }
+    if (status == GEMLET_OK) {
+        qsort(matches, count, sizeof *matches, compare_matches);
+        ranges[0] = (range){0, count, 0};
+        b->nodes[0] = (gemlet_tables_node){0, GEMLET_NO_TOKEN, 0, 0};
+        b->node_count = 1;
+        for (size_t n = 0; n < b->node_count; n++) {
+            grow_node(b, matches, ranges, n);
+        }
+        for (size_t i = 0; i < b->nodes[0].child_count; i++) {
+            b->symbols[b->nodes[b->nodes[0].first_child + i].character] |= GEMLET_STARTS_MATCH;
+        }
+    }
+    free(ranges);
+    free(matches);
+    return status;
+}
+
+/* ---- the tables ---- */
+
+static bool page_is_used(const build *b, uint32_t page) {
+    for (uint32_t i = 0; i < 256; i++) {
+        if (b->symbols[256 * page + i] != GEMLET_NO_SYMBOL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Page 0 of the table is empty and stands for all pages without a symbol.  Counts only where `out` is NULL. */
+static size_t write_characters(const build *b, uint16_t *pages, uint32_t *out) {
+    size_t count = 1;
+    for (size_t i = 0; i < 256 && out != NULL; i++) {
+        out[i] = GEMLET_NO_SYMBOL;
+    }
+    for (uint32_t page = 0; page < GEMLET_TABLES_PAGES; page++) {
+        if (!page_is_used(b, page)) {
+            continue;
+        }
+        if (out != NULL) {
+            memcpy(out + 256 * count, b->symbols + 256 * page, 256 * sizeof *out);
+            pages[page] = (uint16_t)count;
+        }
+        count++;
+    }
+    return count;
+}
+
+/* The text that a row decodes to, into `out` (GEMLET_TOKEN_BYTES). */
+static size_t output_text(const build *b, size_t row, char *out) {
+    const gemlet_piece *piece = &b->vocabulary->pieces[row];
+    if (b->kinds[row] == GEMLET_KIND_BYTE) {
+        out[0] = (char)byte_value(piece);
+        return 1;
+    }
+    size_t used = 0;
+    for (size_t i = 0; i < piece->bytes && !is_filler(piece, row);) {
+        bool space = piece->bytes - i >= 3 && memcmp(piece->text + i, SPACE_TEXT, 3) == 0;
+        out[used++] = space ? ' ' : piece->text[i];
+        i += space ? 3 : 1;
+    }
+    return used;
+}
+
+static size_t write_strings(const build *b, uint32_t *offsets, char *strings) {
+    char text[GEMLET_TOKEN_BYTES];
+    size_t used = 0;
+    for (size_t row = 0; row < b->count; row++) {
+        size_t bytes = output_text(b, row, text);
+        if (strings != NULL) {
+            memcpy(strings + used, text, bytes);
+            offsets[row] = (uint32_t)used;
+        }
+        used += bytes;
+    }
+    if (strings != NULL) {
+        offsets[b->count] = (uint32_t)used;
+    }
+    return used;
+}
+
+static size_t layout(const build *b, gemlet_tables_header *header) {
+    size_t sizes[GEMLET_TABLES_SECTIONS] = {
+        [GEMLET_TABLES_TEXT_OFFSETS] = 4 * (b->count + 1),
+        [GEMLET_TABLES_STRINGS] = write_strings(b, NULL, NULL),
+        [GEMLET_TABLES_KINDS] = b->count,
+        [GEMLET_TABLES_BYTE_TOKENS] = sizeof b->byte_tokens,
+        [GEMLET_TABLES_CHARACTER_PAGES] = 2 * GEMLET_TABLES_PAGES,
+        [GEMLET_TABLES_CHARACTERS] = 4 * 256 * write_characters(b, NULL, NULL),
+        [GEMLET_TABLES_SYMBOL_CHARACTERS] = 4 * b->extra_count,
+        [GEMLET_TABLES_MERGES] = b->merge_count * sizeof *b->merges,
+        [GEMLET_TABLES_SLOTS] = 4 * b->slot_count,
+        [GEMLET_TABLES_NODES] = b->node_count * sizeof *b->nodes,
+        [GEMLET_TABLES_EXPANSIONS] = b->expansion_count * sizeof *b->expansions,
+        [GEMLET_TABLES_EXPANSION_TOKENS] = 4 * b->expansion_token_count,
+    };
+    size_t offset = sizeof *header;
+    for (size_t i = 0; i < GEMLET_TABLES_SECTIONS; i++) {
+        offset = (offset + GEMLET_ALIGNMENT - 1) / GEMLET_ALIGNMENT * GEMLET_ALIGNMENT;
+        header->sections[i].offset = (uint32_t)offset;
+        header->sections[i].bytes = (uint32_t)sizes[i];
+        offset += sizes[i];
+    }
+    return (offset + GEMLET_ALIGNMENT - 1) / GEMLET_ALIGNMENT * GEMLET_ALIGNMENT;
+}
+
+static void copy_section(unsigned char *tables, gemlet_tables_section which, const void *data) {
+    const gemlet_tables_header *header = (const void *)tables;
+    if (header->sections[which].bytes > 0) {
+        memcpy(tables + header->sections[which].offset, data, header->sections[which].bytes);
+    }
+}
+
+static gemlet_status write_tables(const build *b, void **out, size_t *bytes) {
+    gemlet_tables_header header = {
+        GEMLET_TABLES_MAGIC, GEMLET_TABLES_VERSION, 0, (uint32_t)b->count, (uint32_t)(b->count + b->extra_count), {0}, {{0, 0}}};
+    size_t total = layout(b, &header);
+    if (total > UINT32_MAX) {
+        return gemlet_fail(b->error, GEMLET_ERROR_UNSUPPORTED, "vocabulary: its tables pass 4 GB");
+    }
+    header.bytes = (uint32_t)total;
+    memcpy(header.special, b->special, sizeof header.special);
+    unsigned char *tables = aligned_alloc(GEMLET_ALIGNMENT, total);
+    if (tables == NULL) {
+        return no_memory(b->error);
+    }
+    memset(tables, 0, total);
+    memcpy(tables, &header, sizeof header);
+    write_strings(b, (void *)(tables + header.sections[GEMLET_TABLES_TEXT_OFFSETS].offset),
+                  (char *)tables + header.sections[GEMLET_TABLES_STRINGS].offset);
+    write_characters(b, (void *)(tables + header.sections[GEMLET_TABLES_CHARACTER_PAGES].offset),
+                     (void *)(tables + header.sections[GEMLET_TABLES_CHARACTERS].offset));
+    copy_section(tables, GEMLET_TABLES_KINDS, b->kinds);
+    copy_section(tables, GEMLET_TABLES_BYTE_TOKENS, b->byte_tokens);
+    copy_section(tables, GEMLET_TABLES_SYMBOL_CHARACTERS, b->extra);
+    copy_section(tables, GEMLET_TABLES_MERGES, b->merges);
+    copy_section(tables, GEMLET_TABLES_SLOTS, b->slots);
+    copy_section(tables, GEMLET_TABLES_NODES, b->nodes);
+    copy_section(tables, GEMLET_TABLES_EXPANSIONS, b->expansions);
+    copy_section(tables, GEMLET_TABLES_EXPANSION_TOKENS, b->expansion_tokens);
+    *out = tables;
+    *bytes = total;
+    return GEMLET_OK;
+}
+
+static void free_build(build *b) {
+    free(b->kinds);
+    free(b->mergeable);
+    vocabulary_index_free(&b->index);
+    free(b->symbols);
+    free(b->extra);
+    free(b->merges);
+    free(b->merge_of);
+    free(b->slots);
+    free(b->nodes);
+    free(b->expansions);
+    free(b->expansion_tokens);
+}
+
+static gemlet_status index_pieces(build *b) {
+    if (!vocabulary_index_init(&b->index, b->vocabulary)) {
+        return no_memory(b->error);
+    }
+    for (uint32_t row = 0; row < b->count; row++) {
+        if (b->mergeable[row]) {
+            vocabulary_index_add(&b->index, row);
+        }
+    }
+    return GEMLET_OK;
+}
+
+gemlet_status gemlet_tokenizer_build(const gemlet_vocabulary *vocabulary, void **tables, size_t *bytes, gemlet_error *error) {
+    *tables = NULL;
+    *bytes = 0;
+    if (vocabulary->count == 0) {
+        return gemlet_fail(error, GEMLET_ERROR_FORMAT, "vocabulary: no tokens");
+    }
+    static gemlet_status (*const steps[])(build *) = {classify,   index_pieces,  find_symbols, find_merges,
+                                                      make_slots, expand_unused, make_trie};
+    build b = {.vocabulary = vocabulary, .error = error, .count = vocabulary->count};
+    b.kinds = calloc(b.count, sizeof *b.kinds);
+    b.mergeable = calloc(b.count, sizeof *b.mergeable);
+    gemlet_status status = b.kinds == NULL || b.mergeable == NULL ? no_memory(error) : GEMLET_OK;
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0] && status == GEMLET_OK; i++) {
+        status = steps[i](&b);
+    }
+    if (status == GEMLET_OK) {
+        status = write_tables(&b, tables, bytes);
+    }
+    free_build(&b);
+    return status;
+}
