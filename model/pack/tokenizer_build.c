@@ -198,7 +198,7 @@ static gemlet_status classify_byte(build *b, size_t row) {
     if (value < 0) {
         return fail_row(b->error, GEMLET_ERROR_FORMAT, row, "a byte piece is not named <0x00> to <0xFF>");
     }
-    b->kinds[row] = GEMLET_KIND_BYTE;
+    b->kinds[row] = GEMLET_TOKEN_KIND_BYTE;
     b->byte_tokens[value] = (uint32_t)row;
     return GEMLET_OK;
 }
@@ -210,7 +210,7 @@ static void classify_text(build *b, size_t row) {
     bool special = piece->type == GEMLET_PIECE_CONTROL || piece->type == GEMLET_PIECE_UNKNOWN ||
                    (piece->type != GEMLET_PIECE_UNUSED && has_special_name(piece));
     bool line_feed = memchr(piece->text, '\n', piece->bytes) != NULL;
-    b->kinds[row] = special ? GEMLET_KIND_SPECIAL : unused ? GEMLET_KIND_UNUSED : GEMLET_KIND_TEXT;
+    b->kinds[row] = special ? GEMLET_TOKEN_KIND_SPECIAL : unused ? GEMLET_TOKEN_KIND_UNUSED : GEMLET_TOKEN_KIND_TEXT;
     b->mergeable[row] =
         (piece->type == GEMLET_PIECE_NORMAL && !line_feed && !special) || (piece->type == GEMLET_PIECE_UNUSED && !filler);
 }
@@ -240,7 +240,7 @@ static gemlet_status classify(build *b) {
     for (size_t i = 0; i < GEMLET_SPECIAL_COUNT; i++) {
         b->special[i] = GEMLET_NO_TOKEN;
         for (size_t row = b->count; row-- > 0;) {
-            if (b->kinds[row] == GEMLET_KIND_SPECIAL && text_is(&b->vocabulary->pieces[row], special_names[i])) {
+            if (b->kinds[row] == GEMLET_TOKEN_KIND_SPECIAL && text_is(&b->vocabulary->pieces[row], special_names[i])) {
                 b->special[i] = (uint32_t)row;
             }
         }
@@ -460,7 +460,7 @@ static gemlet_status expand(build *b, uint32_t token) {
     stack[depth++] = token;
     while (depth > 0 && status == GEMLET_OK) {
         uint32_t symbol = stack[--depth];
-        if (symbol < b->count && b->kinds[symbol] == GEMLET_KIND_UNUSED && b->merge_of[symbol] != GEMLET_NO_TOKEN) {
+        if (symbol < b->count && b->kinds[symbol] == GEMLET_TOKEN_KIND_UNUSED && b->merge_of[symbol] != GEMLET_NO_TOKEN) {
             stack[depth++] = b->merges[b->merge_of[symbol]].right;
             stack[depth++] = b->merges[b->merge_of[symbol]].left;
         } else {
@@ -473,14 +473,14 @@ static gemlet_status expand(build *b, uint32_t token) {
 static gemlet_status expand_unused(build *b) {
     size_t unused = 0;
     for (size_t row = 0; row < b->count; row++) {
-        unused += b->kinds[row] == GEMLET_KIND_UNUSED;
+        unused += b->kinds[row] == GEMLET_TOKEN_KIND_UNUSED;
     }
     b->expansions = calloc(unused + 1, sizeof *b->expansions);
     if (b->expansions == NULL) {
         return no_memory(b->error);
     }
     for (uint32_t row = 0; row < b->count; row++) {
-        if (b->kinds[row] != GEMLET_KIND_UNUSED || b->merge_of[row] == GEMLET_NO_TOKEN) {
+        if (b->kinds[row] != GEMLET_TOKEN_KIND_UNUSED || b->merge_of[row] == GEMLET_NO_TOKEN) {
             continue;
         }
         size_t first = b->expansion_token_count;
@@ -519,8 +519,8 @@ static int compare_matches(const void *a, const void *b) {
 
 static bool is_matched(const build *b, size_t row) {
     gemlet_piece_type type = b->vocabulary->pieces[row].type;
-    return b->kinds[row] == GEMLET_KIND_SPECIAL ||
-           (b->kinds[row] == GEMLET_KIND_TEXT && !b->mergeable[row] && type != GEMLET_PIECE_NONE);
+    return b->kinds[row] == GEMLET_TOKEN_KIND_SPECIAL ||
+           (b->kinds[row] == GEMLET_TOKEN_KIND_TEXT && !b->mergeable[row] && type != GEMLET_PIECE_NONE);
 }
 
 static gemlet_status read_match(const build *b, uint32_t row, match *out) {
@@ -635,7 +635,7 @@ static size_t write_characters(const build *b, uint16_t *pages, uint32_t *out) {
 /* The text that a row decodes to, into `out` (GEMLET_TOKEN_BYTES). */
 static size_t output_text(const build *b, size_t row, char *out) {
     const gemlet_piece *piece = &b->vocabulary->pieces[row];
-    if (b->kinds[row] == GEMLET_KIND_BYTE) {
+    if (b->kinds[row] == GEMLET_TOKEN_KIND_BYTE) {
         out[0] = (char)byte_value(piece);
         return 1;
     }

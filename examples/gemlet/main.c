@@ -1,0 +1,61 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "examples/gemlet/program.h"
+
+static const struct {
+    const char *name;
+    program_command run;
+    const char *summary;
+} commands[] = {
+    {"info", command_info, "what a packed model holds and costs; --verify checks every tensor"},
+};
+
+enum { COMMANDS = sizeof commands / sizeof commands[0] };
+
+int program_fail(const gemlet_error *error) {
+    fprintf(stderr, "gemlet: %s\n", error->message);
+    return 1;
+}
+
+int program_misused(const char *name, const char *problem, const char *what, const char *usage) {
+    fprintf(stderr, "gemlet %s: %s", name, problem);
+    if (what != NULL) {
+        fprintf(stderr, " \"%s\"", what);
+    }
+    fprintf(stderr, "\n\n%s", usage);
+    return 2;
+}
+
+const char *program_option(int argc, char **argv, int *i, const char *name) {
+    if (strcmp(argv[*i], name) != 0 || *i + 1 >= argc) {
+        return NULL;
+    }
+    return argv[++*i];
+}
+
+static void print_usage(FILE *out) {
+    fputs("gemlet COMMAND ...\n\n", out);
+    for (size_t i = 0; i < COMMANDS; i++) {
+        fprintf(out, "  %-12s %s\n", commands[i].name, commands[i].summary);
+    }
+}
+
+int main(int argc, char **argv) {
+    if (argc < 2) {
+        print_usage(stderr);
+        return 2;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        print_usage(stdout);
+        return 0;
+    }
+    for (size_t i = 0; i < COMMANDS; i++) {
+        if (strcmp(argv[1], commands[i].name) == 0) {
+            return commands[i].run(argc - 1, argv + 1);
+        }
+    }
+    fprintf(stderr, "gemlet: unknown command \"%s\"\n\n", argv[1]);
+    print_usage(stderr);
+    return 2;
+}

@@ -1,0 +1,22 @@
+/* From and to the block formats of GGUF.  The layouts and formulas are those of ggml; numbers equal what the Python package gguf
+ * computes, bit for bit. */
+#ifndef GEMLET_MODEL_PACK_CONVERT_H
+#define GEMLET_MODEL_PACK_CONVERT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/quant/matrix.h"
+
+/* `count` numbers, a multiple of the type's block, from `blocks`.  False for a type without a conversion. */
+bool pack_dequantize(uint32_t type, const void *blocks, size_t count, float *out);
+
+/* `count` numbers, a multiple of GEMLET_BLOCK, to source blocks of packing.h. */
+void pack_quantize(gemlet_weight_type type, const float *in, size_t count, void *blocks);
+
+/* One row of a convolution to integers in -127 .. 127 and its scale, max|x| / 127.  Numbers that lie on such a grid already are
+ * kept exactly. */
+float pack_quantize_channel(const float *in, size_t count, int8_t *out);
+
+#endif

@@ -1,0 +1,394 @@
+/* A model from a text GGUF of llama.cpp and its mmproj GGUF. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/container_cursor.h"
+#include "model/pack/model.h"
+#include "port/posix/posix.h"
+
+/* A source GGUF that is open, with what its reader needs. */
+typedef struct gguf_source {
+    gemlet_posix *posix;
+    gemlet_port port;
+    gemlet_arena arena;
+    void *memory;
+    gemlet_container container;
+    bool open;
+} gguf_source;
+
+static void close_source(gguf_source *s) {
+    if (s->open) {
+        gemlet_container_close(&s->container);
+    }
+    free(s->memory);
+    if (s->posix != NULL) {
+        gemlet_posix_close(s->posix);
+    }
+    memset(s, 0, sizeof *s);
+}
+
+static gemlet_status open_source(gguf_source *s, const char *path, gemlet_error *error) {
+    size_t bytes = GEMLET_MAX_TENSORS * sizeof(gemlet_container_entry);
+    memset(s, 0, sizeof *s);
+    s->posix = gemlet_posix_open(1, &s->port);
+    s->memory = aligned_alloc(GEMLET_ALIGNMENT, bytes);
+    if (s->posix == NULL || s->memory == NULL) {
+        close_source(s);
+        return pack_fail(error, GEMLET_ERROR_MEMORY, "out of memory for the index of %s", path);
+    }
+    gemlet_status status = gemlet_arena_init(&s->arena, s->memory, bytes, error);
+    if (status == GEMLET_OK) {
+        status = gemlet_container_open(&s->container, &s->port, path, &s->arena, error);
+    }
+    s->open = status == GEMLET_OK;
+    if (s->open && s->container.packed) {
+        status = pack_fail(error, GEMLET_ERROR_UNSUPPORTED, "%s: is packed already: run gemlet-pack on the original model", path);
+    }
+    if (status != GEMLET_OK) {
+        close_source(s);
+    }
+    return status;
+}
+
+/* ---- Tensors ---- */
+
+/* The stacked AltUp projections [streams][rows][columns] become a tensor for each stream. */
+static gemlet_status add_slices(pack_model *model, const pack_tensor *whole, gemlet_error *error) {
+    size_t stem = strlen(whole->name) - strlen(".weight");
+    gemlet_status status = GEMLET_OK;
+    for (uint64_t i = 0; i < whole->shape[0] && status == GEMLET_OK; i++) {
+        pack_tensor slice = *whole;
+        snprintf(slice.name, sizeof slice.name, "%.*s.%u.weight", (int)stem, whole->name, (unsigned)i);
+        slice.dimension_count = 2;
+        slice.shape[0] = whole->shape[1];
+        slice.shape[1] = whole->shape[2];
+        slice.bytes = whole->bytes / whole->shape[0];
+        slice.offset = whole->offset + i * slice.bytes;
+        status = pack_add_tensor(model, &slice, error);
+    }
+    return status;
+}
+
+static gemlet_status add_tensors(pack_model *model, gemlet_container *c, const pack_file *file, gemlet_error *error) {
+    gemlet_tensor t;
+    uint64_t cursor = 0;
+    gemlet_status status = GEMLET_OK;
+    for (uint32_t i = 0; i < c->tensor_count && status == GEMLET_OK; i++) {
+        pack_tensor out = {.file = file};
+        if (!gemlet_container_next_tensor(c, &cursor, i, &t)) {
+            return pack_fail(error, GEMLET_ERROR_IO, "%s: can't be read", file->path);
+        }
+        memcpy(out.name, t.name, sizeof out.name);
+        out.type = t.type;
+        out.dimension_count = t.dimension_count;
+        for (uint32_t d = 0; d < t.dimension_count; d++) {
+            out.shape[d] = t.dimensions[t.dimension_count - 1 - d];
+        }
+        out.offset = t.offset;
+        out.bytes = t.bytes;
+        bool stacked = strcmp(t.name, "altup_proj.weight") == 0 || strcmp(t.name, "altup_unembd_proj.weight") == 0;
+        if (stacked && t.dimension_count == 3 && t.bytes != 0 && out.shape[0] <= 16) {
+            status = add_slices(model, &out, error);
+        } else {
+            status = pack_add_tensor(model, &out, error);
+        }
+    }
+    return status;
+}
+
+/* ---- Text hyper-parameters ---- */
+
+typedef struct key_reader {
+    gemlet_container *c;
+    const char *architecture;
+    gemlet_error *error;
+    gemlet_status status; /* of the first read that failed */
+} key_reader;
+
+static void full_key(const key_reader *r, const char *suffix, char out[GEMLET_KEY_BYTES]) {
+    snprintf(out, GEMLET_KEY_BYTES, "%s.%s", r->architecture, suffix);
+}
+
+static bool has_key(key_reader *r, const char *suffix) {
+    char key[GEMLET_KEY_BYTES];
+    full_key(r, suffix, key);
+    return gemlet_container_find(r->c, key, NULL);
+}
+
+static uint32_t key_u32(key_reader *r, const char *suffix, uint64_t index) {
+    char key[GEMLET_KEY_BYTES];
+    uint32_t out = 0;
+    full_key(r, suffix, key);
+    if (r->status == GEMLET_OK) {
+        r->status = gemlet_container_u32(r->c, key, index, &out, r->error);
+    }
+    return out;
+}
+
+static float key_f32(key_reader *r, const char *suffix, uint64_t index) {
+    char key[GEMLET_KEY_BYTES];
+    float out = 0.0f;
+    full_key(r, suffix, key);
+    if (r->status == GEMLET_OK) {
+        r->status = gemlet_container_f32(r->c, key, index, &out, r->error);
+    }
+    return out;
+}
+
+static float key_f32_or(key_reader *r, const char *suffix, float otherwise) {
+    return has_key(r, suffix) ? key_f32(r, suffix, 0) : otherwise;
+}
+
+static uint32_t token_id(gemlet_container *c, const char *key, uint32_t otherwise) {
+    uint32_t out;
+    return gemlet_container_u32(c, key, 0, &out, NULL) == GEMLET_OK ? out : otherwise;
+}
+
+static void read_layers_gemma3n(key_reader *r, pack_text *t) {
+    for (uint32_t i = 0; i < t->block_count && r->status == GEMLET_OK; i++) {
+        char key[GEMLET_KEY_BYTES];
+        full_key(r, "attention.sliding_window_pattern", key);
+        r->status = gemlet_container_bool(r->c, key, i, &t->sliding[i], r->error);
+        float scale = key_f32(r, "activation_sparsity_scale", i);
+        t->sparsity_scale[i] = isfinite(scale) && scale > 0.0f ? scale : 0.0f; /* dense layers have minus infinity */
+    }
+    t->altup_active = key_u32(r, "altup.active_idx", 0);
+    t->altup_inputs = key_u32(r, "altup.num_inputs", 0);
+    t->per_layer_length = key_u32(r, "embedding_length_per_layer_input", 0);
+    t->shared_kv_layers = key_u32(r, "attention.shared_kv_layers", 0);
+    t->attention_scale = 1.0f;
+    t->rope_factor = 1.0f;
+}
+
+/* Every sixth layer is global; the 27B model alone scales its queries by the width of the stream instead of the head's. */
+static void read_layers_gemma3(key_reader *r, pack_text *t) {
+    for (uint32_t i = 0; i < t->block_count; i++) {
+        t->sliding[i] = i % 6 != 5;
+    }
+    uint32_t query_width = t->block_count == 62 && t->head_count != 0 ? t->embedding_length / t->head_count : t->key_length;
+    t->attention_scale = 1.0f / sqrtf((float)query_width);
+    t->rope_factor = key_f32_or(r, "rope.scaling.factor", 1.0f);
+}
+
+static gemlet_status read_text(pack_model *model, gemlet_container *c, gemlet_error *error) {
+    pack_text *t = &model->text;
+    key_reader r = {c, model->gemma3n ? "gemma3n" : "gemma3", error, GEMLET_OK};
+    t->block_count = key_u32(&r, "block_count", 0);
+    if (r.status == GEMLET_OK && (t->block_count == 0 || t->block_count > PACK_MAX_LAYERS)) {
+        return pack_fail(error, GEMLET_ERROR_UNSUPPORTED, "%s: 1 to %d layers expected, found %u", c->path, PACK_MAX_LAYERS,
+                         t->block_count);
+    }
+    t->context_length = key_u32(&r, "context_length", 0);
+    t->embedding_length = key_u32(&r, "embedding_length", 0);
+    for (uint32_t i = 0; i < t->block_count; i++) {
+        t->feed_forward_length[i] = key_u32(&r, "feed_forward_length", i);
+    }
+    t->head_count = key_u32(&r, "attention.head_count", 0);
+    t->head_count_kv = key_u32(&r, "attention.head_count_kv", 0);
+    t->key_length = key_u32(&r, "attention.key_length", 0);
+    t->value_length = key_u32(&r, "attention.value_length", 0);
+    t->rms_epsilon = key_f32(&r, "attention.layer_norm_rms_epsilon", 0);
+    t->rope_base = key_f32(&r, "rope.freq_base", 0);
+    t->rope_base_local = key_f32_or(&r, "rope.freq_base_swa", 10000.0f);
+    t->final_softcap = key_f32_or(&r, "final_logit_softcapping", 0.0f);
+    t->sliding_window = key_u32(&r, "attention.sliding_window", 0);
+    if (r.status == GEMLET_OK) {
+        (model->gemma3n ? read_layers_gemma3n : read_layers_gemma3)(&r, t);
+    }
+    t->bos = token_id(c, "tokenizer.ggml.bos_token_id", 2);
+    t->eos = token_id(c, "tokenizer.ggml.eos_token_id", 1);
+    t->padding = token_id(c, "tokenizer.ggml.padding_token_id", 0);
+    return r.status;
+}
+
+/* ---- Vocabulary ---- */
+
+static gemlet_status read_tokens(pack_model *model, gemlet_container *c, gemlet_error *error) {
+    gemlet_value pieces;
+    if (!gemlet_container_find(c, "tokenizer.ggml.tokens", &pieces) || !pieces.array || pieces.type != GEMLET_VALUE_STRING ||
+        pieces.count == 0 || pieces.count > UINT32_MAX / 2) {
+        return pack_fail(error, GEMLET_ERROR_FORMAT,
+                         "%s: holds no vocabulary (key \"tokenizer.ggml.tokens\"): take a complete model file", c->path);
+    }
+    gemlet_value scores, types;
+    bool valid = gemlet_container_find(c, "tokenizer.ggml.scores", &scores) && scores.type == GEMLET_VALUE_FLOAT32 &&
+                 scores.count == pieces.count && gemlet_container_find(c, "tokenizer.ggml.token_type", &types) &&
+                 gemlet_value_bytes((uint32_t)types.type) == 4 && types.count == pieces.count;
+    if (!valid) {
+        return pack_fail(error, GEMLET_ERROR_FORMAT,
+                         "%s: \"tokenizer.ggml.scores\" and \"tokenizer.ggml.token_type\" must hold %llu numbers each", c->path,
+                         (unsigned long long)pieces.count);
+    }
+    model->tokens = calloc((size_t)pieces.count, sizeof *model->tokens);
+    if (model->tokens == NULL) {
+        return pack_fail(error, GEMLET_ERROR_MEMORY, "out of memory for the vocabulary");
+    }
+    model->token_count = (uint32_t)pieces.count;
+    gemlet_cursor at = gemlet_cursor_at(c, pieces.offset);
+    for (uint32_t i = 0; i < model->token_count; i++) {
+        uint64_t length = gemlet_cursor_u64(&at);
+        char *bytes = at.failed || length > 65536 ? NULL : malloc((size_t)length + 1);
+        if (bytes == NULL) {
+            return pack_fail(error, GEMLET_ERROR_FORMAT, "%s: token %u has %llu bytes, at most 65536 expected", c->path, i,
+                             (unsigned long long)length);
+        }
+        gemlet_cursor_bytes(&at, bytes, (size_t)length);
+        model->tokens[i].bytes = bytes;
+        model->tokens[i].length = (uint32_t)length;
+    }
+    at = gemlet_cursor_at(c, scores.offset);
+    for (uint32_t i = 0; i < model->token_count; i++) {
+        gemlet_cursor_bytes(&at, &model->tokens[i].score, sizeof model->tokens[i].score);
+    }
+    at = gemlet_cursor_at(c, types.offset);
+    for (uint32_t i = 0; i < model->token_count; i++) {
+        model->tokens[i].type = gemlet_cursor_u32(&at);
+    }
+    return GEMLET_OK;
+}
+
+static uint32_t find_token(const pack_model *model, const char *text, uint32_t otherwise) {
+    for (uint32_t i = 0; i < model->token_count; i++) {
+        if (model->tokens[i].length == strlen(text) && memcmp(model->tokens[i].bytes, text, strlen(text)) == 0) {
+            return i;
+        }
+    }
+    return otherwise;
+}
+
+/* ---- Projector ---- */
+
+static gemlet_status check_projector(const pack_model *model, gemlet_container *c, const char *text, gemlet_error *error) {
+    char architecture[32], type[32];
+    uint32_t width;
+    gemlet_status status = gemlet_container_string(c, "general.architecture", architecture, sizeof architecture, error);
+    if (status == GEMLET_OK && strcmp(architecture, "clip") != 0) {
+        return pack_fail(error, GEMLET_ERROR_FORMAT,
+                         "%s: is no mmproj file (architecture \"%s\", \"clip\" expected): give the mmproj GGUF of the same model",
+                         c->path, architecture);
+    }
+    if (status == GEMLET_OK && !model->gemma3n) {
+        return pack_fail(error, GEMLET_ERROR_UNSUPPORTED, "%s: images of Gemma 3 are not supported: leave --mmproj out", c->path);
+    }
+    const char *key = "clip.vision.projector_type";
+    status = status != GEMLET_OK ? status : gemlet_container_string(c, key, type, sizeof type, error);
+    if (status == GEMLET_OK && strcmp(type, "gemma3nv") != 0) {
+        return pack_fail(error, GEMLET_ERROR_FORMAT,
+                         "%s: is the projector of another model (type \"%s\", \"gemma3nv\" expected): give the mmproj GGUF of %s",
+                         c->path, type, text);
+    }
+    status = status != GEMLET_OK ? status : gemlet_container_u32(c, "clip.vision.projection_dim", 0, &width, error);
+    if (status == GEMLET_OK && width != model->text.embedding_length) {
+        return pack_fail(error, GEMLET_ERROR_FORMAT,
+                         "%s: makes vectors of %u numbers, but %s takes %u: give the mmproj GGUF of the same model", c->path, width,
+                         text, model->text.embedding_length);
+    }
+    return status;
+}
+
+/* What the file does not say is the same in every Gemma 3n that is published. */
+static const pack_audio published_audio = {0, 0, 12, 13, 0, 128, 4, 50.0f, 0.5f, 1e10f, 1e-3f};
+
+static gemlet_status read_projector(pack_model *model, gemlet_container *c, gemlet_error *error) {
+    key_reader r = {c, "clip", error, GEMLET_OK};
+    bool value;
+    model->image = (pack_embedder){.present = true, .soft_tokens = 256, .rms_epsilon = 1e-6f};
+    model->image.width = key_u32(&r, "vision.embedding_length", 0);
+    model->image_size = key_u32(&r, "vision.image_size", 0);
+    if (r.status == GEMLET_OK && gemlet_container_bool(c, "clip.has_audio_encoder", 0, &value, NULL) == GEMLET_OK && value) {
+        model->sound = (pack_embedder){.present = true, .soft_tokens = 188, .rms_epsilon = 1e-6f};
+        model->sound.width = key_u32(&r, "audio.embedding_length", 0);
+        model->audio = published_audio;
+        model->audio.block_count = key_u32(&r, "audio.block_count", 0);
+        model->audio.head_count = key_u32(&r, "audio.attention.head_count", 0);
+        model->audio.mel_bins = key_u32(&r, "audio.num_mel_bins", 0);
+    }
+    return r.status;
+}
+
+/* The embedders' tables end the vocabulary: text, image, sound. */
+static gemlet_status place_embedders(pack_model *model, const char *path, gemlet_error *error) {
+    pack_tensor *words = pack_find(model, "token_embd.weight"), *images = pack_find(model, "mm.embedding.weight");
+    pack_tensor *sounds = pack_find(model, "mm.a.embedding.weight");
+    if (words == NULL || images == NULL || sounds == NULL || images->shape[0] + sounds->shape[0] >= words->shape[0] ||
+        words->shape[0] > UINT32_MAX) {
+        return pack_fail(
+            error, GEMLET_ERROR_FORMAT,
+            "%s: must hold the tables \"mm.embedding.weight\" and \"mm.a.embedding.weight\" of the vocabulary's last ids", path);
+    }
+    model->image.vocabulary_size = (uint32_t)images->shape[0];
+    model->image.vocabulary_offset = (uint32_t)(words->shape[0] - images->shape[0] - sounds->shape[0]);
+    uint32_t image = model->image.vocabulary_offset, sound = image + model->image.vocabulary_size;
+    model->image.begin_id = find_token(model, "<start_of_image>", 255999);
+    model->image.end_id = find_token(model, "<end_of_image>", image);
+    model->image.soft_id = find_token(model, "<image_soft_token>", image + 1);
+    if (model->sound.present) {
+        model->sound.vocabulary_size = (uint32_t)sounds->shape[0];
+        model->sound.vocabulary_offset = sound;
+        model->sound.begin_id = find_token(model, "<start_of_audio>", 256000);
+        model->sound.end_id = find_token(model, "<end_of_audio>", sound);
+        model->sound.soft_id = find_token(model, "<audio_soft_token>", sound + 1);
+    }
+    return GEMLET_OK;
+}
+
+/* ---- Public ---- */
+
+static gemlet_status load_text(pack_model *model, const char *path, gemlet_error *error) {
+    gguf_source s;
+    char architecture[64];
+    const pack_file *file;
+    gemlet_status status = open_source(&s, path, error);
+    if (status != GEMLET_OK) {
+        return status;
+    }
+    status = gemlet_container_string(&s.container, "general.architecture", architecture, sizeof architecture, error);
+    if (status == GEMLET_OK) {
+        model->gemma3n = strcmp(architecture, "gemma3n") == 0;
+        if (!model->gemma3n && strcmp(architecture, "gemma3") != 0) {
+            status = pack_fail(error, GEMLET_ERROR_UNSUPPORTED,
+                               "%s: architecture \"%s\" is not supported: give a gemma3n or gemma3 model%s", path, architecture,
+                               strcmp(architecture, "clip") == 0 ? " (this one goes behind --mmproj)" : "");
+        }
+    }
+    if (status == GEMLET_OK &&
+        gemlet_container_string(&s.container, "general.name", model->name, sizeof model->name, NULL) != GEMLET_OK) {
+        model->name[0] = '\0';
+    }
+    status = status != GEMLET_OK ? status : read_text(model, &s.container, error);
+    status = status != GEMLET_OK ? status : read_tokens(model, &s.container, error);
+    status = status != GEMLET_OK ? status : pack_open(model, path, &file, error);
+    status = status != GEMLET_OK ? status : add_tensors(model, &s.container, file, error);
+    close_source(&s);
+    return status;
+}
+
+static gemlet_status load_projector(pack_model *model, const char *path, const char *text, gemlet_error *error) {
+    gguf_source s;
+    const pack_file *file;
+    gemlet_status status = open_source(&s, path, error);
+    if (status != GEMLET_OK) {
+        return status;
+    }
+    status = check_projector(model, &s.container, text, error);
+    status = status != GEMLET_OK ? status : read_projector(model, &s.container, error);
+    status = status != GEMLET_OK ? status : pack_open(model, path, &file, error);
+    status = status != GEMLET_OK ? status : add_tensors(model, &s.container, file, error);
+    close_source(&s);
+    return status;
+}
+
+gemlet_status pack_load_gguf(pack_model *model, const char *text, const char *projector, gemlet_error *error) {
+    model->from_gguf = true;
+    gemlet_status status = load_text(model, text, error);
+    if (status == GEMLET_OK && projector != NULL) {
+        status = load_projector(model, projector, text, error);
+    }
+    status = status != GEMLET_OK ? status : pack_sort_tensors(model, error);
+    if (status == GEMLET_OK && projector != NULL) {
+        status = place_embedders(model, projector, error);
+    }
+    return status;
+}

@@ -1,0 +1,185 @@
+/* The encoders' tensors.  Their sizes are what the files say; which tensors a block must have follows from those that it has. */
+#include <stdio.h>
+#include <string.h>
+
+#include "core/quant/conv.h"
+#include "model/pack/layout.h"
+
+static gemlet_status add_conv(pack_layout *layout, const pack_tensor *source, uint32_t outputs, uint32_t channels, uint32_t taps,
+                              gemlet_error *error) {
+    pack_item item = {
+        .action = PACK_CONV, .kind = GEMLET_KIND_CONV, .rows = outputs, .columns = channels, .taps = taps, .source = source};
+    pack_item scales = {.action = PACK_SCALES, .kind = GEMLET_KIND_PLAIN, .rows = 1, .columns = outputs, .taps = 1};
+    if (snprintf(scales.name, sizeof scales.name, "%s.scale", source->name) >= (int)sizeof scales.name) {
+        return pack_fail(error, GEMLET_ERROR_UNSUPPORTED, "tensor \"%s\" has too long a name for its scales", source->name);
+    }
+    memcpy(item.name, source->name, sizeof item.name);
+    item.bytes = gemlet_conv_bytes(outputs, taps, channels);
+    scales.bytes = 4 * (uint64_t)outputs;
+    gemlet_status status = pack_add_item(layout, &item, error);
+    return status != GEMLET_OK ? status : pack_add_item(layout, &scales, error);
+}
+
+static gemlet_status add_real_conv(pack_layout *layout, const pack_tensor *source, uint32_t outputs, uint32_t channels,
+                                   uint32_t taps, gemlet_error *error) {
+    pack_item item = {.action = PACK_REAL_CONV,
+                      .kind = GEMLET_KIND_REAL_CONV,
+                      .rows = outputs,
+                      .columns = channels,
+                      .taps = taps,
+                      .source = source};
+    memcpy(item.name, source->name, sizeof item.name);
+    item.bytes = 4 * (uint64_t)outputs * channels * taps;
+    return pack_add_item(layout, &item, error);
+}
+
+/* Adds a tensor by its shape: [outputs][channels], [outputs][channels][taps], [outputs][channels][height][width], or numbers.
+ * The stem and what has one input channel stay real: they are cheap, and the first sees the picture itself. */
+static gemlet_status add_by_shape(pack_model *model, pack_layout *layout, const char *name, gemlet_error *error) {
+    pack_tensor *t;
+    gemlet_status status = pack_need(model, name, &t, error);
+    if (status != GEMLET_OK) {
+        return status;
+    }
+    uint64_t shape[GEMLET_DIMENSIONS] = {1, 1, 1, 1};
+    for (uint32_t i = 0; i < t->dimension_count; i++) {
+        shape[i] = t->shape[i];
+    }
+    uint64_t elements = pack_elements(t), taps = shape[2] * shape[3];
+    bool numbers = t->dimension_count == 1 || (shape[0] == 1 && elements == shape[1]); /* [C] or [1][C][1][1] */
+    if (elements > UINT32_MAX || taps > GEMLET_MAX_TAPS) {
+        return pack_fail(error, GEMLET_ERROR_UNSUPPORTED, "%s: tensor \"%s\" is too large for an encoder", t->file->path, name);
+    }
+    if (numbers) {
+        return pack_add_reals(model, layout, name, 1, (uint32_t)elements, error);
+    }
+    bool real = (shape[1] == 1 && taps > 1) || strncmp(name, "v.conv_stem.", 12) == 0;
+    return (real ? add_real_conv : add_conv)(layout, t, (uint32_t)shape[0], (uint32_t)shape[1], (uint32_t)taps, error);
+}
+
+/* Where a tensor named PREFIX + `has` is there, PREFIX + `wants` must be too. */
+typedef struct companion {
+    const char *has;
+    const char *wants;
+} companion;
+
+static const companion companions[] = {
+    {"conv_exp.weight", "bn1.weight"},
+    {"conv_exp.weight", "conv_pwl.weight"},
+    {"conv_exp.weight", "bn2.weight"},
+    {"dw_start.conv.weight", "dw_start.bn.weight"},
+    {"dw_mid.conv.weight", "dw_mid.bn.weight"},
+    {"pw_exp.conv.weight", "pw_exp.bn.weight"},
+    {"pw_exp.conv.weight", "pw_proj.conv.weight"},
+    {"pw_exp.conv.weight", "pw_proj.bn.weight"},
+    {"attn.query.proj.weight", "attn.key.proj.weight"},
+    {"attn.query.proj.weight", "attn.value.proj.weight"},
+    {"attn.query.proj.weight", "attn.output.proj.weight"},
+    {"attn.query.proj.weight", "norm.weight"},
+    {"attn.key.down_conv.weight", "attn.key.norm.weight"},
+    {"attn.key.down_conv.weight", "attn.value.down_conv.weight"},
+    {"attn.value.down_conv.weight", "attn.value.norm.weight"},
+};
+
+static gemlet_status check_companions(pack_model *model, const pack_tensor *t, gemlet_error *error) {
+    size_t length = strlen(t->name);
+    for (size_t i = 0; i < sizeof companions / sizeof companions[0]; i++) {
+        size_t tail = strlen(companions[i].has);
+        if (length > tail && t->name[length - tail - 1] == '.' && strcmp(t->name + length - tail, companions[i].has) == 0) {
+            char name[2 * GEMLET_NAME_BYTES];
+            pack_tensor *found;
+            snprintf(name, sizeof name, "%.*s%s", (int)(length - tail), t->name, companions[i].wants);
+            gemlet_status status = pack_need(model, name, &found, error);
+            if (status != GEMLET_OK) {
+                return status;
+            }
+        }
+    }
+    return GEMLET_OK;
+}
+
+/* Adds every tensor whose name starts with `prefix`, in the order of names. */
+static gemlet_status add_prefixed(pack_model *model, pack_layout *layout, const char *prefix, gemlet_error *error) {
+    gemlet_status status = GEMLET_OK;
+    for (size_t i = 0; i < model->tensor_count && status == GEMLET_OK; i++) {
+        const pack_tensor *t = &model->tensors[i];
+        if (strncmp(t->name, prefix, strlen(prefix)) == 0) {
+            status = check_companions(model, t, error);
+            status = status != GEMLET_OK ? status : add_by_shape(model, layout, t->name, error);
+        }
+    }
+    return status;
+}
+
+/* The soft tokens' way into the text model, and the special ids' embeddings, which never change and so are computed here. */
+static gemlet_status add_embedder(pack_model *model, pack_layout *layout, const char *source, const char *hard,
+                                  const pack_embedder *embedder, gemlet_error *error) {
+    char name[4][GEMLET_NAME_BYTES];
+    static const char *const parts[4] = {"soft_emb_norm.weight", "input_projection.weight", "embedding.weight",
+                                         "hard_emb_norm.weight"};
+    pack_tensor *t[4];
+    uint32_t width = embedder->width, text = model->text.embedding_length;
+    for (int i = 0; i < 4; i++) {
+        snprintf(name[i], sizeof name[i], "%s%s", source, parts[i]);
+        gemlet_status status = pack_need(model, name[i], &t[i], error);
+        if (status != GEMLET_OK) {
+            return status;
+        }
+    }
+    bool fits = pack_elements(t[3]) == width && t[1]->dimension_count == 2 && t[1]->shape[0] == text && t[1]->shape[1] == width &&
+                t[2]->dimension_count == 2 && t[2]->shape[0] == embedder->vocabulary_size && t[2]->shape[1] == width;
+    if (!fits) {
+        return pack_fail(error, GEMLET_ERROR_FORMAT,
+                         "%s: tensor \"%s\" must turn %u numbers into %u, and \"%s\" have %u rows: the file is not of this model",
+                         t[1]->file->path, name[1], width, text, name[2], embedder->vocabulary_size);
+    }
+    pack_item item = {
+        .action = PACK_HARD_EMBEDDING, .kind = GEMLET_KIND_PLAIN, .rows = embedder->vocabulary_size, .columns = text, .taps = 1};
+    snprintf(item.name, sizeof item.name, "%s", hard);
+    item.source = t[2];
+    item.norm = t[3];
+    item.projection = t[1];
+    item.epsilon = embedder->rms_epsilon;
+    item.bytes = 4 * (uint64_t)item.rows * item.columns;
+    gemlet_status status = pack_add_reals(model, layout, name[0], 1, width, error);
+    status = status != GEMLET_OK ? status : add_by_shape(model, layout, name[1], error);
+    return status != GEMLET_OK ? status : pack_add_item(layout, &item, error);
+}
+
+static const char *const vision_needs[] = {
+    "v.conv_stem.conv.weight", "v.conv_stem.bn.weight",        "v.blk.0.0.conv_exp.weight",   "v.msfa.ffn.pw_exp.conv.weight",
+    "v.msfa.norm.weight",      "v.msfa.ffn.pw_proj.bn.weight", "v.msfa.ffn.pw_exp.bn.weight", "v.msfa.ffn.pw_proj.conv.weight",
+};
+
+/* Every block of every stage must be there up to the last one. */
+static gemlet_status check_blocks(pack_model *model, gemlet_error *error) {
+    unsigned stage = 0, block = 0;
+    for (size_t i = 0; i < model->tensor_count; i++) {
+        unsigned s, k;
+        if (sscanf(model->tensors[i].name, "v.blk.%u.%u.", &s, &k) == 2 && (s != stage || k != block)) {
+            if (!(s == stage && k == block + 1) && !(s == stage + 1 && k == 0)) {
+                return pack_fail(error, GEMLET_ERROR_FORMAT,
+                                 "the source has the encoder's block %u.%u after block %u.%u: give the files of one complete model",
+                                 s, k, stage, block);
+            }
+            stage = s;
+            block = k;
+        }
+    }
+    return GEMLET_OK;
+}
+
+gemlet_status pack_lay_out_encoders(pack_model *model, pack_layout *layout, gemlet_error *error) {
+    pack_tensor *t;
+    gemlet_status status = check_blocks(model, error);
+    for (size_t i = 0; i < sizeof vision_needs / sizeof vision_needs[0] && status == GEMLET_OK; i++) {
+        status = pack_need(model, vision_needs[i], &t, error);
+    }
+    status = status != GEMLET_OK ? status : add_prefixed(model, layout, "v.", error);
+    status = status != GEMLET_OK ? status : add_embedder(model, layout, "mm.", "v.hard_token_embd", &model->image, error);
+    if (model->sound.present) {
+        status = status != GEMLET_OK ? status : add_prefixed(model, layout, "a.", error);
+        status = status != GEMLET_OK ? status : add_embedder(model, layout, "mm.a.", "a.hard_token_embd", &model->sound, error);
+    }
+    return status;
+}

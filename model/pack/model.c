@@ -1,0 +1,161 @@
+#include "model/pack/model.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+void pack_model_init(pack_model *model) {
+    memset(model, 0, sizeof *model);
+}
+
+void pack_model_free(pack_model *model) {
+    for (size_t i = 0; i < model->file_count; i++) {
+        close(model->files[i].descriptor);
+        free(model->files[i].path);
+    }
+    for (uint32_t i = 0; i < model->token_count; i++) {
+        free(model->tokens[i].bytes);
+    }
+    free(model->tokens);
+    free(model->tensors);
+    pack_model_init(model);
+}
+
+gemlet_status pack_fail(gemlet_error *error, gemlet_status status, const char *format, ...) {
+    char text[GEMLET_MESSAGE_BYTES];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    return gemlet_fail(error, status, text);
+}
+
+gemlet_status pack_open(pack_model *model, const char *path, const pack_file **file, gemlet_error *error) {
+    struct stat facts;
+    if (model->file_count == PACK_MAX_FILES) {
+        return pack_fail(error, GEMLET_ERROR_UNSUPPORTED, "%s: more than %d source files", path, PACK_MAX_FILES);
+    }
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0) {
+        return pack_fail(error, GEMLET_ERROR_IO, "%s: can't be opened: %s", path, strerror(errno));
+    }
+    char *copy = malloc(strlen(path) + 1);
+    if (copy == NULL || fstat(descriptor, &facts) != 0 || !S_ISREG(facts.st_mode)) {
+        close(descriptor);
+        free(copy);
+        return pack_fail(error, GEMLET_ERROR_IO, "%s: not a regular file", path);
+    }
+    memcpy(copy, path, strlen(path) + 1);
+    pack_file *out = &model->files[model->file_count++];
+    out->path = copy;
+    out->descriptor = descriptor;
+    out->size = (uint64_t)facts.st_size;
+    *file = out;
+    return GEMLET_OK;
+}
+
+gemlet_status pack_read(const pack_file *file, uint64_t offset, void *out, size_t length, gemlet_error *error) {
+    unsigned char *to = out;
+    if (offset > file->size || length > file->size - offset) {
+        return pack_fail(error, GEMLET_ERROR_FORMAT, "%s: ends at byte %llu, where byte %llu is wanted: download it again",
+                         file->path, (unsigned long long)file->size, (unsigned long long)offset);
+    }
+    while (length > 0) {
+        ssize_t got = pread(file->descriptor, to, length, (off_t)offset);
+        if (got <= 0) {
+            return pack_fail(error, GEMLET_ERROR_IO, "%s: can't be read: %s", file->path,
+                             got < 0 ? strerror(errno) : "it became shorter");
+        }
+        to += got;
+        offset += (uint64_t)got;
+        length -= (size_t)got;
+    }
+    return GEMLET_OK;
+}
+
+gemlet_status pack_add_tensor(pack_model *model, const pack_tensor *tensor, gemlet_error *error) {
+    if (tensor->offset > tensor->file->size || tensor->bytes > tensor->file->size - tensor->offset) {
+        return pack_fail(error, GEMLET_ERROR_FORMAT, "%s: tensor \"%s\" ends beyond the file: download it again",
+                         tensor->file->path, tensor->name);
+    }
+    if (model->tensor_count == model->tensor_capacity) {
+        size_t capacity = model->tensor_capacity == 0 ? 1024 : 2 * model->tensor_capacity;
+        pack_tensor *grown = realloc(model->tensors, capacity * sizeof *grown);
+        if (grown == NULL) {
+            return pack_fail(error, GEMLET_ERROR_MEMORY, "out of memory for %zu tensors", capacity);
+        }
+        model->tensors = grown;
+        model->tensor_capacity = capacity;
+    }
+    model->tensors[model->tensor_count++] = *tensor;
+    return GEMLET_OK;
+}
+
+static bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
+
+/* Orders names as people do: runs of digits by their value (names are short: no run overflows a comparison of lengths). */
+static int compare_names(const char *a, const char *b) {
+    while (*a != '\0' && *b != '\0') {
+        if (is_digit(*a) && is_digit(*b)) {
+            size_t digits_a = strspn(a, "0123456789"), digits_b = strspn(b, "0123456789");
+            if (digits_a != digits_b) {
+                return digits_a < digits_b ? -1 : 1;
+            }
+        }
+        if (*a != *b) {
+            return (unsigned char)*a < (unsigned char)*b ? -1 : 1;
+        }
+        a++;
+        b++;
+    }
+    return (*a != '\0') - (*b != '\0');
+}
+
+static int compare_tensors(const void *a, const void *b) {
+    return compare_names(((const pack_tensor *)a)->name, ((const pack_tensor *)b)->name);
+}
+
+gemlet_status pack_sort_tensors(pack_model *model, gemlet_error *error) {
+    if (model->tensor_count != 0) {
+        qsort(model->tensors, model->tensor_count, sizeof *model->tensors, compare_tensors);
+    }
+    for (size_t i = 1; i < model->tensor_count; i++) {
+        if (strcmp(model->tensors[i - 1].name, model->tensors[i].name) == 0) {
+            return pack_fail(error, GEMLET_ERROR_FORMAT, "tensor \"%s\" is there twice: in %s and in %s", model->tensors[i].name,
+                             model->tensors[i - 1].file->path, model->tensors[i].file->path);
+        }
+    }
+    return GEMLET_OK;
+}
+
+pack_tensor *pack_find(pack_model *model, const char *name) {
+    size_t low = 0, high = model->tensor_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = compare_names(model->tensors[middle].name, name);
+        if (order == 0) {
+            return &model->tensors[middle];
+        }
+        if (order < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return NULL;
+}
+
+uint64_t pack_elements(const pack_tensor *tensor) {
+    uint64_t elements = 1;
+    for (uint32_t i = 0; i < tensor->dimension_count; i++) {
+        elements *= tensor->shape[i];
+    }
+    return elements;
+}

@@ -1,0 +1,138 @@
+/* What gemlet-pack knows of a model to be packed, whichever source it came from: hyper-parameters, vocabulary and where each
+ * tensor's numbers are.  Host only; everything is owned by the pack_model and freed with it. */
+#ifndef GEMLET_MODEL_PACK_MODEL_H
+#define GEMLET_MODEL_PACK_MODEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/status.h"
+#include "model/container.h"
+
+enum { PACK_MAX_LAYERS = 256, PACK_MAX_FILES = 256 };
+
+typedef struct pack_file {
+    char *path;
+    int descriptor;
+    uint64_t size;
+} pack_file;
+
+/* A tensor of the source under its GGUF name. */
+typedef struct pack_tensor {
+    char name[GEMLET_NAME_BYTES];
+    uint32_t type; /* gemlet_tensor_type */
+    uint32_t dimension_count;
+    uint64_t shape[GEMLET_DIMENSIONS]; /* C order: the slowest first */
+    const pack_file *file;
+    uint64_t offset;
+    uint64_t bytes;
+    float shift; /* added to every number: Gemma 3 of Hugging Face keeps its norms less one */
+    bool used;
+} pack_tensor;
+
+typedef struct pack_text {
+    uint32_t block_count;
+    uint32_t context_length;
+    uint32_t embedding_length;
+    uint32_t feed_forward_length[PACK_MAX_LAYERS];
+    uint32_t head_count;
+    uint32_t head_count_kv;
+    uint32_t key_length;
+    uint32_t value_length;
+    float rms_epsilon;
+    float attention_scale;
+    float rope_base;
+    float rope_base_local; /* of layers with a sliding window */
+    float rope_factor;     /* positions of global layers are divided by it */
+    float final_softcap;   /* 0: none */
+    uint32_t sliding_window;
+    bool sliding[PACK_MAX_LAYERS];
+    /* Gemma 3n only. */
+    uint32_t altup_active;
+    uint32_t altup_inputs;
+    uint32_t per_layer_length;
+    uint32_t shared_kv_layers;
+    float sparsity_scale[PACK_MAX_LAYERS]; /* standard deviations above the mean; 0: dense */
+    uint32_t bos, eos, padding;
+} pack_text;
+
+typedef struct pack_embedder {
+    bool present;
+    uint32_t vocabulary_offset; /* ids from here on, vocabulary_size of them, have rows of their own */
+    uint32_t vocabulary_size;
+    uint32_t begin_id, end_id, soft_id;
+    uint32_t soft_tokens;
+    uint32_t width; /* of the encoder's output */
+    float rms_epsilon;
+} pack_embedder;
+
+typedef struct pack_audio {
+    uint32_t block_count;
+    uint32_t head_count;
+    uint32_t chunk_size;
+    uint32_t context_left;
+    uint32_t context_right;
+    uint32_t mel_bins;
+    uint32_t reduction_factor;
+    float logit_cap;
+    float residual_weight;
+    float gradient_clipping;
+    float group_norm_epsilon;
+} pack_audio;
+
+/* One token of the vocabulary, as in GGUF. */
+typedef struct pack_token {
+    char *bytes; /* not NUL-terminated */
+    uint32_t length;
+    float score;
+    uint32_t type; /* of SentencePiece: 1 normal, 2 unknown, 3 control, 4 user defined, 5 unused, 6 byte */
+} pack_token;
+
+typedef struct pack_model {
+    bool gemma3n; /* else Gemma 3 */
+    bool from_gguf;
+    char name[128];
+    pack_text text;
+    pack_embedder image;
+    uint32_t image_size;
+    pack_embedder sound;
+    pack_audio audio;
+    pack_token *tokens;
+    uint32_t token_count;
+    pack_tensor *tensors; /* sorted by name */
+    size_t tensor_count;
+    size_t tensor_capacity;
+    pack_file files[PACK_MAX_FILES];
+    size_t file_count;
+} pack_model;
+
+void pack_model_init(pack_model *model);
+void pack_model_free(pack_model *model);
+
+/* Opens `path` and keeps it in the model. */
+gemlet_status pack_open(pack_model *model, const char *path, const pack_file **file, gemlet_error *error);
+gemlet_status pack_read(const pack_file *file, uint64_t offset, void *out, size_t length, gemlet_error *error);
+
+/* Adds a copy of `tensor`.  Its bytes must be inside its file. */
+gemlet_status pack_add_tensor(pack_model *model, const pack_tensor *tensor, gemlet_error *error);
+
+/* Sorts by name, numbers in names by value, and refuses a name that is there twice.  Needed before pack_find. */
+gemlet_status pack_sort_tensors(pack_model *model, gemlet_error *error);
+pack_tensor *pack_find(pack_model *model, const char *name);
+uint64_t pack_elements(const pack_tensor *tensor);
+
+/* printf into a message. */
+gemlet_status pack_fail(gemlet_error *error, gemlet_status status, const char *format, ...);
+
+/* Fills the model from a text GGUF and, unless NULL, its mmproj GGUF. */
+gemlet_status pack_load_gguf(pack_model *model, const char *text, const char *projector, gemlet_error *error);
+
+/* Fills the model from a folder of Hugging Face. */
+gemlet_status pack_load_hf(pack_model *model, const char *folder, gemlet_error *error);
+
+/* The GGUF name of a Hugging Face tensor into `out`; false for one that gemlet has no use for.  `*gemma3_norm` says whether Gemma 3
+ * adds one to it. */
+bool pack_gguf_name(const char *name, char out[GEMLET_NAME_BYTES], bool *norm);
+
+#endif

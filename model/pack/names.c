@@ -1,0 +1,183 @@
+/* Hugging Face tensor names to GGUF's. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/pack/model.h"
+
+typedef struct renaming {
+    const char *from;
+    const char *to;
+    bool norm; /* stored less one by Gemma 3 */
+} renaming;
+
+static const renaming text_names[] = {
+    {"embed_tokens.weight", "token_embd.weight", false},
+    {"embed_tokens_per_layer.weight", "per_layer_token_embd.weight", false},
+    {"per_layer_model_projection.weight", "per_layer_model_proj.weight", false},
+    {"per_layer_projection_norm.weight", "per_layer_proj_norm.weight", true},
+    {"norm.weight", "output_norm.weight", true},
+};
+
+static const renaming text_layer_names[] = {
+    {"input_layernorm.weight", "attn_norm.weight", true},
+    {"self_attn.q_proj.weight", "attn_q.weight", false},
+    {"self_attn.k_proj.weight", "attn_k.weight", false},
+    {"self_attn.v_proj.weight", "attn_v.weight", false},
+    {"self_attn.o_proj.weight", "attn_output.weight", false},
+    {"self_attn.q_norm.weight", "attn_q_norm.weight", true},
+    {"self_attn.k_norm.weight", "attn_k_norm.weight", true},
+    {"post_attention_layernorm.weight", "post_attention_norm.weight", true},
+    {"pre_feedforward_layernorm.weight", "ffn_norm.weight", true},
+    {"post_feedforward_layernorm.weight", "post_ffw_norm.weight", true},
+    {"mlp.gate_proj.weight", "ffn_gate.weight", false},
+    {"mlp.up_proj.weight", "ffn_up.weight", false},
+    {"mlp.down_proj.weight", "ffn_down.weight", false},
+    {"altup.correction_coefs.weight", "altup_correct_coef.weight", false},
+    {"altup.correct_output_scale", "altup_correct_scale.weight", false},
+    {"altup.prediction_coefs.weight", "altup_predict_coef.weight", false},
+    {"altup.modality_router.weight", "altup_router.weight", false},
+    {"altup.router_norm.weight", "altup_router_norm.weight", true},
+    {"laurel.linear_left.weight", "laurel_l.weight", false},
+    {"laurel.linear_right.weight", "laurel_r.weight", false},
+    {"laurel.post_laurel_norm.weight", "laurel_post_norm.weight", true},
+    {"per_layer_input_gate.weight", "inp_gate.weight", false},
+    {"per_layer_projection.weight", "proj.weight", false},
+    {"post_per_layer_input_norm.weight", "post_norm.weight", true},
+};
+
+static const renaming audio_layer_names[] = {
+    {"attention.attn.k_proj.weight", "attn_k.weight", false},
+    {"attention.attn.q_proj.weight", "attn_q.weight", false},
+    {"attention.attn.v_proj.weight", "attn_v.weight", false},
+    {"attention.attn.per_dim_scale", "per_dim_scale", false},
+    {"attention.attn.relative_position_embedding.pos_proj.weight", "linear_pos.weight", false},
+    {"attention.post.weight", "attn_out.weight", false},
+    {"attention.post_norm.weight", "ln2.weight", false},
+    {"attention.pre_attn_norm.weight", "ln1.weight", false},
+    {"ffw_layer_end.ffw_layer_1.weight", "ffn_up_1.weight", false},
+    {"ffw_layer_end.ffw_layer_2.weight", "ffn_down_1.weight", false},
+    {"ffw_layer_end.post_layer_norm.weight", "ffn_post_norm_1.weight", false},
+    {"ffw_layer_end.pre_layer_norm.weight", "ffn_norm_1.weight", false},
+    {"ffw_layer_start.ffw_layer_1.weight", "ffn_up.weight", false},
+    {"ffw_layer_start.ffw_layer_2.weight", "ffn_down.weight", false},
+    {"ffw_layer_start.post_layer_norm.weight", "ffn_post_norm.weight", false},
+    {"ffw_layer_start.pre_layer_norm.weight", "ffn_norm.weight", false},
+    {"lconv1d.conv_norm.weight", "conv_norm.weight", false},
+    {"lconv1d.depthwise_conv1d.weight", "conv_dw.weight", false},
+    {"lconv1d.linear_end.weight", "conv_pw2.weight", false},
+    {"lconv1d.linear_start.weight", "conv_pw1.weight", false},
+    {"lconv1d.pre_layer_norm.weight", "norm_conv.weight", false},
+    {"norm.weight", "layer_pre_norm.weight", false},
+};
+
+static const renaming embedder_names[] = {
+    {"embedding.weight", "embedding.weight", false},
+    {"embedding_projection.weight", "input_projection.weight", false},
+    {"hard_embedding_norm.weight", "hard_emb_norm.weight", false},
+    {"soft_embedding_norm.weight", "soft_emb_norm.weight", false},
+};
+
+enum { COUNT_TEXT = sizeof text_names / sizeof text_names[0] };
+enum { COUNT_TEXT_LAYER = sizeof text_layer_names / sizeof text_layer_names[0] };
+enum { COUNT_AUDIO_LAYER = sizeof audio_layer_names / sizeof audio_layer_names[0] };
+enum { COUNT_EMBEDDER = sizeof embedder_names / sizeof embedder_names[0] };
+
+/* Writes `prefix` and the name that `rest` gets in the table; false where it is not in there. */
+static bool rename_by(const renaming *table, size_t count, const char *prefix, const char *rest, char *out, bool *norm) {
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(table[i].from, rest) == 0) {
+            *norm = table[i].norm;
+            return snprintf(out, GEMLET_NAME_BYTES, "%s%s", prefix, table[i].to) < GEMLET_NAME_BYTES;
+        }
+    }
+    return false;
+}
+
+/* "12.rest": the number into `*number`; NULL where it doesn't start with one of at most four digits. */
+static const char *take_number(const char *text, unsigned *number) {
+    size_t digits = strspn(text, "0123456789");
+    if (digits == 0 || digits > 4 || text[digits] != '.') {
+        return NULL;
+    }
+    *number = (unsigned)strtoul(text, NULL, 10);
+    return text + digits + 1;
+}
+
+static const char *after(const char *name, const char *prefix) {
+    size_t length = strlen(prefix);
+    return strncmp(name, prefix, length) == 0 ? name + length : NULL;
+}
+
+static bool rename_text(const char *rest, char *out, bool *norm) {
+    char prefix[32];
+    unsigned number;
+    const char *tail = after(rest, "layers.");
+    if (tail != NULL) {
+        tail = take_number(tail, &number);
+        if (tail == NULL) {
+            return false;
+        }
+        snprintf(prefix, sizeof prefix, "blk.%u.", number);
+        return rename_by(text_layer_names, COUNT_TEXT_LAYER, prefix, tail, out, norm);
+    }
+    bool unembed = (tail = after(rest, "altup_unembed_projections.")) != NULL;
+    if (unembed || (tail = after(rest, "altup_projections.")) != NULL) {
+        tail = take_number(tail, &number);
+        snprintf(out, GEMLET_NAME_BYTES, "%s.%u.weight", unembed ? "altup_unembd_proj" : "altup_proj", tail == NULL ? 0 : number);
+        return tail != NULL && strcmp(tail, "weight") == 0;
+    }
+    return rename_by(text_names, COUNT_TEXT, "", rest, out, norm);
+}
+
+static bool rename_audio(const char *rest, char *out, bool *norm) {
+    char prefix[32];
+    unsigned number;
+    const char *tail = after(rest, "conformer.");
+    if (tail != NULL) {
+        tail = take_number(tail, &number);
+        snprintf(prefix, sizeof prefix, "a.blk.%u.", tail == NULL ? 0 : number);
+        return tail != NULL && rename_by(audio_layer_names, COUNT_AUDIO_LAYER, prefix, tail, out, norm);
+    }
+    if (strcmp(rest, "subsample_conv_projection.input_proj_linear.weight") == 0) {
+        return snprintf(out, GEMLET_NAME_BYTES, "a.pre_encode.out.weight") > 0;
+    }
+    tail = after(rest, "subsample_conv_projection.conv_");
+    tail = tail != NULL ? take_number(tail, &number) : NULL;
+    if (tail == NULL || (strcmp(tail, "conv.weight") != 0 && strcmp(tail, "norm.weight") != 0)) {
+        return false;
+    }
+    return snprintf(out, GEMLET_NAME_BYTES, "a.conv1d.%u.%s", number, tail[0] == 'c' ? "weight" : "norm.weight") > 0;
+}
+
+/* timm's names are GGUF's but for the prefix. */
+static bool rename_vision(const char *rest, char *out) {
+    const char *blocks = after(rest, "blocks.");
+    int length =
+        blocks != NULL ? snprintf(out, GEMLET_NAME_BYTES, "v.blk.%s", blocks) : snprintf(out, GEMLET_NAME_BYTES, "v.%s", rest);
+    return length < GEMLET_NAME_BYTES && (blocks != NULL || after(rest, "conv_stem.") != NULL || after(rest, "msfa.") != NULL);
+}
+
+bool pack_gguf_name(const char *name, char out[GEMLET_NAME_BYTES], bool *norm) {
+    static const char *const text_prefixes[] = {"model.language_model.", "language_model.model.", "model."};
+    const char *rest;
+    *norm = false;
+    if ((rest = after(name, "model.vision_tower.timm_model.")) != NULL) {
+        return rename_vision(rest, out);
+    }
+    if ((rest = after(name, "model.audio_tower.")) != NULL) {
+        return rename_audio(rest, out, norm);
+    }
+    if ((rest = after(name, "model.embed_vision.")) != NULL) {
+        return rename_by(embedder_names, COUNT_EMBEDDER, "mm.", rest, out, norm);
+    }
+    if ((rest = after(name, "model.embed_audio.")) != NULL) {
+        return rename_by(embedder_names, COUNT_EMBEDDER, "mm.a.", rest, out, norm);
+    }
+    for (size_t i = 0; i < sizeof text_prefixes / sizeof text_prefixes[0]; i++) {
+        if ((rest = after(name, text_prefixes[i])) != NULL) {
+            return rename_text(rest, out, norm);
+        }
+    }
+    return false;
+}

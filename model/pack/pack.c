@@ -1,0 +1,72 @@
+#include "model/pack/pack.h"
+
+#include <string.h>
+
+#include "model/pack/layout.h"
+#include "model/pack/writer.h"
+
+static gemlet_status choose_types(const char *name, pack_types *types, gemlet_error *error) {
+    types->reals = GEMLET_Q4_0;
+    types->blocks = GEMLET_Q8_0;
+    if (name == NULL) {
+        return GEMLET_OK;
+    }
+    if (strcmp(name, "q4_0") != 0 && strcmp(name, "q8_0") != 0) {
+        return pack_fail(error, GEMLET_ERROR_ARGUMENT, "--type must be q4_0 or q8_0, found \"%s\"", name);
+    }
+    types->reals = types->blocks = name[1] == '4' ? GEMLET_Q4_0 : GEMLET_Q8_0;
+    return GEMLET_OK;
+}
+
+static void list_items(const pack_model *model, const pack_layout *layout, FILE *out) {
+    uint64_t total = 0;
+    for (size_t i = 0; i < layout->count; i++) {
+        const pack_item *item = &layout->items[i];
+        fprintf(out, "%-48s %-5s %-16s %8u x %-6u taps %-3u %12llu bytes\n", item->name,
+                item->source != NULL ? gemlet_type_name(item->source->type) : "-", gemlet_kind_name((uint32_t)item->kind),
+                item->rows, item->columns, item->taps, (unsigned long long)item->bytes);
+        total += item->bytes;
+    }
+    for (size_t i = 0; i < model->tensor_count; i++) {
+        if (!model->tensors[i].used) {
+            fprintf(out, "%-48s dropped\n", model->tensors[i].name);
+        }
+    }
+    fprintf(out, "%zu tensors, %llu bytes\n", layout->count, (unsigned long long)total);
+}
+
+static gemlet_status pack_model_to(const pack_options *options, pack_model *model, gemlet_error *error) {
+    pack_types types;
+    pack_layout layout = {0};
+    gemlet_status status = choose_types(options->type, &types, error);
+    if (status == GEMLET_OK) {
+        status = options->folder != NULL ? pack_load_hf(model, options->folder, error)
+                                         : pack_load_gguf(model, options->text, options->projector, error);
+    }
+    status = status != GEMLET_OK ? status : pack_lay_out(model, types, NULL, 0, &layout, error);
+    if (status == GEMLET_OK && options->list && options->report != NULL) {
+        list_items(model, &layout, options->report);
+    }
+    if (status == GEMLET_OK && !options->list) {
+        status = pack_write(model, &layout, options->output, options->report, options->progress, error);
+    }
+    pack_layout_free(&layout);
+    return status;
+}
+
+gemlet_status pack_run(const pack_options *options, gemlet_error *error) {
+    pack_model model;
+    if ((options->text == NULL) == (options->folder == NULL)) {
+        return pack_fail(error, GEMLET_ERROR_ARGUMENT, "give either --text FILE or --hf FOLDER");
+    }
+    if (options->projector != NULL && options->text == NULL) {
+        return pack_fail(error, GEMLET_ERROR_ARGUMENT, "--mmproj goes with --text; a Hugging Face folder holds everything itself");
+    }
+    if (options->output == NULL && !options->list) {
+        return pack_fail(error, GEMLET_ERROR_ARGUMENT, "give the output as -o FILE, or --list");
+    }
+    pack_model_init(&model);
+    gemlet_status status = pack_model_to(options, &model, error);
+    pack_model_free(&model);
+    return status;
+}

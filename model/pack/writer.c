@@ -1,0 +1,392 @@
+#include "model/pack/writer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/quant/conv.h"
+#include "core/quant/packing.h"
+#include "model/pack/convert.h"
+#include "model/pack/header.h"
+
+enum { PIECE_ELEMENTS = 1 << 18 }; /* numbers that are converted at a time */
+
+typedef struct writer {
+    const pack_model *model;
+    FILE *out;
+    gemlet_error *error;
+    pack_item *item; /* that is being written */
+    pack_progress progress;
+    unsigned char *raw; /* scratch: source bytes of a piece */
+    float *reals;       /* scratch: a piece as numbers */
+    float *scales;      /* of the convolution that was written last */
+    double error_square, weight_square;
+} writer;
+
+static gemlet_status out_of_memory(const writer *w) {
+    return pack_fail(w->error, GEMLET_ERROR_MEMORY, "out of memory for tensor \"%s\"", w->item->name);
+}
+
+static gemlet_status emit(writer *w, const void *bytes, size_t length) {
+    if (length != 0 && fwrite(bytes, 1, length, w->out) != length) {
+        return pack_fail(w->error, GEMLET_ERROR_IO, "the packed file can't be written: %s", strerror(errno));
+    }
+    w->item->crc32 = gemlet_crc32(w->item->crc32, bytes, length);
+    pack_progress_add(&w->progress, length);
+    return GEMLET_OK;
+}
+
+/* ---- Reading ---- */
+
+/* `count` numbers of `t` from `first` on, both multiples of its block, at most PIECE_ELEMENTS; refuses what is not finite. */
+static gemlet_status read_reals(writer *w, const pack_tensor *t, uint64_t first, size_t count, float *out) {
+    uint32_t elements, bytes;
+    gemlet_type_block(t->type, &elements, &bytes);
+    gemlet_status status = pack_read(t->file, t->offset + first / elements * bytes, w->raw, count / elements * bytes, w->error);
+    if (status != GEMLET_OK) {
+        return status;
+    }
+    pack_dequantize(t->type, w->raw, count, out);
+    for (size_t i = 0; i < count; i++) {
+        out[i] += t->shift;
+        if (!isfinite(out[i])) {
+            return pack_fail(w->error, GEMLET_ERROR_FORMAT,
+                             "%s: tensor \"%s\" holds %s at element %llu: the file is damaged or was badly converted",
+                             t->file->path, t->name, isnan(out[i]) ? "NaN" : "an infinity", (unsigned long long)(first + i));
+        }
+    }
+    return GEMLET_OK;
+}
+
+static void add_error(writer *w, const float *source, const float *packed, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        double difference = (double)source[i] - (double)packed[i];
+        w->error_square += difference * difference;
+        w->weight_square += (double)source[i] * (double)source[i];
+    }
+}
+
+/* ---- One function for each action ---- */
+
+static gemlet_status write_reals(writer *w) {
+    uint64_t count = (uint64_t)w->item->rows * w->item->columns;
+    gemlet_status status = GEMLET_OK;
+    for (uint64_t first = 0; first < count && status == GEMLET_OK; first += PIECE_ELEMENTS) {
+        size_t piece = count - first < PIECE_ELEMENTS ? (size_t)(count - first) : PIECE_ELEMENTS;
+        status = read_reals(w, w->item->source, first, piece, w->reals);
+        status = status != GEMLET_OK ? status : emit(w, w->reals, 4 * piece);
+    }
+    return status;
+}
+
+/* Source blocks of `rows` rows from `first` on into `blocks`: read as they are, or converted. */
+static gemlet_status read_blocks(writer *w, gemlet_weight_type type, uint64_t first, size_t rows, unsigned char *blocks) {
+    const pack_tensor *t = w->item->source;
+    size_t columns = w->item->columns, block_bytes = gemlet_block_bytes(type);
+    size_t row_bytes = columns / GEMLET_BLOCK * block_bytes;
+    uint32_t same = type == GEMLET_Q4_0 ? GEMLET_TYPE_Q4_0 : GEMLET_TYPE_Q8_0;
+    gemlet_status status = GEMLET_OK;
+    bool moved = t->type == same && t->shift == 0.0f;
+    w->item->converted = !moved;
+    if (moved) {
+        status = pack_read(t->file, t->offset + first * row_bytes, blocks, rows * row_bytes, w->error);
+    }
+    size_t step = columns > PIECE_ELEMENTS ? 1 : PIECE_ELEMENTS / columns;
+    for (size_t row = 0; row < rows && status == GEMLET_OK && !moved; row += step) {
+        size_t count = (rows - row < step ? rows - row : step) * columns;
+        status = read_reals(w, t, (first + row) * columns, count, w->reals);
+        if (status == GEMLET_OK) {
+            pack_quantize(type, w->reals, count, blocks + row * row_bytes);
+            float back[GEMLET_BLOCK];
+            for (size_t i = 0; i < count; i += GEMLET_BLOCK) {
+                pack_dequantize(same, blocks + row * row_bytes + i / GEMLET_BLOCK * block_bytes, GEMLET_BLOCK, back);
+                add_error(w, w->reals + i, back, GEMLET_BLOCK);
+            }
+        }
+    }
+    /* A scale beyond float16 shows as an exponent of all ones, from the source or from the conversion. */
+    for (size_t i = 0; i < rows * row_bytes && status == GEMLET_OK; i += block_bytes) {
+        if ((blocks[i + 1] & 0x7C) == 0x7C) {
+            status =
+                pack_fail(w->error, GEMLET_ERROR_FORMAT,
+                          "%s: tensor \"%s\" has weights beyond float16 in row %llu: the file is damaged or was badly converted",
+                          t->file->path, t->name, (unsigned long long)(first + i / row_bytes));
+        }
+    }
+    return status;
+}
+
+static gemlet_status write_matrix(writer *w) {
+    gemlet_tensor shape = {.kind = w->item->kind, .rows = w->item->rows, .columns = w->item->columns, .taps = 1};
+    gemlet_matrix m;
+    gemlet_tensor_matrix(&shape, &m);
+    size_t group = gemlet_packing_group_rows(m.packing, m.rows), row_bytes = m.columns / GEMLET_BLOCK * gemlet_block_bytes(m.type);
+    /* As many whole groups at a time as make a piece. */
+    size_t groups = PIECE_ELEMENTS / (group * m.columns) + 1;
+    unsigned char *blocks = malloc(groups * group * row_bytes),
+                  *packed = malloc(gemlet_packing_group_bytes(m.type, m.packing, m.rows, m.columns));
+    gemlet_status status = blocks != NULL && packed != NULL ? GEMLET_OK : out_of_memory(w);
+    for (size_t first = 0; first < m.rows && status == GEMLET_OK; first += groups * group) {
+        size_t rows = m.rows - first < groups * group ? m.rows - first : groups * group;
+        status = read_blocks(w, m.type, first, rows, blocks);
+        for (size_t row = 0; row < rows && status == GEMLET_OK; row += group) {
+            size_t count = rows - row < group ? rows - row : group;
+            gemlet_pack_group(m.type, m.packing, blocks + row * row_bytes, count, m.columns, packed);
+            status = emit(w, packed, gemlet_packing_group_bytes(m.type, m.packing, m.rows, m.columns));
+        }
+    }
+    free(blocks);
+    free(packed);
+    return status;
+}
+
+/* One output's weights, [channels][taps] in the source, as integers [taps][channels]. */
+static gemlet_status read_output(writer *w, uint32_t output, int8_t *rounded, int8_t *out) {
+    size_t taps = w->item->taps, channels = w->item->columns, count = taps * channels;
+    gemlet_status status = read_reals(w, w->item->source, (uint64_t)output * count, count, w->reals);
+    if (status != GEMLET_OK) {
+        return status;
+    }
+    float scale = pack_quantize_channel(w->reals, count, rounded);
+    w->scales[output] = scale;
+    for (size_t c = 0; c < channels; c++) {
+        for (size_t t = 0; t < taps; t++) {
+            float back = (float)rounded[c * taps + t] * scale;
+            add_error(w, &w->reals[c * taps + t], &back, 1);
+            out[t * channels + c] = rounded[c * taps + t];
+        }
+    }
+    return GEMLET_OK;
+}
+
+static gemlet_status write_conv(writer *w) {
+    pack_item *item = w->item;
+    size_t count = (size_t)item->taps * item->columns, bytes = gemlet_conv_bytes(GEMLET_CONV_PANEL, item->taps, item->columns);
+    int8_t *rounded = malloc(count), *panel = malloc(GEMLET_CONV_PANEL * count), *packed = malloc(bytes);
+    free(w->scales);
+    w->scales = malloc(item->rows * sizeof *w->scales);
+    gemlet_status status = GEMLET_OK;
+    if (count > PIECE_ELEMENTS) {
+        status = pack_fail(w->error, GEMLET_ERROR_UNSUPPORTED, "tensor \"%s\" has %zu weights for an output, at most %d expected",
+                           item->name, count, PIECE_ELEMENTS);
+    } else if (rounded == NULL || panel == NULL || packed == NULL || w->scales == NULL) {
+        status = out_of_memory(w);
+    }
+    for (uint32_t first = 0; first < item->rows && status == GEMLET_OK; first += GEMLET_CONV_PANEL) {
+        uint32_t outputs = item->rows - first < GEMLET_CONV_PANEL ? item->rows - first : GEMLET_CONV_PANEL;
+        for (uint32_t i = 0; i < outputs && status == GEMLET_OK; i++) {
+            status = read_output(w, first + i, rounded, panel + i * count);
+        }
+        if (status == GEMLET_OK) {
+            gemlet_conv_pack(panel, outputs, item->taps, item->columns, packed);
+            status = emit(w, packed, bytes);
+        }
+    }
+    item->converted = true;
+    free(rounded);
+    free(panel);
+    free(packed);
+    return status;
+}
+
+/* [outputs][channels][taps] to [taps][channels][outputs]. */
+static gemlet_status write_real_conv(writer *w) {
+    size_t outputs = w->item->rows, channels = w->item->columns, taps = w->item->taps, count = outputs * channels * taps;
+    float *out = malloc(4 * count + 1);
+    gemlet_status status = out != NULL ? GEMLET_OK : out_of_memory(w);
+    if (count > PIECE_ELEMENTS) {
+        status = pack_fail(w->error, GEMLET_ERROR_UNSUPPORTED, "tensor \"%s\" has %zu weights, at most %d expected", w->item->name,
+                           count, PIECE_ELEMENTS);
+    }
+    status = status != GEMLET_OK ? status : read_reals(w, w->item->source, 0, count, w->reals);
+    for (size_t i = 0; i < count && status == GEMLET_OK; i++) {
+        size_t o = i / (channels * taps), c = i / taps % channels, t = i % taps;
+        out[(t * channels + c) * outputs + o] = w->reals[i];
+    }
+    status = status != GEMLET_OK ? status : emit(w, out, 4 * count);
+    free(out);
+    return status;
+}
+
+/* x / sqrt(mean(x^2) + epsilon), times `weight` unless it is NULL. */
+static void rms_norm(float *x, const float *weight, size_t count, float epsilon) {
+    double sum = 0.0;
+    for (size_t i = 0; i < count; i++) {
+        sum += (double)x[i] * (double)x[i];
+    }
+    double scale = 1.0 / sqrt(sum / (double)count + (double)epsilon);
+    for (size_t i = 0; i < count; i++) {
+        x[i] = (float)((double)x[i] * scale * (weight != NULL ? (double)weight[i] : 1.0));
+    }
+}
+
+/* Gemma3nMultimodalEmbedder of transformers for ids: norm, projection, norm without weight. */
+static gemlet_status write_hard_embedding(writer *w) {
+    const pack_item *item = w->item;
+    size_t width = (size_t)item->source->shape[1], text = item->columns;
+    float *weight = malloc(4 * width), *hidden = malloc(4 * width * item->rows), *out = malloc(4 * text * item->rows);
+    gemlet_status status = GEMLET_OK;
+    if (width > PIECE_ELEMENTS) {
+        status = pack_fail(w->error, GEMLET_ERROR_UNSUPPORTED, "tensor \"%s\" has rows of %zu, at most %d expected",
+                           item->source->name, width, PIECE_ELEMENTS);
+    } else if (weight == NULL || hidden == NULL || out == NULL) {
+        status = out_of_memory(w);
+    }
+    status = status != GEMLET_OK ? status : read_reals(w, item->norm, 0, width, weight);
+    for (uint32_t r = 0; r < item->rows && status == GEMLET_OK; r++) {
+        status = read_reals(w, item->source, r * width, width, hidden + r * width);
+        rms_norm(hidden + r * width, weight, width, item->epsilon);
+    }
+    for (size_t o = 0; o < text && status == GEMLET_OK; o++) {
+        status = read_reals(w, item->projection, o * width, width, w->reals);
+        for (uint32_t r = 0; r < item->rows && status == GEMLET_OK; r++) {
+            double sum = 0.0;
+            for (size_t i = 0; i < width; i++) {
+                sum += (double)hidden[r * width + i] * (double)w->reals[i];
+            }
+            out[r * text + o] = (float)sum;
+        }
+    }
+    for (uint32_t r = 0; r < item->rows && status == GEMLET_OK; r++) {
+        rms_norm(out + r * text, NULL, text, item->epsilon);
+    }
+    status = status != GEMLET_OK ? status : emit(w, out, 4 * text * item->rows);
+    free(weight);
+    free(hidden);
+    free(out);
+    return status;
+}
+
+static gemlet_status write_item(writer *w) {
+    switch (w->item->action) {
+    case PACK_REALS: return write_reals(w);
+    case PACK_MATRIX: return write_matrix(w);
+    case PACK_CONV: return write_conv(w);
+    case PACK_SCALES: return emit(w, w->scales, (size_t)w->item->bytes);
+    case PACK_REAL_CONV: return write_real_conv(w);
+    case PACK_HARD_EMBEDDING: return write_hard_embedding(w);
+    case PACK_BLOB: return emit(w, w->item->blob, (size_t)w->item->bytes);
+    }
+    return GEMLET_ERROR_STATE;
+}
+
+/* ---- The file ---- */
+
+static void report_item(writer *w, FILE *report) {
+    pack_item *item = w->item;
+    item->relative_error = w->weight_square > 0.0 ? sqrt(w->error_square / w->weight_square) : 0.0;
+    if (item->converted && report != NULL) {
+        pack_progress_clear(&w->progress);
+        fprintf(report, "%s: %s to %s, relative error %.6f\n", item->name, gemlet_type_name(item->source->type),
+                gemlet_kind_name((uint32_t)item->kind), item->relative_error);
+    }
+}
+
+static gemlet_status write_data(writer *w, pack_layout *layout, FILE *report) {
+    static const unsigned char zeros[GEMLET_ALIGNMENT];
+    gemlet_status status = GEMLET_OK;
+    for (size_t i = 0; i < layout->count && status == GEMLET_OK; i++) {
+        w->item = &layout->items[i];
+        w->item->crc32 = 0;
+        w->error_square = w->weight_square = 0.0;
+        status = write_item(w);
+        size_t padding = (GEMLET_ALIGNMENT - w->item->bytes % GEMLET_ALIGNMENT) % GEMLET_ALIGNMENT;
+        if (status == GEMLET_OK && padding != 0 && fwrite(zeros, 1, padding, w->out) != padding) {
+            status = pack_fail(w->error, GEMLET_ERROR_IO, "the packed file can't be written: %s", strerror(errno));
+        }
+        if (status == GEMLET_OK) {
+            report_item(w, report);
+        }
+    }
+    return status;
+}
+
+static gemlet_status write_header(const writer *w, pack_layout *layout) {
+    pack_bytes header = {0};
+    gemlet_status status = pack_write_header(w->model, layout, &header, w->error);
+    if (status == GEMLET_OK &&
+        (fseek(w->out, 0, SEEK_SET) != 0 || fwrite(header.data, 1, header.length, w->out) != header.length)) {
+        status = pack_fail(w->error, GEMLET_ERROR_IO, "the packed file can't be written: %s", strerror(errno));
+    }
+    pack_bytes_free(&header);
+    return status;
+}
+
+/* The header goes first without CRC-32s, which takes its room, and again when they are known. */
+static gemlet_status write_file(writer *w, pack_layout *layout, FILE *report) {
+    w->raw = malloc(4 * PIECE_ELEMENTS);
+    w->reals = malloc(sizeof *w->reals * PIECE_ELEMENTS);
+    w->item = layout->items;
+    gemlet_status status = w->raw != NULL && w->reals != NULL ? GEMLET_OK : out_of_memory(w);
+    status = status != GEMLET_OK ? status : write_header(w, layout);
+    status = status != GEMLET_OK ? status : write_data(w, layout, report);
+    status = status != GEMLET_OK ? status : write_header(w, layout);
+    if (status == GEMLET_OK && (fflush(w->out) != 0 || fsync(fileno(w->out)) != 0)) {
+        status = pack_fail(w->error, GEMLET_ERROR_IO, "the packed file can't be written: %s", strerror(errno));
+    }
+    pack_progress_clear(&w->progress);
+    free(w->raw);
+    free(w->reals);
+    free(w->scales);
+    return status;
+}
+
+/* Makes the rename itself last. */
+static void sync_folder(const char *path) {
+    char folder[4096] = ".";
+    const char *slash = strrchr(path, '/');
+    if (slash != NULL && (size_t)(slash - path) < sizeof folder - 1) {
+        size_t length = (size_t)(slash - path) + (slash == path ? 1 : 0);
+        memcpy(folder, path, length);
+        folder[length] = '\0';
+    }
+    int descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (descriptor >= 0) {
+        (void)fsync(descriptor);
+        close(descriptor);
+    }
+}
+
+gemlet_status pack_write(const pack_model *model, pack_layout *layout, const char *path, FILE *report, FILE *progress,
+                         gemlet_error *error) {
+    char temporary[4096];
+    if (snprintf(temporary, sizeof temporary, "%s.XXXXXX", path) >= (int)sizeof temporary) {
+        return pack_fail(error, GEMLET_ERROR_ARGUMENT, "the output's name is too long");
+    }
+    int descriptor = mkstemp(temporary);
+    FILE *out = descriptor >= 0 ? fdopen(descriptor, "w+b") : NULL;
+    if (out == NULL) {
+        gemlet_status status = pack_fail(error, GEMLET_ERROR_IO, "%s: can't be created: %s", path, strerror(errno));
+        if (descriptor >= 0) {
+            close(descriptor);
+            unlink(temporary);
+        }
+        return status;
+    }
+    writer w = {.model = model, .out = out, .error = error};
+    uint64_t total = 0;
+    for (size_t i = 0; i < layout->count; i++) {
+        total += layout->items[i].bytes;
+    }
+    pack_progress_start(&w.progress, progress, total);
+    gemlet_status status = write_file(&w, layout, report);
+    mode_t mask = umask(0);
+    umask(mask);
+    fchmod(descriptor, 0666 & ~mask); /* as if made by open, where mkstemp allows the owner only */
+    if (fclose(out) != 0 && status == GEMLET_OK) {
+        status = pack_fail(error, GEMLET_ERROR_IO, "%s: can't be written: %s", path, strerror(errno));
+    }
+    if (status == GEMLET_OK && rename(temporary, path) != 0) {
+        status = pack_fail(error, GEMLET_ERROR_IO, "%s: can't be renamed from %s: %s", path, temporary, strerror(errno));
+    }
+    if (status != GEMLET_OK) {
+        unlink(temporary);
+    } else {
+        sync_folder(path);
+    }
+    return status;
+}
