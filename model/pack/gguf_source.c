@@ -205,8 +205,73 @@ static gemlet_status read_text(pack_model *model, gemlet_container *c, gemlet_er
 
 /* ---- Vocabulary ---- */
 
+/* gemlet's tokenizer is SentencePiece without a prefix; another one would split text wrongly without a word. */
+static gemlet_status check_tokenizer(gemlet_container *c, gemlet_error *error) {
+    char kind[32];
+    bool prefix = true;
+    gemlet_status status = gemlet_container_string(c, "tokenizer.ggml.model", kind, sizeof kind, error);
+    if (status == GEMLET_OK && strcmp(kind, "llama") != 0) {
+        return pack_fail(
+            error, GEMLET_ERROR_UNSUPPORTED,
+            "%s: tokenizer \"%s\" is not supported, \"llama\" (SentencePiece) expected: convert the model again with its "
+            "tokenizer.model",
+            c->path, kind);
+    }
+    if (status == GEMLET_OK && gemlet_container_find(c, "tokenizer.ggml.add_space_prefix", NULL)) {
+        status = gemlet_container_bool(c, "tokenizer.ggml.add_space_prefix", 0, &prefix, error);
+    }
+    if (status == GEMLET_OK && prefix) {
+        return pack_fail(error, GEMLET_ERROR_UNSUPPORTED,
+                         "%s: \"tokenizer.ggml.add_space_prefix\" must be false, as Gemma has it: convert the model again",
+                         c->path);
+    }
+    return status;
+}
+
+/* Copies the texts to one block of memory, from which the vocabulary takes them. */
+static gemlet_status fill_vocabulary(pack_model *model, gemlet_container *c, const gemlet_value *pieces, const gemlet_value *scores,
+                                     const gemlet_value *types, gemlet_error *error) {
+    uint64_t total = 1;
+    gemlet_cursor at = gemlet_cursor_at(c, pieces->offset);
+    for (uint64_t i = 0; i < pieces->count; i++) {
+        uint64_t length = gemlet_cursor_u64(&at);
+        gemlet_cursor_skip(&at, length);
+        total += at.failed ? 0 : length;
+    }
+    char *text = malloc((size_t)total);
+    model->texts[0] = text;
+    gemlet_status status = text != NULL && !at.failed
+                               ? gemlet_vocabulary_init(&model->vocabulary, (size_t)pieces->count, error)
+                               : pack_fail(error, GEMLET_ERROR_MEMORY, "out of memory for the vocabulary of %s", c->path);
+    at = gemlet_cursor_at(c, pieces->offset);
+    gemlet_cursor score_at = gemlet_cursor_at(c, scores->offset), type_at = gemlet_cursor_at(c, types->offset);
+    /* Three walks through one window would read each element anew: first the texts, then the rest. */
+    for (uint64_t i = 0; i < pieces->count && status == GEMLET_OK; i++) {
+        size_t length = (size_t)gemlet_cursor_u64(&at);
+        gemlet_cursor_bytes(&at, text, length);
+        model->vocabulary.pieces[i].text = text;
+        model->vocabulary.pieces[i].bytes = length;
+        text += length;
+    }
+    for (uint64_t i = 0; i < pieces->count && status == GEMLET_OK; i++) {
+        uint32_t bits = gemlet_cursor_u32(&score_at);
+        memcpy(&model->vocabulary.pieces[i].score, &bits, sizeof bits);
+    }
+    for (uint64_t i = 0; i < pieces->count && status == GEMLET_OK; i++) {
+        gemlet_piece piece = model->vocabulary.pieces[i];
+        uint32_t type = gemlet_cursor_u32(&type_at);
+        status = gemlet_vocabulary_set(&model->vocabulary, (size_t)i, piece.text, piece.bytes, piece.score,
+                                       type > 6 ? 7 : (int)type, error);
+    }
+    return status;
+}
+
 static gemlet_status read_tokens(pack_model *model, gemlet_container *c, gemlet_error *error) {
     gemlet_value pieces;
+    gemlet_status status = check_tokenizer(c, error);
+    if (status != GEMLET_OK) {
+        return status;
+    }
     if (!gemlet_container_find(c, "tokenizer.ggml.tokens", &pieces) || !pieces.array || pieces.type != GEMLET_VALUE_STRING ||
         pieces.count == 0 || pieces.count > UINT32_MAX / 2) {
         return pack_fail(error, GEMLET_ERROR_FORMAT,
@@ -221,38 +286,14 @@ static gemlet_status read_tokens(pack_model *model, gemlet_container *c, gemlet_
                          "%s: \"tokenizer.ggml.scores\" and \"tokenizer.ggml.token_type\" must hold %llu numbers each", c->path,
                          (unsigned long long)pieces.count);
     }
-    model->tokens = calloc((size_t)pieces.count, sizeof *model->tokens);
-    if (model->tokens == NULL) {
-        return pack_fail(error, GEMLET_ERROR_MEMORY, "out of memory for the vocabulary");
-    }
-    model->token_count = (uint32_t)pieces.count;
-    gemlet_cursor at = gemlet_cursor_at(c, pieces.offset);
-    for (uint32_t i = 0; i < model->token_count; i++) {
-        uint64_t length = gemlet_cursor_u64(&at);
-        char *bytes = at.failed || length > 65536 ? NULL : malloc((size_t)length + 1);
-        if (bytes == NULL) {
-            return pack_fail(error, GEMLET_ERROR_FORMAT, "%s: token %u has %llu bytes, at most 65536 expected", c->path, i,
-                             (unsigned long long)length);
-        }
-        gemlet_cursor_bytes(&at, bytes, (size_t)length);
-        model->tokens[i].bytes = bytes;
-        model->tokens[i].length = (uint32_t)length;
-    }
-    at = gemlet_cursor_at(c, scores.offset);
-    for (uint32_t i = 0; i < model->token_count; i++) {
-        gemlet_cursor_bytes(&at, &model->tokens[i].score, sizeof model->tokens[i].score);
-    }
-    at = gemlet_cursor_at(c, types.offset);
-    for (uint32_t i = 0; i < model->token_count; i++) {
-        model->tokens[i].type = gemlet_cursor_u32(&at);
-    }
-    return GEMLET_OK;
+    return fill_vocabulary(model, c, &pieces, &scores, &types, error);
 }
 
 static uint32_t find_token(const pack_model *model, const char *text, uint32_t otherwise) {
-    for (uint32_t i = 0; i < model->token_count; i++) {
-        if (model->tokens[i].length == strlen(text) && memcmp(model->tokens[i].bytes, text, strlen(text)) == 0) {
-            return i;
+    for (size_t i = 0; i < model->vocabulary.count; i++) {
+        const gemlet_piece *piece = &model->vocabulary.pieces[i];
+        if (piece->bytes == strlen(text) && memcmp(piece->text, text, piece->bytes) == 0) {
+            return (uint32_t)i;
         }
     }
     return otherwise;

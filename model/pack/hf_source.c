@@ -1,5 +1,160 @@
+/* A model from a folder of Hugging Face: config.json, safetensors in one or more files, tokenizer.model. */
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "model/pack/model.h"
+#include "model/pack/sentencepiece_model.h"
+
+gemlet_status pack_read_whole(const char *path, size_t limit, char **bytes, size_t *length, gemlet_error *error) {
+    FILE *file = fopen(path, "rb");
+    long size = -1;
+    *bytes = NULL;
+    if (file == NULL) {
+        return pack_fail(error, GEMLET_ERROR_IO, "%s: can't be opened: %s", path, strerror(errno));
+    }
+    if (fseek(file, 0, SEEK_END) == 0) {
+        size = ftell(file);
+    }
+    if (size < 0 || (unsigned long)size > limit || fseek(file, 0, SEEK_SET) != 0) {
+        fclose(file);
+        return pack_fail(error, GEMLET_ERROR_FORMAT, "%s: has %ld bytes, at most %zu expected", path, size, limit);
+    }
+    *length = (size_t)size;
+    *bytes = malloc(*length + 1);
+    if (*bytes == NULL || fread(*bytes, 1, *length, file) != *length) {
+        free(*bytes);
+        *bytes = NULL;
+        fclose(file);
+        return pack_fail(error, GEMLET_ERROR_IO, "%s: can't be read", path);
+    }
+    (*bytes)[*length] = '\0';
+    fclose(file);
+    return GEMLET_OK;
+}
+
+/* ---- Weights ---- */
+
+/* Loads each file that the index names, once.  A name with a folder in it is refused: it could lead anywhere. */
+static gemlet_status load_indexed(pack_model *model, const char *folder, const cJSON *map, gemlet_error *error) {
+    char path[4096];
+    gemlet_status status = GEMLET_OK;
+    const cJSON *entry = cJSON_IsObject(map) ? map->child : NULL;
+    for (; entry != NULL && status == GEMLET_OK; entry = entry->next) {
+        if (!cJSON_IsString(entry) || strchr(entry->valuestring, '/') != NULL) {
+            return pack_fail(error, GEMLET_ERROR_FORMAT, "%s/model.safetensors.index.json: \"%s\" must name a file of the folder",
+                             folder, entry->string);
+        }
+        bool known = false;
+        snprintf(path, sizeof path, "%s/%s", folder, entry->valuestring);
+        for (size_t i = 0; i < model->file_count; i++) {
+            known = known || strcmp(model->files[i].path, path) == 0;
+        }
+        status = known ? GEMLET_OK : pack_load_safetensors(model, path, error);
+    }
+    return status;
+}
+
+static gemlet_status load_weights(pack_model *model, const char *folder, gemlet_error *error) {
+    char path[4096], *text;
+    size_t length;
+    snprintf(path, sizeof path, "%s/model.safetensors.index.json", folder);
+    if (pack_read_whole(path, 64 << 20, &text, &length, NULL) != GEMLET_OK) {
+        snprintf(path, sizeof path, "%s/model.safetensors", folder);
+        return pack_load_safetensors(model, path, error);
+    }
+    cJSON *json = cJSON_ParseWithLength(text, length);
+    free(text);
+    const cJSON *map = cJSON_GetObjectItemCaseSensitive(json, "weight_map");
+    gemlet_status status = cJSON_IsObject(map)
+                               ? load_indexed(model, folder, map, error)
+                               : pack_fail(error, GEMLET_ERROR_FORMAT, "%s: holds no \"weight_map\": download it again", path);
+    cJSON_Delete(json);
+    return status;
+}
+
+/* ---- Vocabulary ---- */
+
+/* Tokens that the tokenizer's configuration adds.  Their texts move to `texts`, which has room for the whole file. */
+static gemlet_status add_tokens(pack_model *model, const cJSON *added, const char *path, char *texts, gemlet_error *error) {
+    gemlet_status status = GEMLET_OK;
+    for (const cJSON *entry = cJSON_IsObject(added) ? added->child : NULL; entry != NULL && status == GEMLET_OK;
+         entry = entry->next) {
+        const cJSON *content = cJSON_GetObjectItemCaseSensitive(entry, "content");
+        char *end;
+        unsigned long row = strtoul(entry->string, &end, 10);
+        if (!cJSON_IsString(content) || *end != '\0' || end == entry->string || row > 1u << 24) {
+            return pack_fail(error, GEMLET_ERROR_FORMAT,
+                             "%s: \"added_tokens_decoder\" must give a content for each id, but not so for \"%s\"", path,
+                             entry->string);
+        }
+        size_t length = strlen(content->valuestring);
+        memcpy(texts, content->valuestring, length);
+        bool special = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(entry, "special"));
+        status = gemlet_vocabulary_add(&model->vocabulary, row, texts, length, special, error);
+        texts += length;
+    }
+    return status;
+}
+
+static gemlet_status load_added(pack_model *model, const char *folder, gemlet_error *error) {
+    char path[4096], *text;
+    size_t length;
+    snprintf(path, sizeof path, "%s/tokenizer_config.json", folder);
+    gemlet_status status = pack_read_whole(path, 64 << 20, &text, &length, error);
+    if (status != GEMLET_OK) {
+        return status;
+    }
+    cJSON *json = cJSON_ParseWithLength(text, length);
+    free(text);
+    model->texts[1] = malloc(length + 1);
+    if (json == NULL || model->texts[1] == NULL) {
+        cJSON_Delete(json);
+        return pack_fail(error, GEMLET_ERROR_FORMAT, "%s: is not JSON: download it again", path);
+    }
+    status = add_tokens(model, cJSON_GetObjectItemCaseSensitive(json, "added_tokens_decoder"), path, model->texts[1], error);
+    cJSON_Delete(json);
+    return status;
+}
+
+static gemlet_status load_vocabulary(pack_model *model, const char *folder, gemlet_error *error) {
+    char path[4096], *bytes;
+    size_t length;
+    snprintf(path, sizeof path, "%s/tokenizer.model", folder);
+    gemlet_status status = pack_read_whole(path, 64 << 20, &bytes, &length, error);
+    if (status != GEMLET_OK) {
+        return status;
+    }
+    model->texts[0] = bytes;
+    status = gemlet_sentencepiece_read(bytes, length, &model->vocabulary, error);
+    status = status != GEMLET_OK ? status : load_added(model, folder, error);
+    const pack_tensor *words = pack_find(model, "token_embd.weight");
+    if (status == GEMLET_OK && words != NULL && words->shape[0] <= 1u << 24) {
+        status = gemlet_vocabulary_grow(&model->vocabulary, (size_t)words->shape[0], error);
+    }
+    return status;
+}
+
+/* The folder's own name, which is what llama.cpp's converter takes too where the files have none. */
+static void name_model(pack_model *model, const char *folder) {
+    size_t end = strlen(folder);
+    while (end > 0 && folder[end - 1] == '/') {
+        end--;
+    }
+    size_t start = end;
+    while (start > 0 && folder[start - 1] != '/') {
+        start--;
+    }
+    snprintf(model->name, sizeof model->name, "%.*s", (int)(end - start), folder + start);
+}
+
 gemlet_status pack_load_hf(pack_model *model, const char *folder, gemlet_error *error) {
-    (void)model;
-    return pack_fail(error, GEMLET_ERROR_UNSUPPORTED, "%s: not yet", folder);
+    name_model(model, folder);
+    gemlet_status status = pack_load_config(model, folder, error);
+    status = status != GEMLET_OK ? status : load_weights(model, folder, error);
+    status = status != GEMLET_OK ? status : pack_sort_tensors(model, error);
+    status = status != GEMLET_OK ? status : load_vocabulary(model, folder, error);
+    return status;
 }

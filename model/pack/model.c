@@ -18,10 +18,9 @@ void pack_model_free(pack_model *model) {
         close(model->files[i].descriptor);
         free(model->files[i].path);
     }
-    for (uint32_t i = 0; i < model->token_count; i++) {
-        free(model->tokens[i].bytes);
-    }
-    free(model->tokens);
+    gemlet_vocabulary_free(&model->vocabulary);
+    free(model->texts[0]);
+    free(model->texts[1]);
     free(model->tensors);
     pack_model_init(model);
 }

@@ -9,6 +9,7 @@
 
 #include "core/status.h"
 #include "model/container.h"
+#include "model/pack/tokenizer_build.h"
 
 enum { PACK_MAX_LAYERS = 256, PACK_MAX_FILES = 256 };
 
@@ -81,14 +82,6 @@ typedef struct pack_audio {
     float group_norm_epsilon;
 } pack_audio;
 
-/* One token of the vocabulary, as in GGUF. */
-typedef struct pack_token {
-    char *bytes; /* not NUL-terminated */
-    uint32_t length;
-    float score;
-    uint32_t type; /* of SentencePiece: 1 normal, 2 unknown, 3 control, 4 user defined, 5 unused, 6 byte */
-} pack_token;
-
 typedef struct pack_model {
     bool gemma3n; /* else Gemma 3 */
     bool from_gguf;
@@ -98,8 +91,8 @@ typedef struct pack_model {
     uint32_t image_size;
     pack_embedder sound;
     pack_audio audio;
-    pack_token *tokens;
-    uint32_t token_count;
+    gemlet_vocabulary vocabulary;
+    void *texts[2];       /* where the vocabulary's texts are */
     pack_tensor *tensors; /* sorted by name */
     size_t tensor_count;
     size_t tensor_capacity;
@@ -134,5 +127,16 @@ gemlet_status pack_load_hf(pack_model *model, const char *folder, gemlet_error *
 /* The GGUF name of a Hugging Face tensor into `out`; false for one that gemlet has no use for.  `*gemma3_norm` says whether Gemma 3
  * adds one to it. */
 bool pack_gguf_name(const char *name, char out[GEMLET_NAME_BYTES], bool *norm);
+
+/* ---- Between hf_source.c, hf_config.c and safetensors.c ---- */
+
+/* A whole file, NUL-terminated, that the caller frees; at most `limit` bytes. */
+gemlet_status pack_read_whole(const char *path, size_t limit, char **bytes, size_t *length, gemlet_error *error);
+
+/* Adds the tensors of a safetensors file that pack_gguf_name knows. */
+gemlet_status pack_load_safetensors(pack_model *model, const char *path, gemlet_error *error);
+
+/* Fills text, image and sound from FOLDER/config.json and preprocessor_config.json. */
+gemlet_status pack_load_config(pack_model *model, const char *folder, gemlet_error *error);
 
 #endif

@@ -1,5 +1,6 @@
 #include "model/pack/pack.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "model/pack/layout.h"
@@ -38,12 +39,15 @@ static void list_items(const pack_model *model, const pack_layout *layout, FILE 
 static gemlet_status pack_model_to(const pack_options *options, pack_model *model, gemlet_error *error) {
     pack_types types;
     pack_layout layout = {0};
+    void *tables = NULL;
+    size_t table_bytes = 0;
     gemlet_status status = choose_types(options->type, &types, error);
     if (status == GEMLET_OK) {
         status = options->folder != NULL ? pack_load_hf(model, options->folder, error)
                                          : pack_load_gguf(model, options->text, options->projector, error);
     }
-    status = status != GEMLET_OK ? status : pack_lay_out(model, types, NULL, 0, &layout, error);
+    status = status != GEMLET_OK ? status : gemlet_tokenizer_build(&model->vocabulary, &tables, &table_bytes, error);
+    status = status != GEMLET_OK ? status : pack_lay_out(model, types, tables, table_bytes, &layout, error);
     if (status == GEMLET_OK && options->list && options->report != NULL) {
         list_items(model, &layout, options->report);
     }
@@ -51,6 +55,7 @@ static gemlet_status pack_model_to(const pack_options *options, pack_model *mode
         status = pack_write(model, &layout, options->output, options->report, options->progress, error);
     }
     pack_layout_free(&layout);
+    free(tables);
     return status;
 }
 

@@ -1,0 +1,110 @@
+/* safetensors: eight bytes with the length of a JSON object, the object, the data.
+ * https://github.com/huggingface/safetensors#format */
+#include <cjson/cJSON.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/pack/model.h"
+
+static gemlet_status refuse(const pack_file *file, const char *name, const char *problem, gemlet_error *error) {
+    return pack_fail(error, GEMLET_ERROR_FORMAT, "%s: tensor \"%s\" %s", file->path, name, problem);
+}
+
+/* A whole number in 0 .. 2^53, which is what JSON keeps exactly. */
+static bool whole(const cJSON *json, uint64_t *out) {
+    double value = cJSON_IsNumber(json) ? json->valuedouble : -1.0;
+    if (!(value >= 0.0 && value <= 9007199254740992.0) || value != (double)(uint64_t)value) {
+        return false;
+    }
+    *out = (uint64_t)value;
+    return true;
+}
+
+static bool read_type(const cJSON *json, pack_tensor *t) {
+    const char *name = cJSON_IsString(json) ? json->valuestring : "";
+    t->type = strcmp(name, "F16") == 0 ? GEMLET_TYPE_F16 : strcmp(name, "BF16") == 0 ? GEMLET_TYPE_BF16 : GEMLET_TYPE_F32;
+    return t->type != GEMLET_TYPE_F32 || strcmp(name, "F32") == 0;
+}
+
+static bool read_shape(const cJSON *json, pack_tensor *t) {
+    uint32_t elements, bytes;
+    int count = cJSON_IsArray(json) ? cJSON_GetArraySize(json) : -1;
+    if (count < 1 || count > GEMLET_DIMENSIONS || !gemlet_type_block(t->type, &elements, &bytes)) {
+        return false;
+    }
+    t->dimension_count = (uint32_t)count;
+    t->bytes = bytes;
+    for (int i = 0; i < count; i++) {
+        if (!whole(cJSON_GetArrayItem(json, i), &t->shape[i]) || t->shape[i] == 0 || t->shape[i] > UINT64_MAX / t->bytes) {
+            return false;
+        }
+        t->bytes *= t->shape[i];
+    }
+    return true;
+}
+
+static gemlet_status add_entry(pack_model *model, const pack_file *file, const cJSON *entry, uint64_t data, gemlet_error *error) {
+    pack_tensor t = {.file = file};
+    bool norm;
+    uint64_t first, end;
+    if (strcmp(entry->string, "__metadata__") == 0 || !pack_gguf_name(entry->string, t.name, &norm)) {
+        return GEMLET_OK;
+    }
+    const cJSON *offsets = cJSON_GetObjectItemCaseSensitive(entry, "data_offsets");
+    if (!read_type(cJSON_GetObjectItemCaseSensitive(entry, "dtype"), &t)) {
+        return refuse(file, entry->string, "must have dtype F32, F16 or BF16", error);
+    }
+    if (!read_shape(cJSON_GetObjectItemCaseSensitive(entry, "shape"), &t)) {
+        return refuse(file, entry->string, "must have a shape of 1 to 4 positive numbers", error);
+    }
+    if (!whole(cJSON_GetArrayItem(offsets, 0), &first) || !whole(cJSON_GetArrayItem(offsets, 1), &end) || end < first ||
+        end - first != t.bytes) {
+        return refuse(file, entry->string, "must have two data_offsets, as far apart as its shape says", error);
+    }
+    t.offset = data + first;
+    t.shift = norm && !model->gemma3n ? 1.0f : 0.0f;
+    return pack_add_tensor(model, &t, error);
+}
+
+static gemlet_status read_header(const pack_file *file, uint64_t *data, cJSON **header, gemlet_error *error) {
+    unsigned char prefix[8];
+    uint64_t length = 0;
+    gemlet_status status = pack_read(file, 0, prefix, sizeof prefix, error);
+    if (status != GEMLET_OK) {
+        return status;
+    }
+    for (int i = 8; i-- > 0;) {
+        length = length << 8 | prefix[i];
+    }
+    if (length < 2 || length > 100000000 || length > file->size - 8) {
+        return pack_fail(error, GEMLET_ERROR_FORMAT, "%s: is no safetensors file (a header of %llu bytes): download it again",
+                         file->path, (unsigned long long)length);
+    }
+    char *text = malloc((size_t)length);
+    status = text != NULL ? pack_read(file, 8, text, (size_t)length, error)
+                          : pack_fail(error, GEMLET_ERROR_MEMORY, "out of memory for the header of %s", file->path);
+    if (status == GEMLET_OK) {
+        *header = cJSON_ParseWithLength(text, (size_t)length);
+        if (!cJSON_IsObject(*header)) {
+            status = pack_fail(error, GEMLET_ERROR_FORMAT, "%s: is no safetensors file (its header is not JSON): download it again",
+                               file->path);
+        }
+    }
+    free(text);
+    *data = 8 + length;
+    return status;
+}
+
+gemlet_status pack_load_safetensors(pack_model *model, const char *path, gemlet_error *error) {
+    const pack_file *file;
+    cJSON *header = NULL;
+    uint64_t data = 0;
+    gemlet_status status = pack_open(model, path, &file, error);
+    status = status != GEMLET_OK ? status : read_header(file, &data, &header, error);
+    const cJSON *entry = status == GEMLET_OK ? header->child : NULL;
+    for (; entry != NULL && status == GEMLET_OK; entry = entry->next) {
+        status = add_entry(model, file, entry, data, error);
+    }
+    cJSON_Delete(header);
+    return status;
+}
