@@ -581,8 +581,9 @@ GEMLET_INLINE void strip_times_one(gemlet_weight_type type, size_t halves, const
                                    size_t list_length, one_vector x, size_t first_row, float32x4_t *y) {
     size_t column_bytes = type == GEMLET_Q4_0 ? padded_rows / 2 : padded_rows;
     size_t block_bytes = 2 * padded_rows + GEMLET_BLOCK * column_bytes;
+    float32x4_t results[STRIP_VECTORS]; /* in registers; y would be written after each block */
     for (size_t i = 0; i < 8 * halves; i++) {
-        y[i] = vdupq_n_f32(0.0f);
+        results[i] = vdupq_n_f32(0.0f);
     }
     for (size_t i = 0; i < list_length;) {
         size_t b = list[i] / GEMLET_BLOCK;
@@ -602,9 +603,12 @@ GEMLET_INLINE void strip_times_one(gemlet_weight_type type, size_t halves, const
         }
         float32x4_t x_scale = vdupq_n_f32(x.scale[b]);
         for (size_t v = 0; v < 8 * halves; v++) {
-            y[v] = vfmaq_f32(y[v], vmulq_f32(vcvtq_f32_s32(sums[v]), load_scales(scales + 8 * v)), x_scale);
+            results[v] = vfmaq_f32(results[v], vmulq_f32(vcvtq_f32_s32(sums[v]), load_scales(scales + 8 * v)), x_scale);
         }
         i = end;
+    }
+    for (size_t i = 0; i < 8 * halves; i++) {
+        y[i] = results[i];
     }
 }
 
