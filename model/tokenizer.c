@@ -129,7 +129,7 @@ uint32_t gemlet_tokenizer_special(const gemlet_tokenizer *tokenizer, gemlet_spec
 }
 
 bool gemlet_tokenizer_is_special(const gemlet_tokenizer *tokenizer, uint32_t token) {
-    return token < tokenizer->token_count && tokenizer->kinds[token] == GEMLET_KIND_SPECIAL;
+    return token < tokenizer->token_count && tokenizer->kinds[token] == GEMLET_TOKEN_KIND_SPECIAL;
 }
 
 gemlet_status gemlet_tokenizer_text(const gemlet_tokenizer *tokenizer, uint32_t token, const char **text, size_t *bytes) {

@@ -128,7 +128,7 @@ typedef struct gemlet_encoder {
     size_t token_count;
     size_t covered; /* symbols that `tokens` covers */
     uint32_t *symbols;
-    struct encoder_token *tokens;
+    struct gemlet_encoder_token *tokens;
     uint32_t *ids;
     uint32_t *merges;
     uint32_t *ranks;

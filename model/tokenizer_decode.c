@@ -40,7 +40,7 @@ gemlet_status gemlet_decoder_feed(gemlet_decoder *decoder, uint32_t token, const
         return status;
     }
     unsigned kind = decoder->tokenizer->kinds[token];
-    if (kind == GEMLET_KIND_BYTE) {
+    if (kind == GEMLET_TOKEN_KIND_BYTE) {
         if (length != 1) {
             return GEMLET_ERROR_FORMAT;
         }
@@ -49,7 +49,7 @@ gemlet_status gemlet_decoder_feed(gemlet_decoder *decoder, uint32_t token, const
         return GEMLET_OK;
     }
     size_t used = release(decoder, true, 0);
-    if (kind != GEMLET_KIND_SPECIAL || decoder->specials) {
+    if (kind != GEMLET_TOKEN_KIND_SPECIAL || decoder->specials) {
         memcpy(decoder->text + used, piece, length);
         used += length;
     }

@@ -83,7 +83,7 @@ static gemlet_status put_symbol(gemlet_encoder *e, uint32_t symbol, gemlet_error
     if (symbol >= t->token_count) {
         return symbol < t->symbol_count ? put_bytes(e, t->symbol_characters[symbol - t->token_count], error) : damaged(error);
     }
-    return t->kinds[symbol] == GEMLET_KIND_UNUSED ? put_unused(e, symbol, error) : put_token(e, symbol, error);
+    return t->kinds[symbol] == GEMLET_TOKEN_KIND_UNUSED ? put_unused(e, symbol, error) : put_token(e, symbol, error);
 }
 
 static gemlet_status put_tokens(gemlet_encoder *e, size_t count, gemlet_error *error) {
@@ -96,11 +96,11 @@ static gemlet_status put_tokens(gemlet_encoder *e, size_t count, gemlet_error *e
 
 /* ---- windows ---- */
 
-/* Keeps the merged symbols of encoder_merge(first, count) as the tokens known so far. */
+/* Keeps the merged symbols of gemlet_encoder_merge(first, count) as the tokens known so far. */
 static void keep_tokens(gemlet_encoder *e, size_t first, size_t count) {
     e->token_count = 0;
     for (size_t i = 0; i < count; i = e->next[i]) {
-        e->tokens[e->token_count++] = (encoder_token){e->ids[i], (uint32_t)(e->next[i] - i)};
+        e->tokens[e->token_count++] = (gemlet_encoder_token){e->ids[i], (uint32_t)(e->next[i] - i)};
     }
     e->covered = first + count;
 }
@@ -125,7 +125,7 @@ static gemlet_status confirm_tokens(gemlet_encoder *e, gemlet_error *error) {
             return gemlet_fail(error, GEMLET_ERROR_MEMORY,
                                "text without a safe place to cut its tokens; give the encoder more scratch");
         }
-        gemlet_status status = encoder_merge(e, start, e->count - start, error);
+        gemlet_status status = gemlet_encoder_merge(e, start, e->count - start, error);
         if (status != GEMLET_OK) {
             return status;
         }
@@ -144,7 +144,7 @@ static gemlet_status put_window(gemlet_encoder *e, uint32_t symbol, gemlet_error
     if (e->count == e->capacity) {
         gemlet_status status = GEMLET_OK;
         if (e->token_count == 0) {
-            status = encoder_merge(e, 0, e->capacity / 2, error);
+            status = gemlet_encoder_merge(e, 0, e->capacity / 2, error);
             keep_tokens(e, 0, e->capacity / 2);
         }
         if (status == GEMLET_OK) {
@@ -163,7 +163,7 @@ static gemlet_status finish_window(gemlet_encoder *e, gemlet_error *error) {
     if (e->token_count > 0) {
         status = confirm_tokens(e, error);
     } else if (e->count > 0) {
-        status = encoder_merge(e, 0, e->count, error);
+        status = gemlet_encoder_merge(e, 0, e->count, error);
         keep_tokens(e, 0, e->count);
     }
     if (status == GEMLET_OK) {

@@ -93,7 +93,7 @@ static void update_pair(gemlet_encoder *e, size_t i, size_t count) {
     heap_down(e, e->places[i]);
 }
 
-gemlet_status encoder_merge(gemlet_encoder *e, size_t first, size_t count, gemlet_error *error) {
+gemlet_status gemlet_encoder_merge(gemlet_encoder *e, size_t first, size_t count, gemlet_error *error) {
     e->heap_count = 0;
     for (size_t i = 0; i < count; i++) {
         e->ids[i] = e->symbols[first + i];

@@ -10,13 +10,13 @@
 #define ENCODER_RAW_CHARACTER 0x80000000u
 
 /* A symbol after merging, and how many symbols of the window it covers. */
-typedef struct encoder_token {
+typedef struct gemlet_encoder_token {
     uint32_t symbol;
     uint32_t span;
-} encoder_token;
+} gemlet_encoder_token;
 
 /* Merges encoder->symbols[first .. first + count), count <= capacity, until no two neighbours make a piece.  The result is the list
  * ids[0], ids[next[0]], ... that ends at `count`; the symbol at i covers next[i] - i symbols. */
-gemlet_status encoder_merge(gemlet_encoder *encoder, size_t first, size_t count, gemlet_error *error);
+gemlet_status gemlet_encoder_merge(gemlet_encoder *encoder, size_t first, size_t count, gemlet_error *error);
 
 #endif

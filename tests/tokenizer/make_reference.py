@@ -1,0 +1,132 @@
+"""Writes what SentencePiece makes of 20,000 lines, for tests/tokenizer/test_reference.c and bench_tokenizer.c.
+
+    make_reference.py --model tokenizer.model --out FILE [--added ADDED.txt] [--transformers] [--lines N]
+
+--added: lines "id text", special tokens beyond the SentencePiece model.
+--transformers: also encode the lines with transformers' tokenizer made of the same model, and print how many are equal.
+Needs sentencepiece and protobuf (and transformers).
+
+The file: "GLTR", uint32 number of lines, then for each line uint32 bytes, the bytes, and for both modes (plain, special) the number of
+ids as uint32 and the FNV-1a hash of the ids as little-endian uint32.
+"""
+
+import argparse
+import json
+import struct
+import tempfile
+
+import sentencepiece
+from sentencepiece import sentencepiece_model_pb2 as proto
+
+import reference_lines
+
+NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
+NAMES = {"<bos>", "<eos>", "<pad>", "<unk>", "<mask>", "<start_of_turn>", "<end_of_turn>", "<start_of_image>", "<end_of_image>", "<image_soft_token>", "<start_of_audio>", "<end_of_audio>",
+         "<audio_soft_token>"}
+
+
+def is_special(piece):
+    unused = piece.piece.startswith("<unused") and piece.piece.endswith(">")
+    return piece.type in (CONTROL, UNKNOWN) or (piece.type == USER_DEFINED and (piece.piece in NAMES or unused))
+
+
+def load(path, added):
+    model = proto.ModelProto()
+    with open(path, "rb") as f:
+        model.ParseFromString(f.read())
+    for id in range(len(model.pieces), max([len(model.pieces) - 1, *added]) + 1):
+        model.pieces.add(piece=added.get(id, f"\u0001no piece {id}"), score=0, type=CONTROL)
+    return model
+
+
+def processor(model, special_type):
+    """SentencePiece with all special pieces declared as `special_type`; it insists on an unknown piece, which byte fallback never uses."""
+    model_copy = proto.ModelProto()
+    model_copy.CopyFrom(model)
+    for piece in model_copy.pieces:
+        if is_special(piece):
+            piece.type = CONTROL if piece.piece.startswith("\u0001") else special_type
+    model_copy.pieces.add(piece="\u0001unknown", score=0, type=UNKNOWN)
+    for name in ("unk", "bos", "eos", "pad"):
+        setattr(model_copy.trainer_spec, name + "_piece", "\u0001unknown" if name == "unk" else f"\u0001{name}")
+    return sentencepiece.SentencePieceProcessor(model_proto=model_copy.SerializeToString())
+
+
+def fnv1a(ids):
+    value = 0x811C9DC5
+    for byte in struct.pack(f"<{len(ids)}I", *ids):
+        value = (value ^ byte) * 0x01000193 & 0xFFFFFFFF
+    return value
+
+
+def transformers_tokenizer(model, added):
+    """transformers' own conversion of the model, as AutoTokenizer does where there is no tokenizer.json."""
+    import os
+
+    import transformers
+
+    folder = tempfile.mkdtemp()
+    with open(os.path.join(folder, "tokenizer.model"), "wb") as f:
+        base = proto.ModelProto()
+        base.CopyFrom(model)
+        del base.pieces[len(base.pieces) - sum(1 for p in base.pieces if p.piece.startswith("\u0001") or p.piece in added.values()):]
+        f.write(base.SerializeToString())
+    tokens = {str(i): {"content": p.piece, "special": True} for i, p in enumerate(model.pieces) if is_special(p) and not p.piece.startswith("\u0001")}
+    with open(os.path.join(folder, "tokenizer_config.json"), "w") as f:
+        json.dump({"tokenizer_class": "GemmaTokenizer", "bos_token": "<bos>", "eos_token": "<eos>", "pad_token": "<pad>", "unk_token": "<unk>", "added_tokens_decoder": tokens}, f)
+    return transformers.AutoTokenizer.from_pretrained(folder)
+
+
+def compare(tokenizer, lines, expected, texts):
+    # transformers numbers added tokens from the end of the vocabulary on.
+    number = {text: id for id, text in enumerate(texts)}
+    theirs_to_ours = {id: number.get(text, -1) for text, id in tokenizer.get_vocab().items()}
+    equal, shown, valid = 0, 0, 0
+    for line, ids in zip(lines, expected):
+        try:
+            text = line.decode()
+        except UnicodeDecodeError:
+            continue
+        valid += 1
+        theirs = [theirs_to_ours[id] for id in tokenizer.encode(text, add_special_tokens=False)]
+        equal += theirs == ids
+        if theirs != ids and shown < 12:
+            shown += 1
+            at = next((i for i, (a, b) in enumerate(zip(theirs, ids)) if a != b), min(len(theirs), len(ids)))
+            print(f"differs at token {at}: {text[:60]!r}: transformers {theirs[at:at + 6]}, sentencepiece {ids[at:at + 6]}")
+    print(f"transformers: {equal} of {valid} lines of valid UTF-8 are equal to SentencePiece's")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--out", required=True)
+    parser.add_argument("--added")
+    parser.add_argument("--transformers", action="store_true")
+    parser.add_argument("--lines", type=int, default=20000)
+    arguments = parser.parse_args()
+    added = {}
+    if arguments.added:
+        with open(arguments.added) as f:
+            added = {int(id): text for id, text in (line.split() for line in f)}
+    model = load(arguments.model, added)
+    named = [p for p in model.pieces if not p.piece.startswith("\u0001")]
+    specials = [p.piece for p in named if is_special(p) and not p.piece.startswith("<unused")] + ["<unused0>", "<unused514>", "<unused98>", "<unused", "<unused99999>"]
+    pieces = [p.piece for p in named if p.type in (NORMAL, USER_DEFINED, UNUSED)]
+    lines = reference_lines.lines(pieces, specials, arguments.lines)
+    modes = [[processor(model, type).encode(line) for line in lines] for type in (CONTROL, USER_DEFINED)]
+    with open(arguments.out, "wb") as f:
+        f.write(b"GLTR" + struct.pack("<I", len(lines)))
+        for line, plain, special in zip(lines, *modes):
+            f.write(struct.pack("<I", len(line)) + line)
+            for ids in (plain, special):
+                f.write(struct.pack("<II", len(ids), fnv1a(ids)))
+    unmodified = sentencepiece.SentencePieceProcessor(model_file=arguments.model)
+    same = sum(unmodified.encode(line) == ids for line, ids in zip(lines, modes[1]))
+    print(f"{len(lines)} lines, {sum(map(len, lines))} bytes, {sum(map(len, modes[0]))} ids; the unmodified model gives the ids of the special mode on {same} lines")
+    if arguments.transformers:
+        compare(transformers_tokenizer(model, added), lines, modes[1], [p.piece for p in model.pieces])
+
+
+if __name__ == "__main__":
+    main()
