@@ -1,0 +1,61 @@
+/* What the files of the float family share: partial vectors at the end of a row, and the sums of real.h. */
+#ifndef GEMLET_CORE_NEON_REAL_PARTS_H
+#define GEMLET_CORE_NEON_REAL_PARTS_H
+
+#include <string.h>
+
+#include "core/neon/neon.h"
+#include "core/real.h"
+
+#if !defined(__ARM_NEON)
+/* SIMDe 0.7 lacks the division. */
+static inline float32x4_t vdivq_f32(float32x4_t a, float32x4_t b) {
+    float quotient[4], divisor[4];
+    vst1q_f32(quotient, a);
+    vst1q_f32(divisor, b);
+    for (int i = 0; i < 4; i++) {
+        quotient[i] /= divisor[i];
+    }
+    return vld1q_f32(quotient);
+}
+#endif
+
+/* The first `count` < 4 floats, then zeros. */
+GEMLET_INLINE float32x4_t load_part(const float *x, size_t count) {
+    float lanes[4] = {0};
+    memcpy(lanes, x, count * sizeof *x);
+    return vld1q_f32(lanes);
+}
+
+GEMLET_INLINE void store_part(float *y, float32x4_t value, size_t count) {
+    float lanes[4];
+    vst1q_f32(lanes, value);
+    memcpy(y, lanes, count * sizeof *y);
+}
+
+/* The first `count` floats of 4 or more. */
+GEMLET_INLINE float32x4_t load_any(const float *x, size_t count) {
+    return count >= 4 ? vld1q_f32(x) : load_part(x, count);
+}
+
+GEMLET_INLINE void store_any(float *y, float32x4_t value, size_t count) {
+    if (count >= 4) {
+        vst1q_f32(y, value);
+    } else {
+        store_part(y, value, count);
+    }
+}
+
+/* (l0 + l1) + (l2 + l3) */
+GEMLET_INLINE float add_lanes(float32x4_t x) {
+    float32x4_t pairs = vpaddq_f32(x, x);
+    return vgetq_lane_f32(vpaddq_f32(pairs, pairs), 0);
+}
+
+void gemlet_real_dot_neon(const gemlet_rows *rows, const float *x, size_t x_stride, size_t count, float *y, size_t y_stride);
+void gemlet_real_mix_neon(const gemlet_rows *rows, const float *weights, size_t weight_stride, size_t count, float *y,
+                          size_t y_stride);
+void gemlet_real_depthwise_neon(const gemlet_depthwise *conv, const float *const *rows, size_t width, size_t padding,
+                                size_t outputs, float *y);
+
+#endif
