@@ -1,0 +1,450 @@
+/* int8 convolutions: tiles of one or two panels (8 outputs each) by four pixels, all of whose sums stay in registers.
+ *
+ * Each level's section says how it adds channels to a tile's sums and how the sums become outputs in order:
+ *
+ *     neon     two products fit 16 bits (conv.h), so that SMULL, SMLAL and SADALP make 16 multiply-adds; LD4R brings 16 channels
+ *              of a pixel as four vectors, each of which repeats four channels
+ *
+ *     dotprod  SDOT by element: 16 multiply-adds; pixels are read as they lie
+ *
+ *     i8mm     SMMLA: 32 multiply-adds, of 2 outputs x 2 pixels; LD4 brings the outputs in pairs, pixels are paired in registers
+ *
+ * Two panels halve the loads of pixels.  At neon the four pixels of one panel take all 32 registers.
+ */
+#include "core/quant/conv.h"
+
+#include <float.h>
+#include <string.h>
+
+#include "core/neon/neon.h"
+
+enum {
+    PANEL = GEMLET_CONV_PANEL,
+    STEP = GEMLET_CHANNEL_PADDING,
+    BLOCK_CHANNELS = 8,
+    BLOCK_BYTES = PANEL * BLOCK_CHANNELS,
+    TILE_PIXELS = 4
+};
+
+#define UNROLL _Pragma("GCC unroll 8")
+
+/* Moves a pointer on and hides that from the optimiser, which would otherwise compute each address anew from a common base: so a
+ * load and its increment become one post-indexed instruction. */
+GEMLET_INLINE void advance(const int8_t **pointer, int bytes) {
+    *pointer += bytes;
+    __asm__("" : "+r"(*pointer));
+}
+
+#if GEMLET_COMPILED_LEVEL < 3
+GEMLET_INLINE int8x16x4_t load_block(const int8_t **w) {
+    int8x16x4_t block = vld1q_s8_x4(*w);
+    advance(w, BLOCK_BYTES);
+    return block;
+}
+#endif
+
+#if GEMLET_COMPILED_LEVEL == 1
+
+enum { TILE_PANELS = 1 };
+
+/* Sums of a pixel: vector i holds outputs 2 i and 2 i + 1, each in two parts. */
+typedef int32x4_t tile_sums[TILE_PANELS][TILE_PIXELS][4];
+
+#if defined(__aarch64__) && !defined(__clang__)
+
+/* GCC 12 copies and spills the members of register tuples in this loop.  Here a tuple stays one operand, %S to %V name its
+ * registers; dependent instructions are four apart, which is their latency on Cortex-A53. */
+GEMLET_INLINE int32x4x4_t load_repeated(const int8_t **x) {
+    int32x4x4_t repeated;
+    __asm__("ld4r {%S0.4s - %V0.4s}, [%1], #16" : "=w"(repeated), "+r"(*x) : "m"(*(const int8_t(*)[STEP]) * x));
+    return repeated;
+}
+
+/* A block of 8 channels: the members X0 and X1 of a pixel's tuple. */
+#define ADD_BLOCK(sum, w, x, X0, X1)                                                                                               \
+    do {                                                                                                                           \
+        int16x8_t products[4];                                                                                                     \
+        __asm__("smull %4.8h, %S8.8b, %" #X0 "9.8b\n\t"                                                                            \
+                "smull2 %5.8h, %S8.16b, %" #X0 "9.16b\n\t"                                                                         \
+                "smull %6.8h, %U8.8b, %" #X0 "9.8b\n\t"                                                                            \
+                "smull2 %7.8h, %U8.16b, %" #X0 "9.16b\n\t"                                                                         \
+                "smlal %4.8h, %T8.8b, %" #X1 "9.8b\n\t"                                                                            \
+                "smlal2 %5.8h, %T8.16b, %" #X1 "9.16b\n\t"                                                                         \
+                "smlal %6.8h, %V8.8b, %" #X1 "9.8b\n\t"                                                                            \
+                "smlal2 %7.8h, %V8.16b, %" #X1 "9.16b\n\t"                                                                         \
+                "sadalp %0.4s, %4.8h\n\t"                                                                                          \
+                "sadalp %1.4s, %5.8h\n\t"                                                                                          \
+                "sadalp %2.4s, %6.8h\n\t"                                                                                          \
+                "sadalp %3.4s, %7.8h"                                                                                              \
+                : "+w"((sum)[0]), "+w"((sum)[1]), "+w"((sum)[2]), "+w"((sum)[3]), "=&w"(products[0]), "=&w"(products[1]),          \
+                  "=&w"(products[2]), "=&w"(products[3])                                                                           \
+                : "w"(w), "w"(x));                                                                                                 \
+    } while (0)
+
+#else
+
+/* The same in intrinsics: what the assembler above must equal. */
+GEMLET_INLINE int32x4x4_t load_repeated(const int8_t **x) {
+    int32x4x4_t repeated;
+    UNROLL
+    for (int i = 0; i < 4; i++) {
+        repeated.val[i] = vld1q_dup_s32((const int32_t *)(const void *)(*x + 4 * i));
+    }
+    advance(x, STEP);
+    return repeated;
+}
+
+GEMLET_INLINE int32x4_t add_low(int32x4_t sum, int8x16_t w0, int8x16_t x0, int8x16_t w1, int8x16_t x1) {
+    int16x8_t products = vmull_s8(vget_low_s8(w0), vget_low_s8(x0));
+    return vpadalq_s16(sum, vmlal_s8(products, vget_low_s8(w1), vget_low_s8(x1)));
+}
+
+GEMLET_INLINE int32x4_t add_high(int32x4_t sum, int8x16_t w0, int8x16_t x0, int8x16_t w1, int8x16_t x1) {
+    return vpadalq_s16(sum, vmlal_high_s8(vmull_high_s8(w0, x0), w1, x1));
+}
+
+enum { MEMBER_S, MEMBER_T, MEMBER_U, MEMBER_V };
+
+#define ADD_BLOCK(sum, w, x, X0, X1)                                                                                               \
+    do {                                                                                                                           \
+        int8x16_t x0 = vreinterpretq_s8_s32((x).val[MEMBER_##X0]);                                                                 \
+        int8x16_t x1 = vreinterpretq_s8_s32((x).val[MEMBER_##X1]);                                                                 \
+        (sum)[0] = add_low((sum)[0], (w).val[0], x0, (w).val[1], x1);                                                              \
+        (sum)[1] = add_high((sum)[1], (w).val[0], x0, (w).val[1], x1);                                                             \
+        (sum)[2] = add_low((sum)[2], (w).val[2], x0, (w).val[3], x1);                                                              \
+        (sum)[3] = add_high((sum)[3], (w).val[2], x0, (w).val[3], x1);                                                             \
+    } while (0)
+
+#endif
+
+/* 16 channels: their weights first, then pixel after pixel. */
+GEMLET_INLINE void add_step(const int8_t **w, const int8_t **x, int32x4_t sum[TILE_PIXELS][4]) {
+    int8x16x4_t first = load_block(w);
+    int8x16x4_t second = load_block(w);
+    UNROLL
+    for (int p = 0; p < TILE_PIXELS; p++) {
+        int32x4x4_t pixel = load_repeated(&x[p]);
+        ADD_BLOCK(sum[p], first, pixel, S, T);
+        ADD_BLOCK(sum[p], second, pixel, U, V);
+    }
+}
+
+GEMLET_INLINE void add_channels(int channels, int panels, const int8_t **w, const int8_t **x, tile_sums sum) {
+    UNROLL
+    for (int c = 0; c < channels; c += STEP) {
+        UNROLL
+        for (int panel = 0; panel < panels; panel++) {
+            add_step(&w[panel], x, sum[panel]);
+        }
+    }
+}
+
+GEMLET_INLINE int32x4x2_t outputs_of(tile_sums sum, int panel, int p) {
+    const int32x4_t *s = sum[panel][p];
+    return (int32x4x2_t){{vpaddq_s32(s[0], s[1]), vpaddq_s32(s[2], s[3])}};
+}
+
+#elif GEMLET_COMPILED_LEVEL == 2
+
+enum { TILE_PANELS = 2 };
+
+/* Sums of a pixel and panel: outputs 0-3 and 4-7. */
+typedef int32x4_t tile_sums[TILE_PANELS][TILE_PIXELS][2];
+
+/* Loads 32 channels of a pixel, or 16.  GCC has no intrinsic for a post-indexed pair, and a tuple would have to be copied. */
+GEMLET_INLINE void load_channels(int channels, const int8_t **x, int8x16_t pixel[2]) {
+#if defined(__aarch64__)
+    if (channels == 2 * STEP) {
+        __asm__("ldp %q0, %q1, [%2], #32" : "=w"(pixel[0]), "=w"(pixel[1]), "+r"(*x) : "m"(*(const int8_t(*)[2 * STEP]) * x));
+        return;
+    }
+#endif
+    UNROLL
+    for (int i = 0; i < channels / STEP; i++) {
+        pixel[i] = vld1q_s8(*x);
+        advance(x, STEP);
+    }
+}
+
+/* A block of 8 channels: lanes `lane` and lane + 1 of each pixel's vector. */
+#define ADD_BLOCK(sum, w, pixel, half, lane)                                                                                       \
+    for (int p = 0; p < TILE_PIXELS; p++) {                                                                                        \
+        (sum)[p][0] = vdotq_laneq_s32((sum)[p][0], (w).val[0], (pixel)[p][half], lane);                                            \
+        (sum)[p][1] = vdotq_laneq_s32((sum)[p][1], (w).val[2], (pixel)[p][half], lane);                                            \
+    }                                                                                                                              \
+    for (int p = 0; p < TILE_PIXELS; p++) {                                                                                        \
+        (sum)[p][0] = vdotq_laneq_s32((sum)[p][0], (w).val[1], (pixel)[p][half], (lane) + 1);                                      \
+        (sum)[p][1] = vdotq_laneq_s32((sum)[p][1], (w).val[3], (pixel)[p][half], (lane) + 1);                                      \
+    }
+
+GEMLET_INLINE void add_channels(int channels, int panels, const int8_t **w, const int8_t **x, tile_sums sum) {
+    int8x16_t pixel[TILE_PIXELS][2];
+    UNROLL
+    for (int p = 0; p < TILE_PIXELS; p++) {
+        load_channels(channels, &x[p], pixel[p]);
+    }
+    UNROLL
+    for (int half = 0; half < channels / STEP; half++) {
+        UNROLL
+        for (int panel = 0; panel < panels; panel++) {
+            int8x16x4_t weights = load_block(&w[panel]);
+            ADD_BLOCK(sum[panel], weights, pixel, half, 0)
+            weights = load_block(&w[panel]);
+            ADD_BLOCK(sum[panel], weights, pixel, half, 2)
+        }
+    }
+}
+
+GEMLET_INLINE int32x4x2_t outputs_of(tile_sums sum, int panel, int p) {
+    return (int32x4x2_t){{sum[panel][p][0], sum[panel][p][1]}};
+}
+
+#else
+
+enum { TILE_PANELS = 2 };
+
+/* Sums of a pair of pixels and a panel: vector i holds outputs i and i + 4 of the first pixel, then of the second. */
+typedef int32x4_t tile_sums[TILE_PANELS][TILE_PIXELS / 2][4];
+
+GEMLET_INLINE int8x16_t low_halves(int8x16_t a, int8x16_t b) {
+    return vreinterpretq_s8_s64(vzip1q_s64(vreinterpretq_s64_s8(a), vreinterpretq_s64_s8(b)));
+}
+
+GEMLET_INLINE int8x16_t high_halves(int8x16_t a, int8x16_t b) {
+    return vreinterpretq_s8_s64(vzip2q_s64(vreinterpretq_s64_s8(a), vreinterpretq_s64_s8(b)));
+}
+
+/* 8 channels of both pixels in each vector of `pair`. */
+GEMLET_INLINE void load_pair(int channels, const int8_t **a, const int8_t **b, int8x16_t *pair) {
+    int8x16x2_t first, second;
+    if (channels == 2 * STEP) {
+        first = vld1q_s8_x2(*a);
+        second = vld1q_s8_x2(*b);
+    } else {
+        first.val[0] = first.val[1] = vld1q_s8(*a);
+        second.val[0] = second.val[1] = vld1q_s8(*b);
+    }
+    advance(a, channels);
+    advance(b, channels);
+    UNROLL
+    for (int i = 0; i < channels / STEP; i++) {
+        pair[2 * i] = low_halves(first.val[i], second.val[i]);
+        pair[2 * i + 1] = high_halves(first.val[i], second.val[i]);
+    }
+}
+
+GEMLET_INLINE void add_channels(int channels, int panels, const int8_t **w, const int8_t **x, tile_sums sum) {
+    int8x16_t pairs[TILE_PIXELS / 2][2 * STEP / BLOCK_CHANNELS];
+    UNROLL
+    for (int p = 0; p < TILE_PIXELS / 2; p++) {
+        load_pair(channels, &x[2 * p], &x[2 * p + 1], pairs[p]);
+        __asm__ volatile("" ::: "memory"); /* keeps GCC from loading weights before there are registers for them */
+    }
+    UNROLL
+    for (int block = 0; block < channels / BLOCK_CHANNELS; block++) {
+        UNROLL
+        for (int panel = 0; panel < panels; panel++) {
+            int32x4x4_t weights = vld4q_s32((const int32_t *)(const void *)w[panel]);
+            advance(&w[panel], BLOCK_BYTES);
+            UNROLL
+            for (int i = 0; i < 4; i++) {
+                UNROLL
+                for (int p = 0; p < TILE_PIXELS / 2; p++) {
+                    sum[panel][p][i] = vmmlaq_s32(sum[panel][p][i], pairs[p][block], vreinterpretq_s8_s32(weights.val[i]));
+                }
+            }
+        }
+    }
+}
+
+/* Outputs 0 4 1 5 and 2 6 3 7 of the pixel, then in order. */
+GEMLET_INLINE int32x4x2_t outputs_of(tile_sums sum, int panel, int p) {
+    int8x16_t s[4];
+    UNROLL
+    for (int i = 0; i < 4; i++) {
+        s[i] = vreinterpretq_s8_s32(sum[panel][p / 2][i]);
+    }
+    int8x16_t a = p % 2 == 0 ? low_halves(s[0], s[1]) : high_halves(s[0], s[1]);
+    int8x16_t b = p % 2 == 0 ? low_halves(s[2], s[3]) : high_halves(s[2], s[3]);
+    return vuzpq_s32(vreinterpretq_s32_s8(a), vreinterpretq_s32_s8(b));
+}
+
+#endif
+
+/* Where the products go: scaled to `y`, or as they are to `sums`; the other is NULL. */
+typedef struct destination {
+    const float *pixel_scale; /* or NULL */
+    float *y;
+    int32_t *sums;
+    size_t stride;
+} destination;
+
+/* All sums of a tile: `panels` panels from `panel`, and the pixels whose indices are given. */
+GEMLET_INLINE void sum_tile(const gemlet_conv *conv, size_t panel, int panels, const int8_t *const *x, size_t pixels,
+                            const size_t index[TILE_PIXELS], tile_sums sum) {
+    size_t channels = gemlet_padded_channels(conv->channels);
+    size_t panel_bytes = PANEL * conv->taps * channels;
+    const int8_t *w[TILE_PANELS];
+    UNROLL
+    for (int i = 0; i < panels; i++) {
+        w[i] = conv->data + (panel + (size_t)i) * panel_bytes;
+    }
+    for (size_t tap = 0; tap < conv->taps; tap++, x += pixels) {
+        const int8_t *pixel[TILE_PIXELS];
+        UNROLL
+        for (int p = 0; p < TILE_PIXELS; p++) {
+            pixel[p] = x[index[p]];
+        }
+        for (size_t c = channels / (2 * STEP); c != 0; c--) {
+            add_channels(2 * STEP, panels, w, pixel, sum);
+        }
+        if (channels % (2 * STEP) != 0) {
+            add_channels(STEP, panels, w, pixel, sum);
+        }
+    }
+}
+
+/* Writes a pixel's sums for one panel, of which `outputs` exist. */
+GEMLET_INLINE void store_sums(int32x4x2_t sums, int32_t *out, size_t outputs) {
+    if (outputs >= PANEL) {
+        vst1q_s32(out, sums.val[0]);
+        vst1q_s32(out + PANEL / 2, sums.val[1]);
+    } else {
+        int32_t all[PANEL];
+        vst1q_s32(all, sums.val[0]);
+        vst1q_s32(all + PANEL / 2, sums.val[1]);
+        memcpy(out, all, outputs * sizeof *out);
+    }
+}
+
+GEMLET_INLINE void store_scaled(int32x4x2_t sums, const float *scale, float pixel_scale, float *out, size_t outputs) {
+    float scales[PANEL];
+    float all[PANEL];
+    int whole = outputs >= PANEL;
+    float *to = whole ? out : all;
+    const float *from = scale;
+    if (!whole) {
+        memcpy(scales, scale, outputs * sizeof *scale);
+        memset(scales + outputs, 0, (PANEL - outputs) * sizeof *scale);
+        from = scales;
+    }
+    UNROLL
+    for (int i = 0; i < 2; i++) {
+        float32x4_t y = vmulq_f32(vcvtq_f32_s32(sums.val[i]), vld1q_f32(from + 4 * i));
+        vst1q_f32(to + 4 * i, vmulq_n_f32(y, pixel_scale));
+    }
+    if (!whole) {
+        memcpy(out, all, outputs * sizeof *out);
+    }
+}
+
+GEMLET_INLINE void multiply_panels(const gemlet_conv *conv, size_t panel, int panels, const int8_t *const *x, size_t pixels,
+                                   const destination *to) {
+    for (size_t first = 0; first < pixels; first += TILE_PIXELS) {
+        /* The last pixel stands in for those that a last tile lacks. */
+        size_t index[TILE_PIXELS];
+        UNROLL
+        for (size_t p = 0; p < TILE_PIXELS; p++) {
+            index[p] = first + p < pixels ? first + p : pixels - 1;
+        }
+        tile_sums sum = {{{vdupq_n_s32(0)}}};
+        sum_tile(conv, panel, panels, x, pixels, index, sum);
+        UNROLL
+        for (int i = 0; i < panels; i++) {
+            size_t o = (panel + (size_t)i) * PANEL;
+            UNROLL
+            for (int p = 0; p < TILE_PIXELS; p++) {
+                size_t at = index[p] * to->stride + o;
+                int32x4x2_t outputs = outputs_of(sum, i, p);
+                if (to->y != NULL) {
+                    store_scaled(outputs, conv->scale + o, to->pixel_scale == NULL ? 1.0f : to->pixel_scale[index[p]], to->y + at,
+                                 conv->outputs - o);
+                } else {
+                    store_sums(outputs, to->sums + at, conv->outputs - o);
+                }
+            }
+        }
+    }
+}
+
+/* A panel's weights stay in the nearest cache while all pixels pass. */
+static void multiply_range(const gemlet_conv *conv, size_t first_panel, size_t end_panel, const int8_t *const *x, size_t pixels,
+                           const destination *to) {
+    size_t panel = first_panel;
+    for (; panel + TILE_PANELS <= end_panel; panel += TILE_PANELS) {
+        multiply_panels(conv, panel, TILE_PANELS, x, pixels, to);
+    }
+    for (; panel < end_panel; panel++) {
+        multiply_panels(conv, panel, 1, x, pixels, to);
+    }
+}
+
+static void multiply(const gemlet_conv *conv, size_t first_panel, size_t end_panel, const int8_t *const *x, size_t pixels,
+                     const float *pixel_scale, float *y, size_t y_stride) {
+    multiply_range(conv, first_panel, end_panel, x, pixels, &(destination){pixel_scale, y, NULL, y_stride});
+}
+
+static void multiply_s32(const gemlet_conv *conv, size_t first_panel, size_t end_panel, const int8_t *const *x, size_t pixels,
+                         int32_t *y, size_t y_stride) {
+    multiply_range(conv, first_panel, end_panel, x, pixels, &(destination){NULL, NULL, y, y_stride});
+}
+/* 16 channels of a pixel, zeros for those that it lacks. */
+GEMLET_INLINE void load_floats(const float *x, size_t count, float32x4_t to[4]) {
+    float padded[STEP] = {0};
+    if (count < STEP) {
+        memcpy(padded, x, count * sizeof *x);
+        x = padded;
+    }
+    UNROLL
+    for (int i = 0; i < 4; i++) {
+        to[i] = vld1q_f32(x + 4 * i);
+    }
+}
+
+/* max|x| by the bits of |x|, which order infinity above all numbers and NaN above infinity. */
+static float magnitude_of(const float *x, size_t channels) {
+    uint32x4_t largest[4] = {vdupq_n_u32(0), vdupq_n_u32(0), vdupq_n_u32(0), vdupq_n_u32(0)};
+    for (size_t c = 0; c < channels; c += STEP) {
+        float32x4_t v[4];
+        load_floats(x + c, channels - c, v);
+        UNROLL
+        for (int i = 0; i < 4; i++) {
+            largest[i] = vmaxq_u32(largest[i], vreinterpretq_u32_f32(vabsq_f32(v[i])));
+        }
+    }
+    uint32_t bits = vmaxvq_u32(vmaxq_u32(vmaxq_u32(largest[0], largest[1]), vmaxq_u32(largest[2], largest[3])));
+    float magnitude;
+    memcpy(&magnitude, &bits, sizeof magnitude);
+    return magnitude;
+}
+
+static void quantize_pixel(const float *x, size_t channels, float inverse, int8_t *q) {
+    for (size_t c = 0; c < channels; c += STEP) {
+        float32x4_t v[4];
+        int16x8_t n[4];
+        load_floats(x + c, channels - c, v);
+        UNROLL
+        for (int i = 0; i < 4; i++) {
+            n[i] = vreinterpretq_s16_s32(vcvtnq_s32_f32(vmulq_n_f32(v[i], inverse)));
+        }
+        int16x8_t low = vuzp1q_s16(n[0], n[1]), high = vuzp1q_s16(n[2], n[3]);
+        vst1q_s8(q + c, vuzp1q_s8(vreinterpretq_s8_s16(low), vreinterpretq_s8_s16(high)));
+    }
+}
+
+static void quantize(const float *x, size_t stride, size_t pixels, size_t channels, int8_t *q, float *scale) {
+    size_t padded = gemlet_padded_channels(channels);
+    for (size_t p = 0; p < pixels; p++, x += stride, q += padded) {
+        float magnitude = magnitude_of(x, channels);
+        float inverse = 127.0f / magnitude;
+        if (magnitude <= FLT_MAX && inverse <= FLT_MAX) {
+            scale[p] = magnitude / 127.0f;
+            quantize_pixel(x, channels, inverse, q);
+        } else {
+            scale[p] = 0.0f;
+            memset(q, 0, padded);
+        }
+    }
+}
+
+const gemlet_conv_kernels GEMLET_LEVEL_NAME(gemlet_conv_kernels) = {quantize, multiply, multiply_s32};
