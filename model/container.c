@@ -171,15 +171,31 @@ static bool multiply(uint64_t a, uint64_t b, uint64_t c, uint64_t *product) {
     return true;
 }
 
-/* Reads dimensions, type and offset of the tensor whose name has been read, and checks what can be said without its neighbours. */
-static gemlet_status read_shape(gemlet_cursor *at, gemlet_tensor *t, uint64_t *elements, gemlet_error *error) {
+/* Reads a tensor's name and its number of dimensions. */
+static gemlet_status read_name(gemlet_cursor *at, uint32_t index, gemlet_tensor *t, gemlet_error *error) {
     const gemlet_container *c = at->container;
-    uint32_t block_elements, block_bytes;
+    uint64_t length = gemlet_cursor_string(at, t->name, sizeof t->name);
+    if (at->failed) {
+        cut_short(at, "the name of tensor ", error);
+        return found(at->unreadable ? GEMLET_ERROR_IO : GEMLET_ERROR_FORMAT, "", index, error);
+    }
+    if (length == 0 || length >= sizeof t->name || strlen(t->name) != length) {
+        file_failed(c, GEMLET_ERROR_FORMAT, "tensors' names have 1 to 63 bytes without a NUL, that of tensor ", error);
+        found(GEMLET_ERROR_FORMAT, "", index, error);
+        return found(GEMLET_ERROR_FORMAT, " has ", length, error);
+    }
     t->dimension_count = gemlet_cursor_u32(at);
     if (!at->failed && (t->dimension_count == 0 || t->dimension_count > GEMLET_DIMENSIONS)) {
         part_failed(c, "tensor", t->name, "must have 1 to 4 dimensions, but has ", error);
         return found(GEMLET_ERROR_FORMAT, "", t->dimension_count, error);
     }
+    return GEMLET_OK;
+}
+
+/* Reads dimensions, type and offset of the tensor whose name has been read, and checks what can be said without its neighbours. */
+static gemlet_status read_shape(gemlet_cursor *at, gemlet_tensor *t, uint64_t *elements, gemlet_error *error) {
+    const gemlet_container *c = at->container;
+    uint32_t block_elements, block_bytes;
     *elements = 1;
     for (uint32_t i = 0; i < GEMLET_DIMENSIONS; i++) {
         t->dimensions[i] = !at->failed && i < t->dimension_count ? gemlet_cursor_u64(at) : 1;
@@ -256,6 +272,7 @@ static gemlet_status read_packing(gemlet_container *c, gemlet_tensor *t, uint64_
         unsigned char b[4];
         /* Not through the window: it stays on the descriptions. */
         if (c->port->read_at(c->port->context, c->file, at.position, b, sizeof b) != sizeof b) {
+            c->unreadable = true;
             return file_failed(c, GEMLET_ERROR_IO, "can't be read", error);
         }
         row[i] = (uint32_t)b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
@@ -302,39 +319,30 @@ static gemlet_status clamp_shape(const gemlet_container *c, gemlet_tensor *t, ui
     return GEMLET_OK;
 }
 
-/* Reads the description at the cursor.  While opening, c->data is not known yet: `placed` is false then and the offset is left as
- * it is in the file. */
-static gemlet_status describe(gemlet_cursor *at, uint32_t index, bool placed, gemlet_tensor *t, gemlet_error *error) {
+/* Reads the description at the cursor. */
+static gemlet_status describe(gemlet_cursor *at, uint32_t index, gemlet_tensor *t, gemlet_error *error) {
     gemlet_container *c = at->container;
     uint64_t elements;
     t->index = index;
-    uint64_t length = gemlet_cursor_string(at, t->name, sizeof t->name);
-    if (at->failed) {
-        cut_short(at, "the description of tensor ", error);
-        return found(at->unreadable ? GEMLET_ERROR_IO : GEMLET_ERROR_FORMAT, "", index, error);
-    }
-    if (length == 0 || length >= sizeof t->name || strlen(t->name) != length) {
-        file_failed(c, GEMLET_ERROR_FORMAT, "tensors' names have 1 to 63 bytes without a NUL, that of tensor ", error);
-        found(GEMLET_ERROR_FORMAT, "", index, error);
-        return found(GEMLET_ERROR_FORMAT, " has ", length, error);
-    }
-    gemlet_status status = read_shape(at, t, &elements, error);
-    if (status == GEMLET_OK && placed) {
-        status = check_place(c, t, error);
-    }
+    gemlet_status status = read_name(at, index, t, error);
+    status = status != GEMLET_OK ? status : read_shape(at, t, &elements, error);
+    status = status != GEMLET_OK ? status : check_place(c, t, error);
     if (status == GEMLET_OK) {
         status = c->packed ? read_packing(c, t, elements, error) : clamp_shape(c, t, elements, error);
     }
     return status;
 }
 
-/* Where the data starts: behind the descriptions, which are walked without a look at their contents. */
+/* Where the data starts: behind the descriptions, which are walked for their lengths. */
 static gemlet_status find_data(gemlet_container *c, gemlet_error *error) {
     gemlet_cursor at = gemlet_cursor_at(c, c->descriptions);
     for (uint32_t i = 0; i < c->tensor_count; i++) {
-        gemlet_cursor_skip(&at, gemlet_cursor_u64(&at));
-        uint32_t dimensions = gemlet_cursor_u32(&at);
-        gemlet_cursor_skip(&at, (uint64_t)dimensions * 8 + 12);
+        gemlet_tensor t;
+        gemlet_status status = read_name(&at, i, &t, error);
+        if (status != GEMLET_OK) {
+            return status;
+        }
+        gemlet_cursor_skip(&at, (uint64_t)t.dimension_count * 8 + 12);
         if (at.failed) {
             cut_short(&at, "the description of tensor ", error);
             return found(at.unreadable ? GEMLET_ERROR_IO : GEMLET_ERROR_FORMAT, "", i, error);
@@ -389,7 +397,7 @@ static gemlet_status check_tensors(gemlet_container *c, gemlet_error *error) {
     for (uint32_t i = 0; i < c->tensor_count; i++) {
         gemlet_tensor t;
         uint64_t start = at.position;
-        gemlet_status status = describe(&at, i, true, &t, error);
+        gemlet_status status = describe(&at, i, &t, error);
         if (status == GEMLET_OK) {
             status = check_neighbour(c, &t, &before, error);
         }
@@ -500,6 +508,10 @@ static gemlet_status check_all(gemlet_container *c, gemlet_arena *arena, gemlet_
         sort_index(c->index, c->tensor_count);
         status = check_names(c, error);
     }
+    /* A look-up that the port failed looks like a key that is not there. */
+    if (status == GEMLET_OK && c->unreadable) {
+        status = file_failed(c, GEMLET_ERROR_IO, "can't be read", error);
+    }
     return status;
 }
 
@@ -535,7 +547,7 @@ gemlet_status gemlet_container_require_packed(const gemlet_container *container,
 
 bool gemlet_container_next_tensor(gemlet_container *container, uint64_t *cursor, uint32_t index, gemlet_tensor *out) {
     gemlet_cursor at = gemlet_cursor_at(container, *cursor == 0 ? container->descriptions : *cursor);
-    if (index >= container->tensor_count || describe(&at, index, true, out, NULL) != GEMLET_OK) {
+    if (index >= container->tensor_count || describe(&at, index, out, NULL) != GEMLET_OK) {
         return false;
     }
     *cursor = at.position;

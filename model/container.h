@@ -125,6 +125,7 @@ typedef struct gemlet_container {
     uint64_t size;
     uint32_t alignment;
     bool packed;
+    bool unreadable; /* the port failed since the file was opened */
     uint32_t key_count;
     uint32_t tensor_count;
     uint64_t keys;                 /* where the first key starts */

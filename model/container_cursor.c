@@ -15,6 +15,7 @@ static bool fill_window(gemlet_container *container, uint64_t position) {
     int64_t got = port->read_at(port->context, container->file, position, container->window, length);
     container->window_offset = position;
     container->window_length = got == (int64_t)length ? length : 0;
+    container->unreadable = container->unreadable || container->window_length == 0;
     return container->window_length != 0;
 }
 

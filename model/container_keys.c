@@ -44,7 +44,7 @@ static gemlet_status element(gemlet_container *container, const char *key, uint6
     gemlet_value value;
     unsigned char b[8];
     if (!gemlet_container_find(container, key, &value)) {
-        return key_failed(container, key, "is missing", error);
+        return key_failed(container, key, container->unreadable ? "can't be read" : "is missing", error);
     }
     uint32_t bytes = gemlet_value_bytes(value.type);
     if (bytes == 0) {
@@ -128,7 +128,7 @@ gemlet_status gemlet_container_string(gemlet_container *container, const char *k
                                       gemlet_error *error) {
     gemlet_value value;
     if (!gemlet_container_find(container, key, &value)) {
-        return key_failed(container, key, "is missing", error);
+        return key_failed(container, key, container->unreadable ? "can't be read" : "is missing", error);
     }
     if (value.type != GEMLET_VALUE_STRING || value.array) {
         return key_failed(container, key, "must hold a string", error);

@@ -63,11 +63,11 @@ static const renaming audio_layer_names[] = {
     {"ffw_layer_start.ffw_layer_2.weight", "ffn_down.weight", false},
     {"ffw_layer_start.post_layer_norm.weight", "ffn_post_norm.weight", false},
     {"ffw_layer_start.pre_layer_norm.weight", "ffn_norm.weight", false},
-    {"lconv1d.conv_norm.weight", "conv_norm.weight", false},
+    {"lconv1d.conv_norm.weight", "norm_conv.weight", false},
     {"lconv1d.depthwise_conv1d.weight", "conv_dw.weight", false},
     {"lconv1d.linear_end.weight", "conv_pw2.weight", false},
     {"lconv1d.linear_start.weight", "conv_pw1.weight", false},
-    {"lconv1d.pre_layer_norm.weight", "norm_conv.weight", false},
+    {"lconv1d.pre_layer_norm.weight", "conv_norm.weight", false},
     {"norm.weight", "layer_pre_norm.weight", false},
 };
 

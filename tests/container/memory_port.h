@@ -1,0 +1,17 @@
+/* A port whose only file is a buffer.  Serves the reader's tests and the fuzz targets. */
+#ifndef GEMLET_TESTS_CONTAINER_MEMORY_PORT_H
+#define GEMLET_TESTS_CONTAINER_MEMORY_PORT_H
+
+#include "port/port.h"
+
+typedef struct memory_file {
+    const unsigned char *data; /* aligned to 64 where it is to be mapped */
+    size_t size;
+    bool maps;
+    size_t open; /* files opened and not closed */
+} memory_file;
+
+/* Fills what a container needs of `port`; `file` must outlive it. */
+void memory_port_open(memory_file *file, gemlet_port *port);
+
+#endif

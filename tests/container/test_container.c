@@ -1,0 +1,305 @@
+/* The bounded reader on right files, through map and through read_at, with every failure of the port. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "model/container.h"
+#include "tests/container/gguf_builder.h"
+#include "tests/container/memory_port.h"
+#include "tests/support/fault_port.h"
+
+typedef struct fixture {
+    gguf_builder file;
+    packed_places places;
+    memory_file memory;
+    gemlet_port port;
+    gemlet_arena arena;
+    _Alignas(64) unsigned char buffer[4096];
+    gemlet_container container;
+    gemlet_error error;
+} fixture;
+
+static int set_up(void **state) {
+    fixture *f = aligned_alloc(64, (sizeof *f + 63) / 64 * 64);
+    build_packed(&f->file, &f->places);
+    f->memory = (memory_file){f->file.data, f->file.length, true, 0};
+    memory_port_open(&f->memory, &f->port);
+    f->error = (gemlet_error){GEMLET_OK, ""};
+    *state = f;
+    return gemlet_arena_init(&f->arena, f->buffer, sizeof f->buffer, &f->error) == GEMLET_OK ? 0 : -1;
+}
+
+static int tear_down(void **state) {
+    fixture *f = *state;
+    int open = (int)f->memory.open;
+    free(f);
+    return open; /* a file that was left open fails the test */
+}
+
+static gemlet_status open_it(fixture *f) {
+    return gemlet_container_open(&f->container, &f->port, "model.gguf", &f->arena, &f->error);
+}
+
+static void open_well(fixture *f) {
+    gemlet_status status = open_it(f);
+    if (status != GEMLET_OK) {
+        fail_msg("%s", f->error.message);
+    }
+}
+
+static void keys_are_found(void **state) {
+    fixture *f = *state;
+    uint32_t number;
+    float real;
+    bool truth;
+    char text[16];
+    open_well(f);
+    gemlet_container *c = &f->container;
+    assert_int_equal(gemlet_container_require_packed(c, &f->error), GEMLET_OK);
+    assert_int_equal(gemlet_container_string(c, "general.architecture", text, sizeof text, &f->error), GEMLET_OK);
+    assert_string_equal(text, "gemma3n");
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_int_equal(gemlet_container_u32(c, "numbers", i, &number, &f->error), GEMLET_OK);
+        assert_int_equal(number, 7 + i);
+    }
+    /* One number stands for every index. */
+    assert_int_equal(gemlet_container_u32(c, "general.alignment", 5, &number, &f->error), GEMLET_OK);
+    assert_int_equal(number, 64);
+    assert_int_equal(gemlet_container_f32(c, "pi", 0, &real, &f->error), GEMLET_OK);
+    assert_true(real == 3.14159274101257324f);
+    assert_int_equal(gemlet_container_bool(c, "truth", 0, &truth, &f->error), GEMLET_OK);
+    assert_true(truth);
+    gemlet_container_close(c);
+}
+
+static void expect_key_error(fixture *f, gemlet_status status, const char *message) {
+    assert_int_equal(status, GEMLET_ERROR_FORMAT);
+    assert_string_equal(f->error.message, message);
+}
+
+static void wrong_keys_are_named(void **state) {
+    fixture *f = *state;
+    uint32_t number;
+    float real;
+    bool truth;
+    char text[4];
+    open_well(f);
+    gemlet_container *c = &f->container;
+    gemlet_error *e = &f->error;
+    expect_key_error(f, gemlet_container_u32(c, "absent", 0, &number, e), "model.gguf: key \"absent\" is missing");
+    expect_key_error(f, gemlet_container_u32(c, "numbers", 3, &number, e),
+                     "model.gguf: key \"numbers\" must hold at least 4 numbers, but holds 3");
+    expect_key_error(f, gemlet_container_u32(c, "pi", 0, &number, e), "model.gguf: key \"pi\" must hold whole numbers");
+    expect_key_error(f, gemlet_container_u32(c, "negative", 0, &number, e), "model.gguf: key \"negative\" must not be negative");
+    expect_key_error(f, gemlet_container_u32(c, "words", 0, &number, e),
+                     "model.gguf: key \"words\" must hold numbers, but holds a string");
+    expect_key_error(f, gemlet_container_f32(c, "numbers", 0, &real, e),
+                     "model.gguf: key \"numbers\" must hold floating-point numbers");
+    expect_key_error(f, gemlet_container_bool(c, "numbers", 0, &truth, e), "model.gguf: key \"numbers\" must hold true or false");
+    expect_key_error(f, gemlet_container_string(c, "numbers", text, sizeof text, e),
+                     "model.gguf: key \"numbers\" must hold a string");
+    expect_key_error(f, gemlet_container_string(c, "general.architecture", text, sizeof text, e),
+                     "model.gguf: key \"general.architecture\" must be shorter than 4 bytes, but has 7");
+    gemlet_container_close(c);
+}
+
+static void keys_are_walked(void **state) {
+    fixture *f = *state;
+    char key[GEMLET_KEY_BYTES];
+    gemlet_value value;
+    uint64_t cursor = 0;
+    uint32_t count = 0;
+    open_well(f);
+    while (gemlet_container_next_key(&f->container, &cursor, key, &value)) {
+        count++;
+    }
+    assert_int_equal(count, 14);
+    assert_string_equal(key, "negative");
+    gemlet_container_close(&f->container);
+}
+
+static void check_data(fixture *f) {
+    static const char *const names[6] = {"real", "matrix", "conv", "conv.scale", "depth", "blob"};
+    for (uint32_t i = 0; i < 6; i++) {
+        gemlet_tensor t;
+        const void *data;
+        uint64_t mapped = 0;
+        unsigned char part[16];
+        assert_int_equal(gemlet_container_tensor(&f->container, names[i], &t, &f->error), GEMLET_OK);
+        assert_int_equal(t.index, i);
+        assert_int_equal(t.offset, f->places.data[i]);
+        assert_int_equal(gemlet_container_verify(&f->container, &t, &f->error), GEMLET_OK);
+        assert_int_equal(gemlet_container_load(&f->container, &t, &f->arena, "test", &data, &mapped, &f->error), GEMLET_OK);
+        assert_memory_equal(data, f->file.data + t.offset, t.bytes);
+        assert_int_equal(mapped, f->memory.maps ? t.bytes : 0);
+        assert_int_equal(gemlet_container_read(&f->container, &t, 3, part, sizeof part, &f->error), GEMLET_OK);
+        assert_memory_equal(part, f->file.data + t.offset + 3, sizeof part);
+        assert_int_equal(gemlet_container_read(&f->container, &t, t.bytes - 15, part, sizeof part, &f->error),
+                         GEMLET_ERROR_ARGUMENT);
+        assert_int_equal(gemlet_container_read(&f->container, &t, UINT64_MAX, part, sizeof part, &f->error), GEMLET_ERROR_ARGUMENT);
+    }
+}
+
+static void tensors_are_mapped(void **state) {
+    fixture *f = *state;
+    open_well(f);
+    check_data(f);
+    gemlet_container_close(&f->container);
+}
+
+static void tensors_are_read_where_nothing_maps(void **state) {
+    fixture *f = *state;
+    f->memory.maps = false;
+    open_well(f);
+    check_data(f);
+    gemlet_container_close(&f->container);
+    f->port.map = NULL;
+    gemlet_arena_init(&f->arena, f->buffer, sizeof f->buffer, &f->error);
+    open_well(f);
+    check_data(f);
+    gemlet_container_close(&f->container);
+}
+
+static void shapes_are_described(void **state) {
+    fixture *f = *state;
+    gemlet_tensor t;
+    gemlet_matrix m;
+    open_well(f);
+    assert_true(gemlet_container_find_tensor(&f->container, "depth", &t));
+    assert_int_equal(t.kind, GEMLET_KIND_REAL_CONV);
+    assert_int_equal(t.rows, 4);
+    assert_int_equal(t.columns, 1);
+    assert_int_equal(t.taps, 9);
+    assert_false(gemlet_tensor_matrix(&t, &m));
+    assert_true(gemlet_container_find_tensor(&f->container, "matrix", &t));
+    assert_true(gemlet_tensor_matrix(&t, &m));
+    assert_int_equal(m.rows, 16);
+    assert_int_equal(m.columns, 32);
+    assert_int_equal(m.type, GEMLET_Q4_0);
+    assert_int_equal(m.packing, GEMLET_PACKED_PANELS);
+    assert_false(gemlet_container_find_tensor(&f->container, "matri", &t));
+    assert_int_equal(gemlet_container_tensor(&f->container, "absent", &t, &f->error), GEMLET_ERROR_FORMAT);
+    assert_string_equal(f->error.message, "model.gguf: tensor \"absent\" is missing");
+    gemlet_container_close(&f->container);
+}
+
+/* A plan has no memory: the same look-ups work, and count what would be read. */
+static void a_counting_arena_counts(void **state) {
+    fixture *f = *state;
+    gemlet_tensor t;
+    const void *data;
+    f->memory.maps = false;
+    gemlet_arena_init_counting(&f->arena);
+    open_well(f);
+    assert_true(gemlet_container_find_tensor(&f->container, "blob", &t));
+    assert_int_equal(t.index, 5);
+    assert_int_equal(f->arena.kept, 128); /* six entries of 16 bytes, rounded up */
+    assert_int_equal(gemlet_container_load(&f->container, &t, &f->arena, "test", &data, NULL, &f->error), GEMLET_OK);
+    assert_null(data);
+    assert_int_equal(f->arena.kept, 256);
+    gemlet_container_close(&f->container);
+}
+
+static void a_small_arena_is_an_error(void **state) {
+    fixture *f = *state;
+    gemlet_arena_init(&f->arena, f->buffer, 64, &f->error);
+    assert_int_equal(open_it(f), GEMLET_ERROR_MEMORY);
+}
+
+static void damage_is_found(void **state) {
+    fixture *f = *state;
+    gemlet_tensor t;
+    for (size_t i = 0; i < 6; i++) {
+        f->file.data[f->places.data[i] + 7] ^= 4;
+    }
+    open_well(f);
+    uint64_t cursor = 0;
+    for (uint32_t i = 0; i < 6; i++) {
+        assert_true(gemlet_container_next_tensor(&f->container, &cursor, i, &t));
+        assert_int_equal(gemlet_container_verify(&f->container, &t, &f->error), GEMLET_ERROR_FORMAT);
+        assert_non_null(strstr(f->error.message, "\" is damaged: CRC-32 "));
+    }
+    gemlet_container_close(&f->container);
+}
+
+/* Everything before the last tensor's end is needed. */
+static void a_cut_file_is_refused(void **state) {
+    fixture *f = *state;
+    size_t end = f->places.data[5] + 100;
+    for (size_t size = 0; size < end; size++) {
+        f->memory.size = size;
+        gemlet_arena_init(&f->arena, f->buffer, sizeof f->buffer, &f->error);
+        gemlet_status status = open_it(f);
+        if (status != GEMLET_ERROR_FORMAT || strncmp(f->error.message, "model.gguf: ", 12) != 0) {
+            fail_msg("%zu bytes: status %d, \"%s\"", size, (int)status, f->error.message);
+        }
+    }
+    f->memory.size = end;
+    open_well(f);
+    gemlet_container_close(&f->container);
+}
+
+static void a_failing_port_is_an_error(void **state) {
+    fixture *f = *state;
+    fault_port fault;
+    gemlet_port failing;
+    fault_port_open(&fault, &f->port, &failing);
+    for (uint64_t call = 1;; call++) {
+        fault.calls = 0;
+        fault.fail_call = call;
+        gemlet_arena_init(&f->arena, f->buffer, sizeof f->buffer, &f->error);
+        gemlet_status status = gemlet_container_open(&f->container, &failing, "model.gguf", &f->arena, &f->error);
+        if (fault.calls < call) {
+            assert_int_equal(status, GEMLET_OK);
+            gemlet_container_close(&f->container);
+            assert_true(call > 50);
+            break;
+        }
+        if (status == GEMLET_OK) {
+            fail_msg("call %u failed and was not noticed", (unsigned)call);
+        }
+        assert_int_equal(fault.open_files, 0);
+    }
+}
+
+static void an_unpacked_file_says_what_to_do(void **state) {
+    fixture *f = *state;
+    size_t at = find_text(&f->file, "gemlet.version");
+    f->file.data[at] = 'x';
+    open_well(f);
+    assert_false(f->container.packed);
+    assert_int_equal(gemlet_container_require_packed(&f->container, &f->error), GEMLET_ERROR_UNSUPPORTED);
+    assert_non_null(strstr(f->error.message, "run gemlet-pack"));
+    gemlet_container_close(&f->container);
+}
+
+static void crc_is_that_of_zlib(void **state) {
+    (void)state;
+    assert_int_equal(gemlet_crc32(0, "123456789", 9), 0xCBF43926);
+    assert_int_equal(gemlet_crc32(gemlet_crc32(0, "1234", 4), "56789", 5), 0xCBF43926);
+    assert_int_equal(gemlet_crc32(0, "", 0), 0);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(keys_are_found),
+        TEST(wrong_keys_are_named),
+        TEST(keys_are_walked),
+        TEST(tensors_are_mapped),
+        TEST(tensors_are_read_where_nothing_maps),
+        TEST(shapes_are_described),
+        TEST(a_counting_arena_counts),
+        TEST(a_small_arena_is_an_error),
+        TEST(damage_is_found),
+        TEST(a_cut_file_is_refused),
+        TEST(a_failing_port_is_an_error),
+        TEST(an_unpacked_file_says_what_to_do),
+        cmocka_unit_test(crc_is_that_of_zlib),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
