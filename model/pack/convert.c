@@ -226,6 +226,26 @@ void pack_quantize(gemlet_weight_type type, const float *in, size_t count, void 
     }
 }
 
+bool pack_widen(uint32_t type, const void *blocks, size_t count, void *out) {
+    const unsigned char *b = blocks;
+    unsigned char *to = out;
+    size_t bytes = type == GEMLET_TYPE_Q4_0 ? 18 : 22;
+    if (type != GEMLET_TYPE_Q4_0 && type != GEMLET_TYPE_Q5_0) {
+        return false;
+    }
+    for (size_t i = 0; i < count / GEMLET_BLOCK; i++, b += bytes, to += 34) {
+        int q[GEMLET_BLOCK];
+        static const unsigned char none[4];
+        bool five = type == GEMLET_TYPE_Q5_0;
+        fives(five ? b + 2 : none, five ? b + 6 : b + 2, q);
+        memcpy(to, b, 2);
+        for (int j = 0; j < GEMLET_BLOCK; j++) {
+            to[2 + j] = (unsigned char)(int8_t)(q[j] - (five ? 16 : 8));
+        }
+    }
+    return true;
+}
+
 /* Rounds to the grid of `scale`; true where nothing is lost. */
 static bool on_grid(const float *in, size_t count, float scale, int8_t *out) {
     bool exact = true;

@@ -15,6 +15,10 @@ bool pack_dequantize(uint32_t type, const void *blocks, size_t count, float *out
 /* `count` numbers, a multiple of GEMLET_BLOCK, to source blocks of packing.h. */
 void pack_quantize(gemlet_weight_type type, const float *in, size_t count, void *blocks);
 
+/* `count` numbers of blocks that Q8_0 can hold exactly (Q4_0 and Q5_0: the same scale, the same integers) to blocks of Q8_0.  False
+ * for another type. */
+bool pack_widen(uint32_t type, const void *blocks, size_t count, void *out);
+
 /* One row of a convolution to integers in -127 .. 127 and its scale, max|x| / 127.  Numbers that lie on such a grid already are
  * kept exactly. */
 float pack_quantize_channel(const float *in, size_t count, int8_t *out);

@@ -100,7 +100,9 @@ static gemlet_status read_blocks(writer *w, gemlet_weight_type type, uint64_t fi
         size_t count = (rows - row < step ? rows - row : step) * columns;
         status = read_reals(w, t, (first + row) * columns, count, w->reals);
         if (status == GEMLET_OK) {
-            pack_quantize(type, w->reals, count, blocks + row * row_bytes);
+            if (type != GEMLET_Q8_0 || !pack_widen(t->type, w->raw, count, blocks + row * row_bytes)) {
+                pack_quantize(type, w->reals, count, blocks + row * row_bytes);
+            }
             float back[GEMLET_BLOCK];
             for (size_t i = 0; i < count; i += GEMLET_BLOCK) {
                 pack_dequantize(same, blocks + row * row_bytes + i / GEMLET_BLOCK * block_bytes, GEMLET_BLOCK, back);
