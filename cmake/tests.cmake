@@ -76,3 +76,5 @@ if(bench_sources MATCHES "bench_conv" AND bench_sources MATCHES "bench_real")
     set_target_properties(bench_kernels PROPERTIES RUNTIME_OUTPUT_DIRECTORY tests)
     target_link_libraries(bench_kernels PRIVATE gemlet-test-support)
 endif()
+
+include(cmake/checks.cmake)

@@ -1,0 +1,33 @@
+# Checks that are tests too: of the sources, of the archive, of the installed tree.  tests/checks has a script for each.
+function(gemlet_add_check name script)
+    set(test ${GEMLET_TEST_PREFIX}/check/${name})
+    add_test(NAME ${test} COMMAND bash tests/checks/${script}.sh ${ARGN} WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR})
+    list(JOIN CMAKE_CROSSCOMPILING_EMULATOR " " emulator)
+    set_tests_properties(${test} PROPERTIES TIMEOUT 900 ENVIRONMENT "EMULATOR=${emulator}")
+endfunction()
+
+# The archive that is shipped has no sanitizer in it.
+if(NOT GEMLET_SANITIZE)
+    gemlet_add_check(symbols symbols $<TARGET_FILE:gemlet> ${CMAKE_NM} ${CMAKE_OBJDUMP})
+
+    if(CMAKE_CROSSCOMPILING)
+        set(compilers ${CMAKE_C_COMPILER} ${CMAKE_CXX_COMPILER})
+        gemlet_add_check(installed installed ${CMAKE_BINARY_DIR} ${compilers} ${CMAKE_TOOLCHAIN_FILE}
+                         cortex-a72=neon cortex-a76=dotprod max=i8mm)
+        gemlet_add_check(level-neon level_max neon ${CMAKE_TOOLCHAIN_FILE} ${compilers} cortex-a72=neon cortex-a76=neon max=neon)
+        gemlet_add_check(level-dotprod level_max dotprod ${CMAKE_TOOLCHAIN_FILE} ${compilers}
+                         cortex-a72=neon cortex-a76=dotprod max=dotprod)
+    else()
+        find_program(HOST_CXX NAMES c++ g++)
+        if(arm)
+            set(expected_level "[a-z0-9]*") # whatever this board has
+        else()
+            set(expected_level i8mm)
+        endif()
+        gemlet_add_check(installed installed ${CMAKE_BINARY_DIR} ${CMAKE_C_COMPILER} ${HOST_CXX} none native=${expected_level})
+        gemlet_add_check(format format)
+        gemlet_add_check(includes includes)
+        gemlet_add_check(tidy tidy ${CMAKE_BINARY_DIR})
+        gemlet_add_check(bare-metal bare_metal)
+    endif()
+endif()
