@@ -14,6 +14,7 @@
 #include "core/quant/conv.h"
 
 #include <float.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "core/neon/neon.h"
@@ -271,12 +272,12 @@ GEMLET_INLINE int32x4x2_t outputs_of(tile_sums sum, int panel, int p) {
 
 #endif
 
-/* Where the products go: scaled to `y`, or as they are to `sums`; the other is NULL. */
+/* Where the products go: float32 if `scaled`, else int32. */
 typedef struct destination {
+    bool scaled;
     const float *pixel_scale; /* or NULL */
-    float *y;
-    int32_t *sums;
-    size_t stride;
+    uint8_t *y;
+    size_t stride; /* in elements of 4 bytes */
 } destination;
 
 /* All sums of a tile: `panels` panels from `panel`, and the pixels whose indices are given. */
@@ -304,37 +305,51 @@ GEMLET_INLINE void sum_tile(const gemlet_conv *conv, size_t panel, int panels, c
     }
 }
 
-/* Writes a pixel's sums for one panel, of which `outputs` exist. */
-GEMLET_INLINE void store_sums(int32x4x2_t sums, int32_t *out, size_t outputs) {
+/* The scales of a panel, of which `outputs` exist. */
+GEMLET_INLINE float32x4x2_t load_scales(const float *scale, size_t outputs) {
+    float padded[PANEL] = {0};
+    if (outputs < PANEL) {
+        memcpy(padded, scale, outputs * sizeof *scale);
+        scale = padded;
+    }
+    return (float32x4x2_t){{vld1q_f32(scale), vld1q_f32(scale + PANEL / 2)}};
+}
+
+GEMLET_INLINE int32x4_t scaled(int32x4_t sums, float32x4_t scale, float pixel_scale) {
+    return vreinterpretq_s32_f32(vmulq_n_f32(vmulq_f32(vcvtq_f32_s32(sums), scale), pixel_scale));
+}
+
+GEMLET_INLINE void store_outputs(uint8_t *y, int32x4x2_t values, size_t outputs) {
     if (outputs >= PANEL) {
-        vst1q_s32(out, sums.val[0]);
-        vst1q_s32(out + PANEL / 2, sums.val[1]);
+        vst1q_u8(y, vreinterpretq_u8_s32(values.val[0]));
+        vst1q_u8(y + sizeof values.val[0], vreinterpretq_u8_s32(values.val[1]));
     } else {
         int32_t all[PANEL];
-        vst1q_s32(all, sums.val[0]);
-        vst1q_s32(all + PANEL / 2, sums.val[1]);
-        memcpy(out, all, outputs * sizeof *out);
+        vst1q_s32(all, values.val[0]);
+        vst1q_s32(all + PANEL / 2, values.val[1]);
+        memcpy(y, all, outputs * sizeof *all);
     }
 }
 
-GEMLET_INLINE void store_scaled(int32x4x2_t sums, const float *scale, float pixel_scale, float *out, size_t outputs) {
-    float scales[PANEL];
-    float all[PANEL];
-    int whole = outputs >= PANEL;
-    float *to = whole ? out : all;
-    const float *from = scale;
-    if (!whole) {
-        memcpy(scales, scale, outputs * sizeof *scale);
-        memset(scales + outputs, 0, (PANEL - outputs) * sizeof *scale);
-        from = scales;
-    }
+GEMLET_INLINE void store_tile(const gemlet_conv *conv, size_t panel, int panels, tile_sums sum, const size_t index[TILE_PIXELS],
+                              const destination *to) {
     UNROLL
-    for (int i = 0; i < 2; i++) {
-        float32x4_t y = vmulq_f32(vcvtq_f32_s32(sums.val[i]), vld1q_f32(from + 4 * i));
-        vst1q_f32(to + 4 * i, vmulq_n_f32(y, pixel_scale));
-    }
-    if (!whole) {
-        memcpy(out, all, outputs * sizeof *out);
+    for (int i = 0; i < panels; i++) {
+        size_t o = (panel + (size_t)i) * PANEL, outputs = conv->outputs - o;
+        float32x4x2_t scales = {{vdupq_n_f32(0.0f), vdupq_n_f32(0.0f)}};
+        if (to->scaled) {
+            scales = load_scales(conv->scale + o, outputs);
+        }
+        UNROLL
+        for (int p = 0; p < TILE_PIXELS; p++) {
+            int32x4x2_t values = outputs_of(sum, i, p);
+            if (to->scaled) {
+                float pixel_scale = to->pixel_scale == NULL ? 1.0f : to->pixel_scale[index[p]];
+                values.val[0] = scaled(values.val[0], scales.val[0], pixel_scale);
+                values.val[1] = scaled(values.val[1], scales.val[1], pixel_scale);
+            }
+            store_outputs(to->y + (index[p] * to->stride + o) * sizeof(int32_t), values, outputs);
+        }
     }
 }
 
@@ -349,21 +364,7 @@ GEMLET_INLINE void multiply_panels(const gemlet_conv *conv, size_t panel, int pa
         }
         tile_sums sum = {{{vdupq_n_s32(0)}}};
         sum_tile(conv, panel, panels, x, pixels, index, sum);
-        UNROLL
-        for (int i = 0; i < panels; i++) {
-            size_t o = (panel + (size_t)i) * PANEL;
-            UNROLL
-            for (int p = 0; p < TILE_PIXELS; p++) {
-                size_t at = index[p] * to->stride + o;
-                int32x4x2_t outputs = outputs_of(sum, i, p);
-                if (to->y != NULL) {
-                    store_scaled(outputs, conv->scale + o, to->pixel_scale == NULL ? 1.0f : to->pixel_scale[index[p]], to->y + at,
-                                 conv->outputs - o);
-                } else {
-                    store_sums(outputs, to->sums + at, conv->outputs - o);
-                }
-            }
-        }
+        store_tile(conv, panel, panels, sum, index, to);
     }
 }
 
@@ -381,36 +382,37 @@ static void multiply_range(const gemlet_conv *conv, size_t first_panel, size_t e
 
 static void multiply(const gemlet_conv *conv, size_t first_panel, size_t end_panel, const int8_t *const *x, size_t pixels,
                      const float *pixel_scale, float *y, size_t y_stride) {
-    multiply_range(conv, first_panel, end_panel, x, pixels, &(destination){pixel_scale, y, NULL, y_stride});
+    multiply_range(conv, first_panel, end_panel, x, pixels, &(destination){true, pixel_scale, (uint8_t *)y, y_stride});
 }
 
 static void multiply_s32(const gemlet_conv *conv, size_t first_panel, size_t end_panel, const int8_t *const *x, size_t pixels,
                          int32_t *y, size_t y_stride) {
-    multiply_range(conv, first_panel, end_panel, x, pixels, &(destination){NULL, NULL, y, y_stride});
+    multiply_range(conv, first_panel, end_panel, x, pixels, &(destination){false, NULL, (uint8_t *)y, y_stride});
 }
-/* 16 channels of a pixel, zeros for those that it lacks. */
-GEMLET_INLINE void load_floats(const float *x, size_t count, float32x4_t to[4]) {
-    float padded[STEP] = {0};
-    if (count < STEP) {
-        memcpy(padded, x, count * sizeof *x);
-        x = padded;
-    }
+/* The last channels of a pixel, with zeros up to 16. */
+GEMLET_INLINE void pad_floats(const float *x, size_t count, float padded[STEP]) {
+    memset(padded, 0, STEP * sizeof *padded);
+    memcpy(padded, x, count * sizeof *x);
+}
+
+GEMLET_INLINE void raise_to(uint32x4_t largest[4], const float *x) {
     UNROLL
     for (int i = 0; i < 4; i++) {
-        to[i] = vld1q_f32(x + 4 * i);
+        largest[i] = vmaxq_u32(largest[i], vreinterpretq_u32_f32(vabsq_f32(vld1q_f32(x + 4 * i))));
     }
 }
 
 /* max|x| by the bits of |x|, which order infinity above all numbers and NaN above infinity. */
 static float magnitude_of(const float *x, size_t channels) {
     uint32x4_t largest[4] = {vdupq_n_u32(0), vdupq_n_u32(0), vdupq_n_u32(0), vdupq_n_u32(0)};
-    for (size_t c = 0; c < channels; c += STEP) {
-        float32x4_t v[4];
-        load_floats(x + c, channels - c, v);
-        UNROLL
-        for (int i = 0; i < 4; i++) {
-            largest[i] = vmaxq_u32(largest[i], vreinterpretq_u32_f32(vabsq_f32(v[i])));
-        }
+    size_t c = 0;
+    for (; c + STEP <= channels; c += STEP) {
+        raise_to(largest, x + c);
+    }
+    if (c < channels) {
+        float padded[STEP];
+        pad_floats(x + c, channels - c, padded);
+        raise_to(largest, padded);
     }
     uint32_t bits = vmaxvq_u32(vmaxq_u32(vmaxq_u32(largest[0], largest[1]), vmaxq_u32(largest[2], largest[3])));
     float magnitude;
@@ -418,17 +420,25 @@ static float magnitude_of(const float *x, size_t channels) {
     return magnitude;
 }
 
+GEMLET_INLINE void quantize_step(const float *x, float inverse, int8_t *q) {
+    int16x8_t n[4];
+    UNROLL
+    for (int i = 0; i < 4; i++) {
+        n[i] = vreinterpretq_s16_s32(vcvtnq_s32_f32(vmulq_n_f32(vld1q_f32(x + 4 * i), inverse)));
+    }
+    int16x8_t low = vuzp1q_s16(n[0], n[1]), high = vuzp1q_s16(n[2], n[3]);
+    vst1q_s8(q, vuzp1q_s8(vreinterpretq_s8_s16(low), vreinterpretq_s8_s16(high)));
+}
+
 static void quantize_pixel(const float *x, size_t channels, float inverse, int8_t *q) {
-    for (size_t c = 0; c < channels; c += STEP) {
-        float32x4_t v[4];
-        int16x8_t n[4];
-        load_floats(x + c, channels - c, v);
-        UNROLL
-        for (int i = 0; i < 4; i++) {
-            n[i] = vreinterpretq_s16_s32(vcvtnq_s32_f32(vmulq_n_f32(v[i], inverse)));
-        }
-        int16x8_t low = vuzp1q_s16(n[0], n[1]), high = vuzp1q_s16(n[2], n[3]);
-        vst1q_s8(q + c, vuzp1q_s8(vreinterpretq_s8_s16(low), vreinterpretq_s8_s16(high)));
+    size_t c = 0;
+    for (; c + STEP <= channels; c += STEP) {
+        quantize_step(x + c, inverse, q + c);
+    }
+    if (c < channels) {
+        float padded[STEP];
+        pad_floats(x + c, channels - c, padded);
+        quantize_step(padded, inverse, q + c);
     }
 }
 
