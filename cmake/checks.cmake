@@ -10,6 +10,9 @@ endfunction()
 if(NOT GEMLET_SANITIZE)
     gemlet_add_check(symbols symbols $<TARGET_FILE:gemlet> ${CMAKE_NM} ${CMAKE_OBJDUMP})
 
+    if(arm)
+        gemlet_add_check(tidy tidy ${CMAKE_BINARY_DIR}) # where arm_neon.h is the compiler's own
+    endif()
     if(CMAKE_CROSSCOMPILING)
         set(compilers ${CMAKE_C_COMPILER} ${CMAKE_CXX_COMPILER})
         gemlet_add_check(installed installed ${CMAKE_BINARY_DIR} ${compilers} ${CMAKE_TOOLCHAIN_FILE}
@@ -27,7 +30,6 @@ if(NOT GEMLET_SANITIZE)
         gemlet_add_check(installed installed ${CMAKE_BINARY_DIR} ${CMAKE_C_COMPILER} ${HOST_CXX} none native=${expected_level})
         gemlet_add_check(format format)
         gemlet_add_check(includes includes)
-        gemlet_add_check(tidy tidy ${CMAKE_BINARY_DIR})
         gemlet_add_check(bare-metal bare_metal)
     endif()
 endif()

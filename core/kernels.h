@@ -6,6 +6,10 @@
 #include "core/quant/matrix.h"
 #include "core/real.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Instruction levels, each with everything of the ones before it. */
 typedef enum gemlet_level {
     GEMLET_LEVEL_SCALAR,  /* portable C: the definition of every kernel */
@@ -30,4 +34,7 @@ gemlet_kernels gemlet_kernels_for(gemlet_level level);
 /* "scalar", "neon", "dotprod" or "i8mm". */
 const char *gemlet_level_name(gemlet_level level);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

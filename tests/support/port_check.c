@@ -20,7 +20,8 @@ unsigned char *port_check_contents(size_t size) {
 }
 
 void port_check_write_file(char path[PORT_CHECK_PATH_BYTES], const unsigned char *contents, size_t size) {
-    strcpy(path, "/tmp/gemlet-test-XXXXXX");
+    static const char pattern[] = "/tmp/gemlet-test-XXXXXX";
+    memcpy(path, pattern, sizeof pattern);
     int descriptor = mkstemp(path);
     assert_true(descriptor >= 0);
     for (size_t done = 0; done < size;) {
