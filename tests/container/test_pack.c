@@ -1,0 +1,414 @@
+/* gemlet-pack on the tiny model: what goes in comes out, from both sources; what does not fit is refused. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "core/quant/packing.h"
+#include "model/pack/convert.h"
+#include "model/pack/pack.h"
+#include "tests/container/tiny_model.h"
+
+typedef struct fixture {
+    char folder[FOLDER_BYTES];
+    char packed[FOLDER_BYTES + 32];
+    gemlet_error error;
+} fixture;
+
+static gemlet_status pack(fixture *f, const char *text, const char *projector, const char *folder, const char *type) {
+    pack_options options = {.text = text, .projector = projector, .folder = folder, .output = f->packed, .type = type};
+    f->error.message[0] = '\0';
+    return pack_run(&options, &f->error);
+}
+
+static void pack_well(fixture *f, const char *text, const char *projector, const char *folder, const char *type) {
+    if (pack(f, text, projector, folder, type) != GEMLET_OK) {
+        fail_msg("%s", f->error.message);
+    }
+}
+
+static int set_up(void **state) {
+    fixture *f = calloc(1, sizeof *f);
+    folder_make(f->folder, "Hf");
+    snprintf(f->packed, sizeof f->packed, "%s/packed.gguf", f->folder);
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state) {
+    fixture *f = *state;
+    folder_remove(f->folder);
+    free(f);
+    return 0;
+}
+
+/* ---- Lossless ---- */
+
+/* A packed matrix as source blocks. */
+static unsigned char *unpack(open_gguf *packed, const gemlet_tensor *t, const gemlet_matrix *m, size_t *bytes) {
+    size_t group = gemlet_packing_group_rows(m->packing, m->rows),
+           row_bytes = m->columns / GEMLET_BLOCK * gemlet_block_bytes(m->type);
+    size_t group_bytes = gemlet_packing_group_bytes(m->type, m->packing, m->rows, m->columns);
+    unsigned char *data = gguf_bytes(packed, t);
+    *bytes = m->rows * row_bytes;
+    unsigned char *out = malloc(*bytes);
+    for (size_t row = 0; row < m->rows; row += group) {
+        size_t count = m->rows - row < group ? m->rows - row : group;
+        gemlet_unpack_group(m->type, m->packing, data + row / group * group_bytes, count, m->columns, out + row * row_bytes);
+    }
+    free(data);
+    return out;
+}
+
+/* The numbers that a packed tensor, no convolution of integers, holds, in the source's order. */
+static float *packed_numbers(open_gguf *packed, const gemlet_tensor *t) {
+    gemlet_matrix m;
+    size_t count = (size_t)t->rows * t->columns * t->taps, bytes;
+    float *out = malloc(sizeof *out * count);
+    if (gemlet_tensor_matrix(t, &m)) {
+        unsigned char *blocks = unpack(packed, t, &m, &bytes);
+        assert_true(pack_dequantize(m.type == GEMLET_Q4_0 ? GEMLET_TYPE_Q4_0 : GEMLET_TYPE_Q8_0, blocks, count, out));
+        free(blocks);
+        return out;
+    }
+    unsigned char *data = gguf_bytes(packed, t);
+    for (size_t i = 0; i < count; i++) {
+        size_t o = i / (t->columns * t->taps), c = i / t->taps % t->columns, tap = i % t->taps;
+        size_t at = t->kind == GEMLET_KIND_REAL_CONV ? (tap * t->columns + c) * t->rows + o : i;
+        memcpy(&out[i], data + 4 * at, 4);
+    }
+    free(data);
+    return out;
+}
+
+/* "altup_proj.1.weight" is slice 1 of the source's "altup_proj.weight". */
+static void source_name(const char *name, char out[GEMLET_NAME_BYTES]) {
+    unsigned slice;
+    if (sscanf(name, "altup_proj.%u.weight", &slice) == 1) {
+        snprintf(out, GEMLET_NAME_BYTES, "altup_proj.weight#%u", slice);
+    } else if (sscanf(name, "altup_unembd_proj.%u.weight", &slice) == 1) {
+        snprintf(out, GEMLET_NAME_BYTES, "altup_unembd_proj.weight#%u", slice);
+    } else {
+        snprintf(out, GEMLET_NAME_BYTES, "%s", name);
+    }
+}
+
+static bool made_here(const char *name) {
+    size_t length = strlen(name);
+    return strcmp(name, "tokenizer.tables") == 0 || strstr(name, "hard_token_embd") != NULL ||
+           (length > 6 && strcmp(name + length - 6, ".scale") == 0);
+}
+
+static float *source_numbers(open_gguf *text, open_gguf *projector, const gemlet_tensor *t) {
+    char name[GEMLET_NAME_BYTES];
+    size_t count;
+    source_name(t->name, name);
+    float *numbers = gguf_numbers(text, name, &count);
+    if (numbers == NULL) {
+        numbers = gguf_numbers(projector, name, &count);
+    }
+    if (numbers == NULL || (size_t)t->rows * t->columns * t->taps > count) {
+        fail_msg("%s has no source", t->name);
+    }
+    return numbers;
+}
+
+/* Integers times scales are the source's numbers but for its float16, and lie where conv.h packs them. */
+static void compare_conv(open_gguf *packed, const gemlet_tensor *t, const float *expected) {
+    size_t per_output = (size_t)t->columns * t->taps;
+    gemlet_tensor scale;
+    char name[2 * GEMLET_NAME_BYTES];
+    int8_t *weights = malloc(t->rows * per_output), *again = malloc((size_t)t->bytes);
+    snprintf(name, sizeof name, "%s.scale", t->name);
+    assert_true(gemlet_container_find_tensor(&packed->container, name, &scale));
+    float *scales = packed_numbers(packed, &scale);
+    for (size_t i = 0; i < t->rows * per_output; i++) {
+        size_t o = i / per_output, c = i / t->taps % t->columns, tap = i % t->taps;
+        float q = rintf(expected[i] / scales[o]);
+        assert_true(fabsf(q) <= 127.0f);
+        assert_true(fabsf(q * scales[o] - expected[i]) <= 127.0f * scales[o] / 1024.0f);
+        weights[o * per_output + tap * t->columns + c] = (int8_t)q;
+    }
+    gemlet_conv_pack(weights, t->rows, t->taps, t->columns, again);
+    unsigned char *data = gguf_bytes(packed, t);
+    assert_memory_equal(data, again, t->bytes);
+    free(data);
+    free(scales);
+    free(again);
+    free(weights);
+}
+
+/* Every packed number is the source's. */
+static void compare_with_source(open_gguf *packed, open_gguf *text, open_gguf *projector, const gemlet_tensor *t) {
+    float *expected = source_numbers(text, projector, t);
+    if (t->kind == GEMLET_KIND_CONV) {
+        compare_conv(packed, t, expected);
+    } else {
+        float *found = packed_numbers(packed, t);
+        for (size_t i = 0; i < (size_t)t->rows * t->columns * t->taps; i++) {
+            if (found[i] != expected[i]) {
+                fail_msg("%s[%zu]: %g expected, %g found", t->name, i, (double)expected[i], (double)found[i]);
+            }
+        }
+        free(found);
+    }
+    free(expected);
+}
+
+static void the_tiny_model_is_packed_without_loss(void **state) {
+    fixture *f = *state;
+    open_gguf packed, text, projector;
+    gemlet_tensor t;
+    uint64_t cursor = 0;
+    uint32_t compared = 0;
+    pack_well(f, TINY_TEXT, TINY_PROJECTOR, NULL, NULL);
+    gguf_open(&packed, f->packed);
+    gguf_open(&text, TINY_TEXT);
+    gguf_open(&projector, TINY_PROJECTOR);
+    assert_int_equal(gemlet_container_require_packed(&packed.container, &f->error), GEMLET_OK);
+    for (uint32_t i = 0; i < packed.container.tensor_count; i++) {
+        assert_true(gemlet_container_next_tensor(&packed.container, &cursor, i, &t));
+        assert_int_equal(gemlet_container_verify(&packed.container, &t, &f->error), GEMLET_OK);
+        assert_int_equal(t.offset % 64, 0);
+        if (!made_here(t.name)) {
+            compare_with_source(&packed, &text, &projector, &t);
+            compared++;
+        }
+    }
+    /* 785 in the source, 6 more for the stacked projections' slices less their 2; less 15 of the layers without own keys and 4 that
+     * go into the special ids' embeddings. */
+    assert_int_equal(compared, 785 + 6 - 2 - 15 - 4);
+    gguf_close(&packed);
+    gguf_close(&text);
+    gguf_close(&projector);
+}
+
+/* Blocks that are right already are moved, not converted: the same bytes. */
+static void quantised_blocks_are_moved(void **state) {
+    static const char *const names[] = {"token_embd.weight", "per_layer_token_embd.weight", "blk.0.ffn_up.weight",
+                                        "blk.9.ffn_down.weight", "blk.24.attn_q.weight"};
+    static const gemlet_packing packings[] = {GEMLET_PACKED_PANELS, GEMLET_PACKED_ROWS, GEMLET_PACKED_ROWS, GEMLET_PACKED_COLUMNS,
+                                              GEMLET_PACKED_PANELS};
+    fixture *f = *state;
+    open_gguf packed, text;
+    pack_well(f, TINY_TEXT, NULL, NULL, "q8_0"); /* a type for other formats changes nothing here */
+    gguf_open(&packed, f->packed);
+    gguf_open(&text, TINY_TEXT);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        gemlet_tensor from, to;
+        gemlet_matrix m;
+        size_t bytes;
+        assert_true(gemlet_container_find_tensor(&packed.container, names[i], &to));
+        assert_true(gemlet_container_find_tensor(&text.container, names[i], &from));
+        assert_true(gemlet_tensor_matrix(&to, &m));
+        assert_int_equal(m.packing, packings[i]);
+        assert_int_equal(m.type, GEMLET_Q4_0);
+        unsigned char *found = unpack(&packed, &to, &m, &bytes), *expected = gguf_bytes(&text, &from);
+        assert_true(bytes <= from.bytes);
+        assert_memory_equal(found, expected, bytes);
+        free(found);
+        free(expected);
+    }
+    gguf_close(&packed);
+    gguf_close(&text);
+}
+
+static void what_is_not_needed_is_dropped(void **state) {
+    fixture *f = *state;
+    open_gguf packed;
+    gemlet_tensor t;
+    uint32_t number;
+    pack_well(f, TINY_TEXT, TINY_PROJECTOR, NULL, NULL);
+    gguf_open(&packed, f->packed);
+    assert_true(gemlet_container_find_tensor(&packed.container, "blk.19.attn_k.weight", &t));
+    assert_false(gemlet_container_find_tensor(&packed.container, "blk.20.attn_k.weight", &t));
+    assert_false(gemlet_container_find_tensor(&packed.container, "blk.24.attn_v.weight", &t));
+    assert_false(gemlet_container_find_tensor(&packed.container, "blk.22.attn_k_norm.weight", &t));
+    /* llama.cpp's converter pads the per-layer table to the vocabulary. */
+    assert_true(gemlet_container_find_tensor(&packed.container, "per_layer_token_embd.weight", &t));
+    assert_int_equal(t.rows, 512);
+    assert_true(gemlet_container_find_tensor(&packed.container, "v.blk.1.0.layer_scale.gamma", &t));
+    assert_int_equal(t.dimension_count, 1);
+    assert_int_equal(gemlet_container_u32(&packed.container, "gemlet.vision.vocabulary_offset", 0, &number, &f->error), GEMLET_OK);
+    assert_int_equal(number, 512);
+    assert_int_equal(gemlet_container_u32(&packed.container, "gemlet.audio.vocabulary_offset", 0, &number, &f->error), GEMLET_OK);
+    assert_int_equal(number, 520);
+    gguf_close(&packed);
+}
+
+static void special_ids_have_the_reference_embeddings(void **state) {
+    static const char *const names[2] = {"v.hard_token_embd", "a.hard_token_embd"};
+    fixture *f = *state;
+    open_gguf packed;
+    float expected[16][128];
+    FILE *file = fopen("tests/data/tiny/hard_embeddings.f32", "rb");
+    assert_non_null(file);
+    assert_int_equal(fread(expected, sizeof expected, 1, file), 1);
+    fclose(file);
+    pack_well(f, TINY_TEXT, TINY_PROJECTOR, NULL, NULL);
+    gguf_open(&packed, f->packed);
+    for (int part = 0; part < 2; part++) {
+        gemlet_tensor t;
+        assert_true(gemlet_container_find_tensor(&packed.container, names[part], &t));
+        assert_int_equal(t.rows, 8);
+        assert_int_equal(t.columns, 128);
+        float *found = packed_numbers(&packed, &t);
+        for (int i = 0; i < 8 * 128; i++) { /* rows have a mean square of 1; the source's tables are float16 */
+            assert_true(fabsf(found[i] - expected[8 * part + i / 128][i % 128]) < 2e-3f);
+        }
+        free(found);
+    }
+    gguf_close(&packed);
+}
+
+/* ---- Both sources ---- */
+
+static char *read_file(const char *path, size_t *length) {
+    FILE *file = fopen(path, "rb");
+    assert_non_null(file);
+    fseek(file, 0, SEEK_END);
+    *length = (size_t)ftell(file);
+    rewind(file);
+    char *bytes = malloc(*length);
+    assert_int_equal(fread(bytes, 1, *length, file), *length);
+    fclose(file);
+    return bytes;
+}
+
+static void both_sources_give_the_same_file(void **state) {
+    fixture *f = *state;
+    size_t length, other_length;
+    pack_well(f, TINY_TEXT, TINY_PROJECTOR, NULL, NULL);
+    char *expected = read_file(f->packed, &length);
+    for (unsigned shards = 1; shards <= 3; shards += 2) {
+        char hf[FOLDER_BYTES];
+        folder_make(hf, "Hf"); /* the name that the GGUF has */
+        write_tiny_hf(hf, shards);
+        pack_well(f, NULL, NULL, hf, NULL);
+        char *found = read_file(f->packed, &other_length);
+        assert_int_equal(other_length, length);
+        assert_memory_equal(found, expected, length);
+        free(found);
+        folder_remove(hf);
+    }
+    free(expected);
+}
+
+/* ---- Refusals ---- */
+
+/* Packs a copy of a file with `length` bytes at the first `what` replaced by `with`, as text or as projector. */
+static gemlet_status pack_changed(fixture *f, bool projector, const char *what, size_t behind, const void *with, size_t length) {
+    char path[FOLDER_BYTES + 32];
+    size_t size;
+    char *bytes = read_file(projector ? TINY_PROJECTOR : TINY_TEXT, &size);
+    size_t at = 0, text = strlen(what);
+    while (at + text <= size && memcmp(bytes + at, what, text) != 0) {
+        at++;
+    }
+    assert_true(at + text <= size);
+    memcpy(bytes + at + behind, with, length);
+    snprintf(path, sizeof path, "%s/changed.gguf", f->folder);
+    FILE *file = fopen(path, "wb");
+    assert_int_equal(fwrite(bytes, 1, size, file), size);
+    fclose(file);
+    free(bytes);
+    gemlet_status status = pack(f, projector ? TINY_TEXT : path, projector ? path : TINY_PROJECTOR, NULL, NULL);
+    unlink(path);
+    return status;
+}
+
+static void expect_refusal(const fixture *f, gemlet_status status, const char *part) {
+    assert_int_not_equal(status, GEMLET_OK);
+    if (strstr(f->error.message, part) == NULL) {
+        fail_msg("\"%s\" expected in \"%s\"", part, f->error.message);
+    }
+    assert_int_equal(folder_count(f->folder), 0); /* no half file, no temporary one */
+}
+
+static void inputs_that_do_not_match_are_refused(void **state) {
+    fixture *f = *state;
+    static const uint32_t width = 256, blocks = 26;
+    expect_refusal(f, pack(f, TINY_PROJECTOR, NULL, NULL, NULL), "this one goes behind --mmproj");
+    expect_refusal(f, pack(f, TINY_TEXT, TINY_TEXT, NULL, NULL), "give the mmproj GGUF of the same model");
+    expect_refusal(f, pack(f, "absent.gguf", NULL, NULL, NULL), "absent.gguf: can't be opened");
+    expect_refusal(f, pack(f, NULL, NULL, f->folder, NULL), "config.json: can't be opened");
+    expect_refusal(f, pack(f, TINY_TEXT, NULL, NULL, "q3_k"), "--type must be q4_0 or q8_0, found \"q3_k\"");
+    expect_refusal(f, pack(f, NULL, NULL, NULL, NULL), "give either --text FILE or --hf FOLDER");
+    expect_refusal(f, pack_changed(f, false, "gemma3n", 0, "llama99", 7), "architecture \"llama99\" is not supported");
+    expect_refusal(f, pack_changed(f, false, "gemma3n.block_count", 23, &blocks, 4), "must hold at least 26 numbers, but holds 25");
+    expect_refusal(f, pack_changed(f, false, "gemma3n.embedding_length", 28, &width, 4), "makes vectors of 128 numbers, but");
+    expect_refusal(f, pack_changed(f, false, "blk.7.ffn_gate.weight", 0, "blk.7.ffn_xxxx.weight", 21),
+                   "lacks tensor \"blk.7.ffn_gate.weight\"");
+    expect_refusal(f, pack_changed(f, true, "v.blk.1.1.pw_exp.bn", 0, "v.blk.1.1.pw_exp.xx", 19),
+                   "lacks tensor \"v.blk.1.1.pw_exp.bn.weight\"");
+    expect_refusal(f, pack_changed(f, true, "v.msfa.norm.weight", 0, "v.msfa.xxxx.weight", 18),
+                   "lacks tensor \"v.msfa.norm.weight\"");
+    expect_refusal(f, pack_changed(f, true, "clip.vision.projection_dim", 30, &width, 4), "makes vectors of 256 numbers, but");
+    expect_refusal(f, pack_changed(f, true, "gemma3nv", 0, "gemma4nv", 8), "is the projector of another model (type \"gemma4nv\"");
+}
+
+static void weights_that_are_no_numbers_are_refused(void **state) {
+    static const char *const names[] = {"blk.3.attn_norm.weight", "blk.3.laurel_l.weight", "blk.3.attn_q.weight"};
+    static const char *const problems[] = {"holds NaN at element 0", "holds NaN at element 0",
+                                           "has weights beyond float16 in row 0"};
+    fixture *f = *state;
+    open_gguf text;
+    gguf_open(&text, TINY_TEXT);
+    for (size_t i = 0; i < 3; i++) {
+        char path[FOLDER_BYTES + 32];
+        gemlet_tensor t;
+        static const unsigned char nan_real[4] = {0, 0, 0xC0, 0x7F}, infinite_half[2] = {0, 0x7C};
+        assert_true(gemlet_container_find_tensor(&text.container, names[i], &t));
+        snprintf(path, sizeof path, "%s/changed.gguf", f->folder);
+        copy_file(TINY_TEXT, path);
+        FILE *file = fopen(path, "r+b");
+        fseek(file, (long)t.offset, SEEK_SET);
+        fwrite(i < 2 ? nan_real : infinite_half, 1, i < 2 ? 4 : 2, file);
+        fclose(file);
+        gemlet_status status = pack(f, path, NULL, NULL, NULL);
+        unlink(path);
+        expect_refusal(f, status, problems[i]);
+    }
+    gguf_close(&text);
+}
+
+static void a_cut_source_is_refused(void **state) {
+    fixture *f = *state;
+    char path[FOLDER_BYTES + 32];
+    snprintf(path, sizeof path, "%s/changed.gguf", f->folder);
+    for (long size = 0; size < 10462944; size = 3 * size + 1000) {
+        copy_file(TINY_TEXT, path);
+        assert_int_equal(truncate(path, size), 0);
+        gemlet_status status = pack(f, path, NULL, NULL, NULL);
+        unlink(path);
+        expect_refusal(f, status, path);
+    }
+}
+
+static void an_existing_file_survives_a_failure(void **state) {
+    fixture *f = *state;
+    size_t length;
+    copy_file("tests/data/tiny/hf/config.json", f->packed);
+    assert_int_not_equal(pack(f, TINY_PROJECTOR, NULL, NULL, NULL), GEMLET_OK);
+    char *bytes = read_file(f->packed, &length);
+    assert_int_equal(length, 4125);
+    free(bytes);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(the_tiny_model_is_packed_without_loss),   TEST(quantised_blocks_are_moved),
+        TEST(what_is_not_needed_is_dropped),           TEST(special_ids_have_the_reference_embeddings),
+        TEST(both_sources_give_the_same_file),         TEST(inputs_that_do_not_match_are_refused),
+        TEST(weights_that_are_no_numbers_are_refused), TEST(a_cut_source_is_refused),
+        TEST(an_existing_file_survives_a_failure),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,219 @@
+#include "tests/container/tiny_model.h"
+
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "model/pack/convert.h"
+#include "port/posix/posix.h"
+
+enum { INDEX_BYTES = GEMLET_MAX_TENSORS * sizeof(gemlet_container_entry), MAX_ROWS = 1024 };
+
+void gguf_open(open_gguf *file, const char *path) {
+    gemlet_error error = {GEMLET_OK, ""};
+    file->posix = gemlet_posix_open(1, &file->port);
+    file->memory = aligned_alloc(64, INDEX_BYTES);
+    assert_non_null(file->posix);
+    gemlet_arena_init(&file->arena, file->memory, INDEX_BYTES, &error);
+    if (gemlet_container_open(&file->container, &file->port, path, &file->arena, &error) != GEMLET_OK) {
+        fail_msg("%s", error.message);
+    }
+}
+
+void gguf_close(open_gguf *file) {
+    gemlet_container_close(&file->container);
+    gemlet_posix_close(file->posix);
+    free(file->memory);
+}
+
+unsigned char *gguf_bytes(open_gguf *file, const gemlet_tensor *t) {
+    unsigned char *bytes = malloc((size_t)t->bytes);
+    gemlet_error error;
+    assert_int_equal(gemlet_container_read(&file->container, t, 0, bytes, (size_t)t->bytes, &error), GEMLET_OK);
+    return bytes;
+}
+
+float *gguf_numbers(open_gguf *file, const char *name, size_t *count) {
+    gemlet_tensor t;
+    char plain[GEMLET_NAME_BYTES];
+    snprintf(plain, sizeof plain, "%s", name);
+    char *slice = strchr(plain, '#');
+    if (slice != NULL) {
+        *slice = '\0';
+    }
+    if (!gemlet_container_find_tensor(&file->container, plain, &t)) {
+        return NULL;
+    }
+    unsigned char *bytes = gguf_bytes(file, &t);
+    *count = (size_t)t.rows * t.columns;
+    float *numbers = malloc(sizeof *numbers * *count);
+    assert_true(pack_dequantize(t.type, bytes, *count, numbers));
+    free(bytes);
+    if (slice != NULL) {
+        *count /= (size_t)t.dimensions[2];
+        memmove(numbers, numbers + *count * strtoul(slice + 1, NULL, 10), sizeof *numbers * *count);
+    }
+    return numbers;
+}
+
+/* ---- Files ---- */
+
+void folder_make(char path[FOLDER_BYTES], const char *name) {
+    char base[FOLDER_BYTES];
+    const char *temporary = getenv("TMPDIR");
+    snprintf(base, sizeof base, "%.60s/gemlet-test-XXXXXX", temporary != NULL ? temporary : "/tmp");
+    assert_non_null(mkdtemp(base));
+    snprintf(path, FOLDER_BYTES, "%.100s/%.20s", base, name);
+    assert_int_equal(mkdir(path, 0777), 0);
+}
+
+void folder_remove(const char *path) {
+    char name[FOLDER_BYTES + 256];
+    DIR *folder = opendir(path);
+    assert_non_null(folder);
+    for (struct dirent *entry = readdir(folder); entry != NULL; entry = readdir(folder)) {
+        if (entry->d_name[0] != '.') {
+            snprintf(name, sizeof name, "%s/%s", path, entry->d_name);
+            assert_int_equal(unlink(name), 0);
+        }
+    }
+    closedir(folder);
+    assert_int_equal(rmdir(path), 0);
+    snprintf(name, sizeof name, "%s", path);
+    *strrchr(name, '/') = '\0';
+    assert_int_equal(rmdir(name), 0);
+}
+
+size_t folder_count(const char *path) {
+    size_t count = 0;
+    DIR *folder = opendir(path);
+    assert_non_null(folder);
+    for (struct dirent *entry = readdir(folder); entry != NULL; entry = readdir(folder)) {
+        count += entry->d_name[0] != '.' ? 1 : 0;
+    }
+    closedir(folder);
+    return count;
+}
+
+void copy_file(const char *from, const char *to) {
+    char buffer[65536];
+    FILE *in = fopen(from, "rb"), *out = fopen(to, "wb");
+    assert_non_null(in);
+    assert_non_null(out);
+    for (size_t got = fread(buffer, 1, sizeof buffer, in); got > 0; got = fread(buffer, 1, sizeof buffer, in)) {
+        assert_int_equal(fwrite(buffer, 1, got, out), got);
+    }
+    fclose(in);
+    assert_int_equal(fclose(out), 0);
+}
+
+/* ---- The Hugging Face folder ---- */
+
+/* A line of tests/data/tiny/hf/tensors.tsv. */
+typedef struct row {
+    char hf[160];
+    char gguf[GEMLET_NAME_BYTES];
+    char shape[40];
+    size_t count;
+} row;
+
+static size_t read_rows(row *rows) {
+    FILE *file = fopen("tests/data/tiny/hf/tensors.tsv", "r");
+    size_t count = 0;
+    assert_non_null(file);
+    while (count < MAX_ROWS && fscanf(file, "%159s %63s %39s", rows[count].hf, rows[count].gguf, rows[count].shape) == 3) {
+        rows[count].count = 1;
+        for (const char *at = rows[count].shape; *at != '\0'; at += strcspn(at, ","), at += *at == ',') {
+            rows[count].count *= strtoul(at, NULL, 10);
+        }
+        count++;
+    }
+    fclose(file);
+    return count;
+}
+
+static void put_numbers(FILE *out, open_gguf *text, open_gguf *projector, const row *r) {
+    size_t count;
+    float *numbers = gguf_numbers(text, r->gguf, &count);
+    if (numbers == NULL) {
+        numbers = gguf_numbers(projector, r->gguf, &count);
+    }
+    assert_non_null(numbers);
+    assert_true(count >= r->count); /* GGUF pads the per-layer table */
+    assert_int_equal(fwrite(numbers, sizeof *numbers, r->count, out), r->count);
+    free(numbers);
+}
+
+static void write_shard(const char *path, open_gguf *text, open_gguf *projector, const row *rows, size_t count) {
+    char *header = malloc(300 * count + 64);
+    size_t length = 0, offset = 0;
+    header[length++] = '{';
+    for (size_t i = 0; i < count; i++) {
+        length += (size_t)sprintf(header + length, "%s\"%s\":{\"dtype\":\"F32\",\"shape\":[%s],\"data_offsets\":[%zu,%zu]}",
+                                  i == 0 ? "" : ",", rows[i].hf, rows[i].shape, offset, offset + 4 * rows[i].count);
+        offset += 4 * rows[i].count;
+    }
+    header[length++] = '}';
+    FILE *out = fopen(path, "wb");
+    assert_non_null(out);
+    for (int i = 0; i < 8; i++) {
+        fputc((int)(length >> (8 * i) & 255), out);
+    }
+    assert_int_equal(fwrite(header, 1, length, out), length);
+    for (size_t i = 0; i < count; i++) {
+        put_numbers(out, text, projector, &rows[i]);
+    }
+    assert_int_equal(fclose(out), 0);
+    free(header);
+}
+
+static void write_index(const char *folder, const row *rows, size_t count, size_t per_shard) {
+    char path[FOLDER_BYTES + 64];
+    snprintf(path, sizeof path, "%s/model.safetensors.index.json", folder);
+    FILE *out = fopen(path, "wb");
+    assert_non_null(out);
+    fputs("{\"metadata\":{},\"weight_map\":{", out);
+    for (size_t i = 0; i < count; i++) {
+        fprintf(out, "%s\"%s\":\"part-%zu.safetensors\"", i == 0 ? "" : ",", rows[i].hf, i / per_shard);
+    }
+    fputs("}}", out);
+    assert_int_equal(fclose(out), 0);
+}
+
+void write_tiny_hf(const char *folder, unsigned shards) {
+    static const char *const small[] = {"config.json", "preprocessor_config.json", "tokenizer_config.json", "tokenizer.model"};
+    char from[128], to[FOLDER_BYTES + 64];
+    row *rows = malloc(MAX_ROWS * sizeof *rows);
+    size_t count = read_rows(rows), per_shard = (count + shards - 1) / shards;
+    open_gguf text, projector;
+    assert_int_equal(count, 789);
+    for (size_t i = 0; i < sizeof small / sizeof small[0]; i++) {
+        snprintf(from, sizeof from, "tests/data/tiny/hf/%s", small[i]);
+        snprintf(to, sizeof to, "%s/%s", folder, small[i]);
+        copy_file(from, to);
+    }
+    gguf_open(&text, TINY_TEXT);
+    gguf_open(&projector, TINY_PROJECTOR);
+    for (unsigned shard = 0; shard < shards; shard++) {
+        size_t first = shard * per_shard, rest = count - first;
+        if (shards == 1) {
+            snprintf(to, sizeof to, "%s/model.safetensors", folder);
+        } else {
+            snprintf(to, sizeof to, "%s/part-%u.safetensors", folder, shard);
+        }
+        write_shard(to, &text, &projector, rows + first, rest < per_shard ? rest : per_shard);
+    }
+    if (shards > 1) {
+        write_index(folder, rows, count, per_shard);
+    }
+    gguf_close(&text);
+    gguf_close(&projector);
+    free(rows);
+}

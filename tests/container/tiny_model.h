@@ -1,0 +1,40 @@
+/* The tiny Gemma 3n of tests/data/tiny, as GGUF and written out as a Hugging Face folder with the same numbers. */
+#ifndef GEMLET_TESTS_CONTAINER_TINY_MODEL_H
+#define GEMLET_TESTS_CONTAINER_TINY_MODEL_H
+
+#include "model/container.h"
+
+#define TINY_TEXT "tests/data/tiny/text-q4_0.gguf"
+#define TINY_PROJECTOR "tests/data/tiny/mm-f16.gguf"
+
+/* An open GGUF with its index in memory of its own.  Fails the test where it can't be opened. */
+typedef struct open_gguf {
+    struct gemlet_posix *posix;
+    gemlet_port port;
+    gemlet_arena arena;
+    void *memory;
+    gemlet_container container;
+} open_gguf;
+
+void gguf_open(open_gguf *file, const char *path);
+void gguf_close(open_gguf *file);
+
+/* A tensor's numbers from a source GGUF, for the caller to free; `name` may end in "#2": that slice of its slowest dimension.
+ * NULL where there is no such tensor. */
+float *gguf_numbers(open_gguf *file, const char *name, size_t *count);
+
+/* A tensor's bytes, for the caller to free. */
+unsigned char *gguf_bytes(open_gguf *file, const gemlet_tensor *t);
+
+/* A new folder under the system's temporary one, named at the end of `path` as `name`; folder_remove takes it and its files away.
+ */
+enum { FOLDER_BYTES = 128 };
+void folder_make(char path[FOLDER_BYTES], const char *name);
+void folder_remove(const char *path);
+size_t folder_count(const char *path);
+void copy_file(const char *from, const char *to);
+
+/* Writes the tiny model to `folder` as safetensors in `shards` files. */
+void write_tiny_hf(const char *folder, unsigned shards);
+
+#endif
