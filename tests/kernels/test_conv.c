@@ -67,9 +67,10 @@ static void make(fixture *f, test_random *r, size_t outputs, size_t taps, size_t
     f->pixels = pixels;
     size_t count = outputs * taps * channels;
     int8_t *weights = guarded_alloc(count, random_range(r, 0, 63));
-    for (size_t i = 0; i < count; i++) {
+    random_bytes(r, weights, count);
+    for (size_t i = 0; extreme && i < count; i++) {
         static const int8_t extremes[] = {127, -127, -128, -128};
-        weights[i] = extreme ? extremes[same_sign ? 3 : random_range(r, 0, 3)] : (int8_t)(random_next(r) >> 56);
+        weights[i] = extremes[same_sign ? 3 : random_range(r, 0, 3)];
     }
     pack_weights(f, r, weights);
     guarded_free(weights);
@@ -78,8 +79,13 @@ static void make(fixture *f, test_random *r, size_t outputs, size_t taps, size_t
     memset(f->picture, 0, PICTURE_PIXELS * padded);
     for (size_t p = 0; p < PICTURE_PIXELS; p++) {
         for (size_t c = 0; c < channels; c++) {
-            int8_t largest = same_sign || random_range(r, 0, 1) == 0 ? 127 : -127;
-            f->picture[p * padded + c] = extreme ? largest : random_activation(r);
+            static const int8_t extremes[] = {127, -127};
+            int8_t *activation = &f->picture[p * padded + c];
+            if (extreme) {
+                *activation = extremes[same_sign ? 0 : random_range(r, 0, 1)];
+            } else {
+                *activation = random_activation(r);
+            }
         }
     }
     choose_pixels(f, r);
