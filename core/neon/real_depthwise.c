@@ -2,6 +2,11 @@
  *
  * A group of channels walks along the row.  Each input pixel is loaded once and added to every output whose window holds it; the
  * weights and the sums of the outputs under way stay in registers. */
+#if defined(__GNUC__) && !defined(__clang__)
+/* Scheduling before registers are given out overlaps more sums than there are registers for: 10 % more instructions. */
+#pragma GCC optimize("no-schedule-insns")
+#endif
+
 #include "core/neon/neon.h"
 
 #if GEMLET_COMPILED_LEVEL == 1
@@ -14,14 +19,14 @@
 
 enum {
     KERNEL = GEMLET_DEPTHWISE_KERNEL_MAX,
-    /* Input columns that are walked before the next channels get their turn: the lines of `kernel` rows (of 64 bytes, which hold
-     * more channels than a group) then stay in a first-level cache of 32 KiB. */
-    COLUMNS = 64
+    /* Pixels that are walked before the next channels get their turn: the cache lines of 64 bytes, which hold the channels of four
+     * groups, then stay in a first-level cache of 32 KiB. */
+    WALK_PIXELS = 320
 };
 
-/* One group of 4 x `vectors` channels. */
+/* One group of 4 channels. */
 typedef struct depthwise_group {
-    float32x4_t weights[KERNEL][KERNEL][2]; /* [row][column] */
+    float32x4_t weights[KERNEL][KERNEL]; /* [row][column] */
     const float *rows[KERNEL];
     size_t pixel; /* floats from one pixel to the next */
 } depthwise_group;
@@ -33,29 +38,27 @@ GEMLET_INLINE size_t slots_of(size_t kernel, size_t stride) {
 
 /* Adds one input column.  `phase` is its number, counted from the first column of the walk, modulo slots * stride; column `t` of a
  * window is this one for the output phase - t. */
-GEMLET_INLINE void depthwise_column(size_t kernel, size_t stride, size_t vectors, const depthwise_group *group, size_t phase,
-                                    bool inside, ptrdiff_t offset, float32x4_t sum[KERNEL][2]) {
+GEMLET_INLINE void depthwise_column(size_t kernel, size_t stride, const depthwise_group *group, size_t phase, bool inside,
+                                    ptrdiff_t offset, float32x4_t sum[KERNEL]) {
     size_t slots = slots_of(kernel, stride);
     size_t starting = phase / stride % slots;
     if (!inside) {
         if (phase % stride == 0) {
-            sum[starting][0] = sum[starting][vectors - 1] = vdupq_n_f32(-0.0f);
+            sum[starting] = vdupq_n_f32(-0.0f);
         }
         return;
     }
     GEMLET_UNROLL
     for (size_t r = 0; r < kernel; r++) {
+        float32x4_t x = vld1q_f32(group->rows[r] + offset);
         GEMLET_UNROLL
-        for (size_t v = 0; v < vectors; v++) {
-            float32x4_t x = vld1q_f32(group->rows[r] + offset + 4 * v);
-            GEMLET_UNROLL
-            for (size_t t = phase % stride; t < kernel; t += stride) {
-                size_t slot = (phase + slots * stride - t) / stride % slots;
-                if (t == 0 && r == 0) {
-                    sum[slot][v] = vmulq_f32(x, group->weights[r][t][v]);
-                } else {
-                    sum[slot][v] = vfmaq_f32(sum[slot][v], x, group->weights[r][t][v]);
-                }
+        for (size_t t = phase % stride; t < kernel; t += stride) {
+            size_t slot = (phase + slots * stride - t) / stride % slots;
+            float32x4_t weight = group->weights[r][t];
+            if (t == 0 && r == 0) {
+                sum[slot] = vmulq_f32(x, weight);
+            } else {
+                sum[slot] = vfmaq_f32(sum[slot], x, weight);
             }
         }
     }
@@ -68,25 +71,22 @@ typedef struct depthwise_place {
     float *out;       /* the next output to be finished */
 } depthwise_place;
 
-/* Walks one period of columns.  `checked` is constant: the first and the last period mind the borders of walk and picture. */
-GEMLET_INLINE void depthwise_period(size_t kernel, size_t stride, size_t vectors, bool checked, const depthwise_group *group,
-                                    size_t width, size_t columns, depthwise_place *place, float32x4_t sum[KERNEL][2]) {
+/* Walks one period of columns.  `checked` is constant: the first and the last periods mind the borders of walk and picture,
+ * `columns` being the length of the walk and `end` where it leaves the picture. */
+GEMLET_INLINE void depthwise_period(size_t kernel, size_t stride, bool checked, const depthwise_group *group, size_t end,
+                                    size_t columns, depthwise_place *place, float32x4_t sum[KERNEL]) {
     const size_t slots = slots_of(kernel, stride);
     const size_t period = slots * stride;
     GEMLET_UNROLL
     for (size_t phase = 0; phase < period; phase++) {
         ptrdiff_t column = place->column + (ptrdiff_t)phase;
-        if (checked && place->done + phase >= columns) {
-            break;
-        }
-        bool inside = !checked || (column >= 0 && column < (ptrdiff_t)width);
-        depthwise_column(kernel, stride, vectors, group, phase, inside, column * (ptrdiff_t)group->pixel, sum);
-        if ((phase + period - (kernel - 1)) % stride == 0 && (!checked || place->done + phase >= kernel - 1)) {
+        /* Past the end of the walk is like outside of the picture: nothing is read, and no output finishes. */
+        bool inside = !checked || (column >= 0 && place->done + phase < end);
+        depthwise_column(kernel, stride, group, phase, inside, column * (ptrdiff_t)group->pixel, sum);
+        if ((phase + period - (kernel - 1)) % stride == 0 &&
+            (!checked || (place->done + phase >= kernel - 1 && place->done + phase < columns))) {
             size_t finished = (phase + period - (kernel - 1)) / stride % slots;
-            GEMLET_UNROLL
-            for (size_t v = 0; v < vectors; v++) {
-                vst1q_f32(place->out + 4 * v, sum[finished][v]);
-            }
+            vst1q_f32(place->out, sum[finished]);
             place->out += group->pixel;
         }
     }
@@ -95,29 +95,29 @@ GEMLET_INLINE void depthwise_period(size_t kernel, size_t stride, size_t vectors
 }
 
 /* Outputs [first, first + count) of one group of channels. */
-GEMLET_INLINE void depthwise_walk(size_t kernel, size_t stride, size_t vectors, const depthwise_group *group, size_t width,
-                                  size_t padding, size_t first, size_t count, float *y) {
+GEMLET_INLINE void depthwise_walk(size_t kernel, size_t stride, const depthwise_group *group, size_t width, size_t padding,
+                                  size_t first, size_t count, float *y) {
     const size_t period = slots_of(kernel, stride) * stride;
     const size_t columns = (count - 1) * stride + kernel;
     depthwise_place place = {(ptrdiff_t)(first * stride) - (ptrdiff_t)padding, 0, y + first * group->pixel};
-    float32x4_t sum[KERNEL][2];
+    float32x4_t sum[KERNEL];
     for (size_t slot = 0; slot < KERNEL; slot++) {
-        sum[slot][0] = sum[slot][1] = vdupq_n_f32(0.0f);
+        sum[slot] = vdupq_n_f32(0.0f);
     }
-    depthwise_period(kernel, stride, vectors, true, group, width, columns, &place, sum);
+    /* Columns before `end`, counted from the first of the walk, are inside the picture. */
+    const ptrdiff_t available = (ptrdiff_t)width - place.column;
+    const size_t end = available < (ptrdiff_t)columns ? (size_t)available : columns;
     while (place.done < columns) {
-        while (place.done + period <= columns && place.column >= 0 && place.column + (ptrdiff_t)period <= (ptrdiff_t)width) {
-            depthwise_period(kernel, stride, vectors, false, group, width, columns, &place, sum);
-        }
-        if (place.done < columns) {
-            depthwise_period(kernel, stride, vectors, true, group, width, columns, &place, sum);
+        depthwise_period(kernel, stride, true, group, end, columns, &place, sum);
+        size_t plain = place.column >= 0 && place.done < end ? (end - place.done) / period : 0;
+        for (; plain > 0; plain--) {
+            depthwise_period(kernel, stride, false, group, end, columns, &place, sum);
         }
     }
 }
 
-GEMLET_INLINE void depthwise_channels(size_t kernel, size_t stride, size_t vectors, const gemlet_depthwise *conv,
-                                      const float *const *rows, size_t channel, size_t width, size_t padding, size_t first,
-                                      size_t count, float *y) {
+GEMLET_INLINE void depthwise_channels(size_t kernel, size_t stride, const gemlet_depthwise *conv, const float *const *rows,
+                                      size_t channel, size_t width, size_t padding, size_t first, size_t count, float *y) {
     depthwise_group group;
     const float *present = NULL;
     for (size_t r = kernel; r-- > 0;) {
@@ -126,30 +126,39 @@ GEMLET_INLINE void depthwise_channels(size_t kernel, size_t stride, size_t vecto
     for (size_t r = 0; r < kernel; r++) {
         group.rows[r] = (rows[r] != NULL ? rows[r] : present) + channel;
         for (size_t t = 0; t < kernel; t++) {
-            for (size_t v = 0; v < vectors; v++) {
-                const float *weights = conv->weights + (r * kernel + t) * conv->channels + channel + 4 * v;
-                group.weights[r][t][v] = rows[r] != NULL ? vld1q_f32(weights) : vdupq_n_f32(0.0f);
-            }
+            const float *weights = conv->weights + (r * kernel + t) * conv->channels + channel;
+            group.weights[r][t] = rows[r] != NULL ? vld1q_f32(weights) : vdupq_n_f32(0.0f);
         }
     }
     group.pixel = conv->channels;
-    depthwise_walk(kernel, stride, vectors, &group, width, padding, first, count, y + channel);
+    depthwise_walk(kernel, stride, &group, width, padding, first, count, y + channel);
 }
 
-/* All channels in groups; the last group overlaps the one before it where they don't divide.  5 x 5 weights leave no registers for
- * a second vector. */
+/* All channels in groups of 4; the last group overlaps the one before it where they don't divide. */
 GEMLET_INLINE void depthwise_row(size_t kernel, size_t stride, const gemlet_depthwise *conv, const float *const *rows, size_t width,
                                  size_t padding, size_t first, size_t count, float *y) {
     const size_t channels = conv->channels;
     size_t channel = 0;
-    for (; kernel == 3 && channel + 8 <= channels; channel += 8) {
-        depthwise_channels(kernel, stride, 2, conv, rows, channel, width, padding, first, count, y);
-    }
     for (; channel < channels; channel += 4) {
         size_t from = channel + 4 <= channels ? channel : channels - 4;
-        depthwise_channels(kernel, stride, 1, conv, rows, from, width, padding, first, count, y);
+        depthwise_channels(kernel, stride, conv, rows, from, width, padding, first, count, y);
     }
 }
+
+typedef void row_function(const gemlet_depthwise *conv, const float *const *rows, size_t width, size_t padding, size_t first,
+                          size_t count, float *y);
+
+/* Functions of their own: registers are given out better than in one that holds all four. */
+#define GEMLET_DEPTHWISE_ROW(kernel, stride)                                                                                       \
+    __attribute__((noinline)) static void row_##kernel##_##stride(const gemlet_depthwise *conv, const float *const *rows,          \
+                                                                  size_t width, size_t padding, size_t first, size_t count,        \
+                                                                  float *y) {                                                      \
+        depthwise_row(kernel, stride, conv, rows, width, padding, first, count, y);                                                \
+    }
+GEMLET_DEPTHWISE_ROW(3, 1)
+GEMLET_DEPTHWISE_ROW(3, 2)
+GEMLET_DEPTHWISE_ROW(5, 1)
+GEMLET_DEPTHWISE_ROW(5, 2)
 
 void gemlet_real_depthwise_neon(const gemlet_depthwise *conv, const float *const *rows, size_t width, size_t padding,
                                 size_t outputs, float *y) {
@@ -157,24 +166,17 @@ void gemlet_real_depthwise_neon(const gemlet_depthwise *conv, const float *const
         gemlet_real_kernels_scalar.depthwise(conv, rows, width, padding, outputs, y);
         return;
     }
-    /* Equal walks of at most COLUMNS columns. */
-    const size_t walks = (outputs * conv->stride + COLUMNS - 1) / COLUMNS;
+    static row_function *const functions[2][2] = {{row_3_1, row_3_2}, {row_5_1, row_5_2}};
+    row_function *row = functions[conv->kernel == 5][conv->stride == 2];
+    /* Equal walks. */
+    const size_t walks = (outputs * conv->stride * conv->kernel + WALK_PIXELS - 1) / WALK_PIXELS;
     size_t first = 0;
     for (size_t walk = 1; walk <= walks; walk++) {
         size_t count = outputs * walk / walks - first;
-        if (count == 0) {
-            continue;
+        if (count > 0) {
+            row(conv, rows, width, padding, first, count, y);
+            first += count;
         }
-        if (conv->kernel == 3 && conv->stride == 1) {
-            depthwise_row(3, 1, conv, rows, width, padding, first, count, y);
-        } else if (conv->kernel == 3) {
-            depthwise_row(3, 2, conv, rows, width, padding, first, count, y);
-        } else if (conv->stride == 1) {
-            depthwise_row(5, 1, conv, rows, width, padding, first, count, y);
-        } else {
-            depthwise_row(5, 2, conv, rows, width, padding, first, count, y);
-        }
-        first += count;
     }
 }
 #endif
