@@ -1,0 +1,40 @@
+/* What gemlet.h keeps opaque: a model, a session. */
+#ifndef GEMLET_MODEL_MODEL_H
+#define GEMLET_MODEL_MODEL_H
+
+#include "model/gemlet.h"
+#include "model/text/decoder.h"
+#include "model/tokenizer.h"
+
+struct gemlet_model {
+    const gemlet_port *port;
+    gemlet_container container;
+    gemlet_text_config config;
+    gemlet_text_weights weights;
+    gemlet_tokenizer tokenizer;
+    gemlet_kernels kernels;
+    uint64_t mapped;
+};
+
+/* The token that stands in a session's history for a soft token: equal to no id of a prompt. */
+#define GEMLET_SOFT_TOKEN UINT32_MAX
+
+struct gemlet_session {
+    gemlet_model *model;
+    gemlet_text_decoder decoder;
+    uint32_t *history; /* [context], what stands at each position */
+    size_t length;
+    size_t written; /* the most positions that the rings have held since a reset: what a rewind must not go back behind */
+    bool has_logits;
+    gemlet_progress progress;
+    void *progress_context;
+    void *encoder_scratch; /* GEMLET_ENCODER_BYTES */
+    gemlet_encoder encoder;
+    uint32_t *pending; /* [chunk], tokens of a text that are not fed yet */
+    size_t pending_count;
+};
+
+/* Options with the defaults filled in; GEMLET_ERROR_ARGUMENT names the option that is out of range. */
+gemlet_status gemlet_check_options(const gemlet_options *options, const gemlet_text_config *config, gemlet_options *out, gemlet_error *error);
+
+#endif

@@ -1,0 +1,301 @@
+#include <string.h>
+
+#include "model/model.h"
+
+/* ---- Opening ---- */
+
+static gemlet_status take(gemlet_arena *arena, const char *name, size_t bytes, void *out, gemlet_error *error) {
+    void *memory = NULL;
+    gemlet_status status = gemlet_arena_keep(arena, name, bytes, &memory, error);
+    memcpy(out, &memory, sizeof memory);
+    return status;
+}
+
+static gemlet_text_decoder decoder_for(const gemlet_model *model, const gemlet_options *options) {
+    size_t threads = model->port->thread_count(model->port->context);
+    return (gemlet_text_decoder){
+        .config = &model->config,
+        .weights = &model->weights,
+        .kernels = model->kernels,
+        .port = model->port,
+        .file = model->container.file,
+        .threads = threads > 0 ? threads : 1,
+        .context = options->context,
+        .chunk = options->chunk,
+        .int8_cache = options->cache == GEMLET_CACHE_S8,
+        .no_skipping = options->no_skipping,
+    };
+}
+
+/* A counting arena gives no memory, but counts the same. */
+gemlet_status gemlet_session_open(gemlet_model *model, const gemlet_options *options, gemlet_arena *arena, gemlet_session **session,
+                                  gemlet_error *error) {
+    if (model == NULL || arena == NULL || session == NULL) {
+        return gemlet_fail(error, GEMLET_ERROR_ARGUMENT, "gemlet_session_open: model, arena and session must not be NULL");
+    }
+    gemlet_options checked;
+    gemlet_session made = {.model = model};
+    *session = NULL;
+    gemlet_session *memory = NULL;
+    gemlet_status status = gemlet_check_options(options, &model->config, &checked, error);
+    if (status == GEMLET_OK) {
+        made.decoder = decoder_for(model, &checked);
+        status = take(arena, "session", sizeof made, &memory, error);
+    }
+    if (status == GEMLET_OK) {
+        status = take(arena, "session", checked.context * sizeof *made.history, &made.history, error);
+    }
+    if (status == GEMLET_OK) {
+        status = take(arena, "session", checked.chunk * sizeof *made.pending, &made.pending, error);
+    }
+    if (status == GEMLET_OK) {
+        status = take(arena, "tokenizer", GEMLET_ENCODER_BYTES, &made.encoder_scratch, error);
+    }
+    if (status == GEMLET_OK) {
+        status = gemlet_text_open(&made.decoder, arena, error);
+    }
+    if (status == GEMLET_OK && memory != NULL) {
+        *memory = made;
+        *session = memory;
+    }
+    return status;
+}
+
+/* ---- Feeding ---- */
+
+void gemlet_session_on_progress(gemlet_session *session, gemlet_progress progress, void *context) {
+    session->progress = progress;
+    session->progress_context = context;
+}
+
+/* What is fed: ids, or embeddings where `tokens` is NULL; logits of the last position, or of all where `row` is there. */
+typedef struct feed_job {
+    const uint32_t *tokens;
+    const float *embeddings;
+    size_t count;
+    bool last_wanted;
+    gemlet_logits_row row;
+    void *context;
+} feed_job;
+
+typedef struct row_job {
+    const feed_job *feed;
+    size_t first;
+    size_t vocabulary;
+} row_job;
+
+static void answer_row(void *context, size_t index, const float *logits) {
+    const row_job *job = context;
+    job->feed->row(job->feed->context, job->first + index, logits, job->vocabulary);
+}
+
+static gemlet_status check_room(const gemlet_session *s, size_t count, gemlet_error *error) {
+    size_t room = s->decoder.context - s->length;
+    if (count <= room) {
+        return GEMLET_OK;
+    }
+    gemlet_fail(error, GEMLET_ERROR_CONTEXT, "the context is full: ");
+    gemlet_error_number(error, count);
+    gemlet_error_text(error, " tokens to feed, but room for ");
+    gemlet_error_number(error, room);
+    gemlet_error_text(error, " of ");
+    gemlet_error_number(error, s->decoder.context);
+    return GEMLET_ERROR_CONTEXT;
+}
+
+static gemlet_status check_tokens(const gemlet_session *s, const uint32_t *tokens, size_t count, gemlet_error *error) {
+    for (size_t i = 0; i < count; i++) {
+        if (tokens[i] >= s->model->config.vocabulary) {
+            gemlet_fail(error, GEMLET_ERROR_ARGUMENT, "token ids must be below ");
+            gemlet_error_number(error, s->model->config.vocabulary);
+            gemlet_error_text(error, " but number ");
+            gemlet_error_number(error, i);
+            gemlet_error_text(error, " is ");
+            gemlet_error_number(error, tokens[i]);
+            return GEMLET_ERROR_ARGUMENT;
+        }
+    }
+    return check_room(s, count, error);
+}
+
+static gemlet_status feed_chunk(gemlet_session *s, const feed_job *job, size_t done, size_t count, gemlet_error *error) {
+    size_t width = s->model->config.width;
+    bool last = done + count == job->count;
+    size_t wanted = job->row != NULL ? count : last && job->last_wanted ? 1 : 0;
+    gemlet_text_chunk chunk = {job->tokens != NULL ? job->tokens + done : NULL, job->tokens != NULL ? NULL : job->embeddings + done * width, count,
+                               s->length, wanted};
+    row_job rows = {job, done, s->model->config.vocabulary};
+    s->has_logits = false;
+    /* The rings are written from here on, whatever comes of it. */
+    s->written = s->length + count > s->written ? s->length + count : s->written;
+    gemlet_status status = gemlet_text_forward(&s->decoder, &chunk, job->row != NULL ? answer_row : NULL, &rows, error);
+    if (status != GEMLET_OK) {
+        return status;
+    }
+    for (size_t i = 0; i < count; i++) {
+        s->history[s->length + i] = chunk.tokens != NULL ? chunk.tokens[i] : GEMLET_SOFT_TOKEN;
+    }
+    s->length += count;
+    s->has_logits = wanted > 0;
+    return GEMLET_OK;
+}
+
+static gemlet_status feed(gemlet_session *s, const feed_job *job, gemlet_error *error) {
+    for (size_t done = 0; done < job->count;) {
+        size_t count = job->count - done < s->decoder.chunk ? job->count - done : s->decoder.chunk;
+        gemlet_status status = feed_chunk(s, job, done, count, error);
+        if (status != GEMLET_OK) {
+            return status;
+        }
+        done += count;
+        if (s->progress != NULL && !s->progress(s->progress_context, done, job->count) && done < job->count) {
+            return gemlet_fail(error, GEMLET_ERROR_CANCELLED, "cancelled by the caller");
+        }
+    }
+    return GEMLET_OK;
+}
+
+gemlet_status gemlet_feed(gemlet_session *session, const uint32_t *tokens, size_t count, gemlet_error *error) {
+    gemlet_status status = check_tokens(session, tokens, count, error);
+    return status != GEMLET_OK ? status : feed(session, &(feed_job){.tokens = tokens, .count = count, .last_wanted = true}, error);
+}
+
+gemlet_status gemlet_feed_embeddings(gemlet_session *session, const float *embeddings, size_t count, gemlet_error *error) {
+    gemlet_status status = check_room(session, count, error);
+    return status != GEMLET_OK ? status : feed(session, &(feed_job){.embeddings = embeddings, .count = count, .last_wanted = true}, error);
+}
+
+gemlet_status gemlet_feed_with_logits(gemlet_session *session, const uint32_t *tokens, size_t count, gemlet_logits_row row, void *context,
+                                      gemlet_error *error) {
+    gemlet_status status = check_tokens(session, tokens, count, error);
+    return status != GEMLET_OK ? status : feed(session, &(feed_job){.tokens = tokens, .count = count, .row = row, .context = context}, error);
+}
+
+gemlet_status gemlet_feed_prompt(gemlet_session *session, const uint32_t *tokens, size_t count, size_t *kept, gemlet_error *error) {
+    size_t same = 0;
+    while (same < count && same < session->length && session->history[same] == tokens[same]) {
+        same++;
+    }
+    same = same == count && same > 0 ? same - 1 : same; /* the last token's logits are wanted */
+    gemlet_session before = *session;
+    if (gemlet_session_rewind(session, same, NULL) != GEMLET_OK) {
+        same = 0;
+        gemlet_session_reset(session);
+    }
+    gemlet_status status = check_tokens(session, tokens + same, count - same, error);
+    if (status != GEMLET_OK) {
+        *session = before;
+        return status;
+    }
+    if (kept != NULL) {
+        *kept = same;
+    }
+    return gemlet_feed(session, tokens + same, count - same, error);
+}
+
+/* ---- Text ---- */
+
+static gemlet_status count_tokens(void *context, const uint32_t *tokens, size_t count) {
+    (void)tokens;
+    *(size_t *)context += count;
+    return GEMLET_OK;
+}
+
+typedef struct text_job {
+    gemlet_session *session;
+    gemlet_error *error;
+} text_job;
+
+/* Feeds what is pending once more comes, so that the last of a text is still pending at its end. */
+static gemlet_status feed_pending(void *context, const uint32_t *tokens, size_t count) {
+    const text_job *job = context;
+    gemlet_session *s = job->session;
+    for (size_t i = 0; i < count; i++) {
+        if (s->pending_count == s->decoder.chunk) {
+            gemlet_status status = feed(s, &(feed_job){.tokens = s->pending, .count = s->pending_count}, job->error);
+            if (status != GEMLET_OK) {
+                return status;
+            }
+            s->pending_count = 0;
+        }
+        s->pending[s->pending_count++] = tokens[i];
+    }
+    return GEMLET_OK;
+}
+
+static gemlet_status encode(gemlet_session *s, const char *text, size_t bytes, bool special, gemlet_token_sink sink, void *context,
+                            gemlet_error *error) {
+    gemlet_text_mode mode = special ? GEMLET_TEXT_SPECIAL : GEMLET_TEXT_PLAIN;
+    gemlet_status status = gemlet_encoder_begin(&s->encoder, &s->model->tokenizer, mode, s->encoder_scratch, GEMLET_ENCODER_BYTES, sink, context, error);
+    if (status == GEMLET_OK) {
+        status = gemlet_encoder_feed(&s->encoder, text, bytes, error);
+    }
+    return status == GEMLET_OK ? gemlet_encoder_finish(&s->encoder, error) : status;
+}
+
+gemlet_status gemlet_feed_text(gemlet_session *session, const char *text, size_t bytes, bool special, gemlet_error *error) {
+    uint32_t first = gemlet_tokenizer_special(&session->model->tokenizer, GEMLET_SPECIAL_BOS);
+    bool begins = session->length == 0 && first != GEMLET_NO_TOKEN;
+    size_t count = begins ? 1 : 0;
+    gemlet_status status = encode(session, text, bytes, special, count_tokens, &count, error);
+    if (status == GEMLET_OK) {
+        status = check_room(session, count, error);
+    }
+    if (status != GEMLET_OK || count == 0) {
+        return status;
+    }
+    text_job job = {session, error};
+    session->pending_count = 0;
+    if (begins) {
+        session->pending[session->pending_count++] = first;
+    }
+    status = encode(session, text, bytes, special, feed_pending, &job, error);
+    return status != GEMLET_OK ? status : gemlet_feed(session, session->pending, session->pending_count, error);
+}
+
+/* ---- State ---- */
+
+gemlet_status gemlet_logits(gemlet_session *session, const float **logits, size_t *count, gemlet_error *error) {
+    if (!session->has_logits) {
+        return gemlet_fail(error, GEMLET_ERROR_STATE, "there are no logits: feed at least one token first");
+    }
+    *logits = session->decoder.logits;
+    *count = session->model->config.vocabulary;
+    return GEMLET_OK;
+}
+
+size_t gemlet_session_length(const gemlet_session *session) {
+    return session->length;
+}
+
+size_t gemlet_session_capacity(const gemlet_session *session) {
+    return session->decoder.context;
+}
+
+void gemlet_session_reset(gemlet_session *session) {
+    session->length = 0;
+    session->written = 0;
+    session->has_logits = false;
+}
+
+/* The next token at `length` sees length - window + 1 and later; a ring holds the last `slots` that were written. */
+gemlet_status gemlet_session_rewind(gemlet_session *session, size_t length, gemlet_error *error) {
+    const gemlet_text_config *c = &session->model->config;
+    if (length > session->length) {
+        return gemlet_fail(error, GEMLET_ERROR_ARGUMENT, "can't rewind forward");
+    }
+    size_t ring = (size_t)c->window + session->decoder.chunk;
+    size_t oldest = session->written > ring && ring < session->decoder.context ? session->written - ring : 0;
+    size_t needed = length + 1 > c->window ? length + 1 - c->window : 0;
+    if (length > 0 && needed < oldest) {
+        return gemlet_fail(error, GEMLET_ERROR_STATE, "the sliding windows no longer hold what that position sees: reset instead");
+    }
+    if (length != session->length) {
+        session->has_logits = false;
+    }
+    session->length = length;
+    if (length == 0) {
+        session->written = 0;
+    }
+    return GEMLET_OK;
+}

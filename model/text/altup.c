@@ -1,0 +1,88 @@
+/* AltUp: several residual streams, of which a layer computes one and predicts and corrects the others.
+ * transformers, Gemma3nTextAltUp. */
+#include <string.h>
+
+#include "model/text/decoder.h"
+
+/* tanh(router(rms_norm(x) / width)), [streams]. */
+static void route(const gemlet_text_decoder *d, const gemlet_text_layer *layer, const float *x, float *normed, float *modalities) {
+    const gemlet_text_config *c = d->config;
+    const gemlet_real_kernels *real = d->kernels.real;
+    real->rms_norm(x, layer->router_norm, c->epsilon, c->width, normed);
+    real->scale(normed, 1.0f / (float)c->width, c->width);
+    gemlet_rows router = {layer->router, NULL, c->streams, c->width, c->width, GEMLET_ROW_F32};
+    real->dot(&router, normed, c->width, 1, modalities, c->streams);
+    real->soft_cap(modalities, 1.0f, c->streams);
+}
+
+typedef struct altup_job {
+    const gemlet_text_decoder *decoder;
+    const gemlet_text_layer *layer;
+    size_t count;
+    size_t tasks;
+} altup_job;
+
+/* predictions[i] = streams[i] + sum over j of coefficient[i][j] * streams[j]. */
+static void predict_token(const gemlet_text_decoder *d, const gemlet_text_layer *layer, size_t token) {
+    const gemlet_text_config *c = d->config;
+    const gemlet_real_kernels *real = d->kernels.real;
+    const float *streams = d->scratch.streams + token * c->streams * c->width;
+    float *predictions = d->scratch.predictions + token * c->streams * c->width;
+    float modalities[GEMLET_MAX_STREAMS];
+    float coefficients[GEMLET_MAX_STREAMS * GEMLET_MAX_STREAMS];
+    route(d, layer, streams, d->scratch.normed + token * c->width, modalities);
+    gemlet_rows predict = {layer->predict, NULL, (size_t)c->streams * c->streams, c->streams, c->streams, GEMLET_ROW_F32};
+    real->dot(&predict, modalities, c->streams, 1, coefficients, predict.count);
+    memcpy(predictions, streams, (size_t)c->streams * c->width * sizeof *streams);
+    gemlet_rows rows = {streams, NULL, c->streams, c->width, c->width, GEMLET_ROW_F32};
+    real->mix(&rows, coefficients, c->streams, c->streams, predictions, c->width);
+}
+
+/* streams[i] = predictions[i] + (coefficient[i] + 1) * (activated - predictions[0]), activated being scratch.branch. */
+static void correct_token(const gemlet_text_decoder *d, const gemlet_text_layer *layer, size_t token) {
+    const gemlet_text_config *c = d->config;
+    const gemlet_real_kernels *real = d->kernels.real;
+    const float *predictions = d->scratch.predictions + token * c->streams * c->width;
+    float *streams = d->scratch.streams + token * c->streams * c->width;
+    float *innovation = d->scratch.branch + token * c->width;
+    float modalities[GEMLET_MAX_STREAMS];
+    float coefficients[GEMLET_MAX_STREAMS];
+    route(d, layer, innovation, d->scratch.normed + token * c->width, modalities);
+    gemlet_rows correct = {layer->correct, NULL, c->streams, c->streams, c->streams, GEMLET_ROW_F32};
+    real->dot(&correct, modalities, c->streams, 1, coefficients, c->streams);
+    for (size_t i = 0; i < c->streams; i++) {
+        coefficients[i] += 1.0f;
+    }
+    real->add_scaled(innovation, -1.0f, predictions, c->width);
+    memcpy(streams, predictions, (size_t)c->streams * c->width * sizeof *streams);
+    gemlet_rows row = {innovation, NULL, 1, c->width, c->width, GEMLET_ROW_F32};
+    real->mix(&row, coefficients, 1, c->streams, streams, c->width);
+}
+
+static void predict_task(void *argument, size_t task) {
+    const altup_job *job = argument;
+    size_t token = 0;
+    size_t end = 0;
+    for (gemlet_text_share(job->count, task, job->tasks, &token, &end); token < end; token++) {
+        predict_token(job->decoder, job->layer, token);
+    }
+}
+
+static void correct_task(void *argument, size_t task) {
+    const altup_job *job = argument;
+    size_t token = 0;
+    size_t end = 0;
+    for (gemlet_text_share(job->count, task, job->tasks, &token, &end); token < end; token++) {
+        correct_token(job->decoder, job->layer, token);
+    }
+}
+
+void gemlet_text_predict(const gemlet_text_decoder *d, const gemlet_text_layer *layer, size_t count) {
+    altup_job job = {d, layer, count, count < d->threads ? count : d->threads};
+    gemlet_text_parallel(d, predict_task, &job, job.tasks);
+}
+
+void gemlet_text_correct(const gemlet_text_decoder *d, const gemlet_text_layer *layer, size_t count) {
+    altup_job job = {d, layer, count, count < d->threads ? count : d->threads};
+    gemlet_text_parallel(d, correct_task, &job, job.tasks);
+}

@@ -1,0 +1,169 @@
+/* The Gemma decoders: configuration, weights and state, and one forward pass over them (decoder.c).
+ *
+ * Reference: transformers, modeling_gemma3n.py.  Differences of Gemma 3 are in DESIGN of the tables below: a stage that a model lacks has
+ * NULL weights.
+ */
+#ifndef GEMLET_MODEL_TEXT_DECODER_H
+#define GEMLET_MODEL_TEXT_DECODER_H
+
+#include "core/kernels.h"
+#include "core/quant/packing.h"
+#include "model/container.h"
+
+enum { GEMLET_MAX_LAYERS = 128, GEMLET_MAX_STREAMS = 8 };
+
+/* Shapes and constants of a model. */
+typedef struct gemlet_text_config {
+    uint32_t layers;
+    uint32_t first_shared; /* layers from here on reuse the keys and values of an earlier layer; == layers where none does */
+    uint32_t width;        /* of a residual stream */
+    uint32_t streams;      /* AltUp streams, stream 0 active; 1: no AltUp */
+    uint32_t heads, kv_heads, head_width;
+    uint32_t window; /* positions that a local layer sees, its own included */
+    uint32_t vocabulary;
+    uint32_t per_layer_width;      /* 0: no per-layer inputs */
+    uint32_t per_layer_vocabulary; /* rows of the per-layer table; ids beyond use row 0 */
+    uint32_t trained_context;
+    uint32_t widest_feed_forward;
+    uint32_t laurel_rank; /* 0: no LAuReL */
+    float epsilon;        /* of every RMSNorm */
+    float attention_scale;
+    float soft_cap; /* of the logits; 0: none */
+    float embedding_scale;
+    float global_base, local_base, rope_factor; /* RoPE: bases, and the linear scaling of positions in global layers */
+    uint32_t vision_offset, vision_count; /* ids with embeddings of their own; count 0: none */
+    uint32_t audio_offset, audio_count;
+    /* Of each layer: */
+    bool local[GEMLET_MAX_LAYERS];            /* sliding window */
+    uint32_t cache[GEMLET_MAX_LAYERS];        /* the layer whose keys and values it reads; itself where it has some */
+    uint32_t feed_forward[GEMLET_MAX_LAYERS]; /* width */
+    float sparsity[GEMLET_MAX_LAYERS];        /* standard deviations above the mean at which gates are cut off; 0: dense */
+} gemlet_text_config;
+
+/* One layer.  Norms are [width] or [head_width]; a matrix or norm that the model lacks is NULL. */
+typedef struct gemlet_text_layer {
+    gemlet_matrix query, key, value, output, gate, up, down;
+    gemlet_matrix laurel_left, laurel_right;
+    gemlet_matrix per_layer_gate, per_layer_projection;
+    const float *attention_norm, *query_norm, *key_norm, *post_attention_norm;
+    const float *feed_forward_norm, *post_feed_forward_norm;
+    const float *laurel_norm, *per_layer_norm;
+    const float *router, *router_norm, *predict, *correct, *correct_scale; /* AltUp: [streams][width], [width], [streams^2][streams], ... */
+} gemlet_text_layer;
+
+typedef struct gemlet_text_weights {
+    gemlet_text_layer *layers;
+    gemlet_matrix embedding;           /* [vocabulary][width]: look-up and LM head */
+    gemlet_matrix per_layer_table;     /* data NULL: read a row at a time */
+    uint64_t per_layer_offset;         /* of the table in the file */
+    gemlet_matrix per_layer_projection; /* [layers * per_layer_width][width] */
+    const float *per_layer_norm;
+    gemlet_matrix stream_in[GEMLET_MAX_STREAMS], stream_out[GEMLET_MAX_STREAMS]; /* [1 .. streams - 1] are used */
+    const float *output_norm;
+    const float *vision_embedding, *audio_embedding; /* [count][width] */
+    double *local_turns, *global_turns; /* RoPE frequencies, [head_width / 2] */
+} gemlet_text_weights;
+
+/* Keys and values of one layer: rings of `slots` positions, [kv_heads][slots][head_width]. */
+typedef struct gemlet_text_cache {
+    void *keys, *values;
+    float *key_scale, *value_scale; /* [kv_heads][slots], int8 only */
+    uint32_t slots;
+} gemlet_text_cache;
+
+/* Scratch of a chunk of up to `chunk` tokens; every array is [chunk][...]. */
+typedef struct gemlet_text_scratch {
+    float *streams;     /* [streams][width] */
+    float *predictions; /* [streams][width]; without AltUp the same memory as streams */
+    float *per_layer;   /* [layers][per_layer_width] */
+    float *normed;      /* [width] */
+    float *branch;      /* [width]: what a block adds */
+    float *laurel;      /* [width] */
+    float *residual;    /* [width] */
+    float *query;       /* [heads][head_width] */
+    float *attention;   /* [heads][head_width] */
+    float *key, *value; /* [kv_heads][head_width] */
+    float *narrow;      /* [max(laurel rank, per-layer width)] */
+    float *gate, *up;   /* [widest feed-forward] */
+    uint32_t *list;     /* [widest feed-forward]: where a sparse gate is open */
+    size_t *list_length;
+    void *activations;  /* quantised vectors */
+    void *single;       /* the same, each a vector by itself */
+    float *cosine[2], *sine[2]; /* [head_width / 2]: 0 global, 1 local */
+    float *scores;            /* [threads][heads / kv_heads][longest cache], not by token */
+    unsigned char *table_row; /* one packed row of the per-layer table, not by token */
+    float *table_values;      /* [layers * per_layer_width], not by token */
+} gemlet_text_scratch;
+
+typedef struct gemlet_text_decoder {
+    const gemlet_text_config *config;
+    const gemlet_text_weights *weights;
+    gemlet_kernels kernels;
+    const gemlet_port *port;
+    gemlet_file *file;
+    size_t threads;
+    uint32_t context, chunk;
+    bool int8_cache, no_skipping;
+    gemlet_text_cache *caches; /* [first_shared] */
+    gemlet_text_scratch scratch;
+    float *logits;    /* [vocabulary] */
+    size_t score_row; /* floats of a row of scores */
+    size_t rotated;   /* tokens of the chunk that the RoPE tables are for */
+} gemlet_text_decoder;
+
+/* What a chunk is made of: `tokens`, or where that is NULL `embeddings` [count][width]. */
+typedef struct gemlet_text_chunk {
+    const uint32_t *tokens;
+    const float *embeddings;
+    size_t count;
+    size_t position; /* of the first */
+    size_t wanted;   /* how many of the last need logits */
+} gemlet_text_chunk;
+
+gemlet_status gemlet_text_read_config(gemlet_container *container, gemlet_text_config *config, gemlet_error *error);
+/* Fills `layers` [config->layers] (NULL with a counting arena) and `weights`, and what `config` takes from tensors' shapes. */
+gemlet_status gemlet_text_load(gemlet_container *container, gemlet_text_config *config, gemlet_text_layer *layers, gemlet_arena *arena,
+                               gemlet_text_weights *weights, uint64_t *mapped, gemlet_error *error);
+
+/* Takes caches, scratch and logits from the arena; everything else of `decoder` is set by the caller before. */
+gemlet_status gemlet_text_open(gemlet_text_decoder *decoder, gemlet_arena *arena, gemlet_error *error);
+
+/* Computes a chunk and writes its keys and values.  Calls `row` (may be NULL) with the logits of each wanted position; the last
+ * ones stay in decoder->logits.  GEMLET_ERROR_IO where the per-layer table can't be read: nothing is changed then. */
+typedef void (*gemlet_text_row)(void *context, size_t index, const float *logits);
+gemlet_status gemlet_text_forward(gemlet_text_decoder *decoder, const gemlet_text_chunk *chunk, gemlet_text_row row, void *context,
+                                  gemlet_error *error);
+
+/* ---- Between the files of this folder ---- */
+
+/* Calls task(argument, 0 .. count - 1) on the port's threads. */
+void gemlet_text_parallel(const gemlet_text_decoder *d, gemlet_task task, void *argument, size_t count);
+
+/* Task `task` of `tasks` gets [*first, *end) of `count` items. */
+void gemlet_text_share(size_t count, size_t task, size_t tasks, size_t *first, size_t *end);
+
+/* y[v][row] = (w x_v)[row] for the quantised vectors of scratch.activations, rows split over the threads. */
+void gemlet_text_product(const gemlet_text_decoder *d, const gemlet_matrix *w, size_t count, float *y);
+
+/* Quantises `count` vectors into scratch.activations. */
+void gemlet_text_quantize(const gemlet_text_decoder *d, const float *x, size_t count, size_t length);
+
+/* embeddings.c: rows of the tables into stream 0; the other streams; the per-layer inputs of layers [first, end). */
+void gemlet_text_embed(const gemlet_text_decoder *d, const gemlet_text_chunk *chunk);
+void gemlet_text_expand_streams(const gemlet_text_decoder *d, size_t count);
+gemlet_status gemlet_text_per_layer_inputs(const gemlet_text_decoder *d, const gemlet_text_chunk *chunk, gemlet_error *error);
+void gemlet_text_logits(const gemlet_text_decoder *d, size_t token);
+
+/* altup.c */
+void gemlet_text_predict(const gemlet_text_decoder *d, const gemlet_text_layer *layer, size_t count);
+void gemlet_text_correct(const gemlet_text_decoder *d, const gemlet_text_layer *layer, size_t count);
+
+/* attention.c: writes keys and values of the chunk; scratch.attention from scratch.query. */
+void gemlet_text_rotate_tables(const gemlet_text_decoder *d, size_t position, size_t count);
+void gemlet_text_store(const gemlet_text_decoder *d, uint32_t layer, size_t position, size_t count);
+void gemlet_text_attend(const gemlet_text_decoder *d, uint32_t layer, size_t position, size_t count, size_t skipped);
+
+/* feed_forward.c: scratch.branch from scratch.normed. */
+void gemlet_text_feed_forward(const gemlet_text_decoder *d, uint32_t layer, size_t count);
+
+#endif

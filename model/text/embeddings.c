@@ -1,0 +1,145 @@
+/* Into the streams and out of them: token embeddings, per-layer inputs, the other AltUp streams, logits.
+ * transformers, Gemma3nTextModel. */
+#include <math.h>
+#include <string.h>
+
+#include "model/text/decoder.h"
+
+/* Ids of an encoder's range have embeddings of their own, which are not scaled. */
+static void embed_token(const gemlet_text_decoder *d, uint32_t token, float *out) {
+    const gemlet_text_config *c = d->config;
+    const gemlet_text_weights *w = d->weights;
+    if (token - c->vision_offset < c->vision_count) {
+        memcpy(out, w->vision_embedding + (size_t)(token - c->vision_offset) * c->width, c->width * sizeof *out);
+    } else if (token - c->audio_offset < c->audio_count) {
+        memcpy(out, w->audio_embedding + (size_t)(token - c->audio_offset) * c->width, c->width * sizeof *out);
+    } else {
+        gemlet_matrix_row(&w->embedding, token, out);
+        d->kernels.real->scale(out, c->embedding_scale, c->width);
+    }
+}
+
+void gemlet_text_embed(const gemlet_text_decoder *d, const gemlet_text_chunk *chunk) {
+    size_t width = d->config->width;
+    size_t stride = d->config->streams * width;
+    for (size_t t = 0; t < chunk->count; t++) {
+        if (chunk->tokens != NULL) {
+            embed_token(d, chunk->tokens[t], d->scratch.streams + t * stride);
+        } else {
+            memcpy(d->scratch.streams + t * stride, chunk->embeddings + t * width, width * sizeof(float));
+        }
+        /* Products want the vectors side by side. */
+        memcpy(d->scratch.normed + t * width, d->scratch.streams + t * stride, width * sizeof(float));
+    }
+}
+
+/* Gives x the root mean square of `like`. */
+static void match_magnitude(const gemlet_text_decoder *d, const float *like, float *x) {
+    size_t width = d->config->width;
+    float target = sqrtf(d->kernels.real->mean_square(like, width));
+    float own = sqrtf(fmaxf(d->kernels.real->mean_square(x, width), 1e-5f));
+    d->kernels.real->scale(x, target / own, width);
+}
+
+void gemlet_text_expand_streams(const gemlet_text_decoder *d, size_t count) {
+    size_t width = d->config->width;
+    size_t stride = d->config->streams * width;
+    gemlet_text_quantize(d, d->scratch.normed, count, width);
+    for (size_t s = 1; s < d->config->streams; s++) {
+        gemlet_text_product(d, &d->weights->stream_in[s], count, d->scratch.branch);
+        for (size_t t = 0; t < count; t++) {
+            float *stream = d->scratch.streams + t * stride + s * width;
+            memcpy(stream, d->scratch.branch + t * width, width * sizeof *stream);
+            match_magnitude(d, d->scratch.streams + t * stride, stream);
+        }
+    }
+}
+
+/* The row of `token` of the per-layer table, times the root of its width, to scratch.table_values. */
+static bool read_table_row(const gemlet_text_decoder *d, uint32_t token) {
+    const gemlet_matrix *table = &d->weights->per_layer_table;
+    uint32_t row = token < d->config->per_layer_vocabulary ? token : 0;
+    size_t bytes = gemlet_packing_group_bytes(table->type, GEMLET_PACKED_ROWS, 1, table->columns);
+    uint64_t offset = d->weights->per_layer_offset + (uint64_t)row * bytes;
+    if (d->port->read_at(d->port->context, d->file, offset, d->scratch.table_row, bytes) != (int64_t)bytes) {
+        return false;
+    }
+    gemlet_matrix one = {d->scratch.table_row, 1, table->columns, table->type, GEMLET_PACKED_ROWS};
+    gemlet_matrix_row(&one, 0, d->scratch.table_values);
+    d->kernels.real->scale(d->scratch.table_values, sqrtf((float)d->config->per_layer_width), table->columns);
+    return true;
+}
+
+/* (rms_norm(projection / sqrt(width)) + table row) / sqrt(2), by layer. */
+static void finish_per_layer(const gemlet_text_decoder *d, size_t token, size_t end_layer) {
+    const gemlet_text_config *c = d->config;
+    const gemlet_real_kernels *real = d->kernels.real;
+    float *inputs = d->scratch.per_layer + token * c->layers * c->per_layer_width;
+    real->scale(inputs, 1.0f / sqrtf((float)c->width), end_layer * c->per_layer_width);
+    for (size_t i = 0; i < end_layer; i++) {
+        float *input = inputs + i * c->per_layer_width;
+        real->rms_norm(input, d->weights->per_layer_norm, c->epsilon, c->per_layer_width, input);
+    }
+    real->add_scaled(inputs, 1.0f, d->scratch.table_values, end_layer * c->per_layer_width);
+    real->scale(inputs, sqrtf(0.5f), end_layer * c->per_layer_width);
+}
+
+typedef struct projection_job {
+    const gemlet_text_decoder *decoder;
+    size_t count;
+    size_t panels;
+    size_t tasks;
+} projection_job;
+
+static void projection_task(void *argument, size_t task) {
+    const projection_job *job = argument;
+    const gemlet_text_decoder *d = job->decoder;
+    size_t first = 0;
+    size_t end = 0;
+    gemlet_text_share(job->panels, task, job->tasks, &first, &end);
+    d->kernels.matrix->multiply(&d->weights->per_layer_projection, first, end, d->scratch.activations, job->count, d->scratch.per_layer,
+                                d->weights->per_layer_projection.rows);
+}
+
+gemlet_status gemlet_text_per_layer_inputs(const gemlet_text_decoder *d, const gemlet_text_chunk *chunk, gemlet_error *error) {
+    const gemlet_text_config *c = d->config;
+    /* Tokens whose logits nobody wants stop where the last keys are written. */
+    bool all = chunk->wanted > 0 || d->no_skipping;
+    size_t layers = all ? c->layers : c->first_shared - 1;
+    gemlet_text_quantize(d, d->scratch.normed, chunk->count, c->width);
+    projection_job job = {d, chunk->count, layers * c->per_layer_width / GEMLET_PANEL_ROWS, d->threads};
+    gemlet_text_parallel(d, projection_task, &job, job.tasks);
+    for (size_t t = 0; t < chunk->count; t++) {
+        if (!read_table_row(d, chunk->tokens != NULL ? chunk->tokens[t] : 0)) {
+            return gemlet_fail(error, GEMLET_ERROR_IO, "the per-layer table could not be read: a row lies beyond what the port answers");
+        }
+        finish_per_layer(d, t, layers);
+    }
+    return GEMLET_OK;
+}
+
+/* The mean of the streams, each projected back, normed: to scratch.normed of token 0. */
+static void join_streams(const gemlet_text_decoder *d, size_t token) {
+    const gemlet_text_config *c = d->config;
+    const gemlet_real_kernels *real = d->kernels.real;
+    const float *streams = d->scratch.streams + token * c->streams * c->width;
+    float *sum = d->scratch.residual;
+    memcpy(sum, streams, c->width * sizeof *sum);
+    for (size_t s = 1; s < c->streams; s++) {
+        gemlet_text_quantize(d, streams + s * c->width, 1, c->width);
+        gemlet_text_product(d, &d->weights->stream_out[s], 1, d->scratch.branch);
+        match_magnitude(d, streams, d->scratch.branch);
+        real->add_scaled(sum, 1.0f, d->scratch.branch, c->width);
+    }
+    real->scale(sum, 1.0f / (float)c->streams, c->width);
+    real->rms_norm(sum, d->weights->output_norm, c->epsilon, c->width, d->scratch.normed);
+}
+
+void gemlet_text_logits(const gemlet_text_decoder *d, size_t token) {
+    join_streams(d, token);
+    gemlet_text_quantize(d, d->scratch.normed, 1, d->config->width);
+    gemlet_text_product(d, &d->weights->embedding, 1, d->logits);
+    if (d->config->soft_cap > 0.0f) {
+        d->kernels.real->soft_cap(d->logits, d->config->soft_cap, d->config->vocabulary);
+    }
+}
