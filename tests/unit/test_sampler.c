@@ -430,7 +430,9 @@ static uint32_t defined_token(const gemlet_sampler_settings *s, const float *log
     }
     double target = u * running;
     size_t drawn = 0;
-    for (running = choices[0].z; running <= target; running += choices[++drawn].z) {
+    running = choices[0].z;
+    while (running <= target) {
+        running += choices[++drawn].z;
     }
     return choices[drawn].token;
 }
