@@ -13,7 +13,9 @@ check() {
     local key
     key=$( { echo "$headers"; echo "$file"; cat "$file"; } | sha256sum | cut -c 1-32)
     [ -e "$stamps/$key" ] && return 0
-    if output=$(clang-tidy-14 --quiet --extra-arg=-Wno-ignored-optimization-argument -p "$build" "$file" 2>&1); then
+    # The analyzer's default of 225,000 nodes a function finds nothing more here and takes five times as long.
+    local options=(--extra-arg=-Wno-ignored-optimization-argument --extra-arg={-Xclang,-analyzer-config,-Xclang,max-nodes=30000})
+    if output=$(clang-tidy-14 --quiet "${options[@]}" -p "$build" "$file" 2>&1); then
         touch "$stamps/$key"
     else
         printf '%s\n' "$output" | grep -vE '^[0-9]+ warnings? (generated|treated)|^Suppressed|^Use -header-filter|^$' || true
