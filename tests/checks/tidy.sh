@@ -13,7 +13,7 @@ check() {
     local key
     key=$( { echo "$headers"; echo "$file"; cat "$file"; } | sha256sum | cut -c 1-32)
     [ -e "$stamps/$key" ] && return 0
-    # The analyzer's default of 225,000 nodes a function finds nothing more here and takes five times as long.
+    # Functions are searched less deep than by default (225,000 nodes), which takes a fifth of the time.
     local options=(--extra-arg=-Wno-ignored-optimization-argument --extra-arg={-Xclang,-analyzer-config,-Xclang,max-nodes=30000})
     if output=$(clang-tidy-14 --quiet "${options[@]}" -p "$build" "$file" 2>&1); then
         touch "$stamps/$key"
