@@ -70,7 +70,7 @@ endif()
 target_link_options(unit-port_posix PRIVATE -Wl,--wrap=pthread_create,--wrap=pthread_join,--wrap=calloc)
 
 # The program that tests/bench/kernels.sh counts the instructions of.
-file(GLOB bench_sources CONFIGURE_DEPENDS tests/bench/*.c)
+file(GLOB bench_sources CONFIGURE_DEPENDS tests/bench/bench_*.c)
 if(bench_sources MATCHES "bench_conv" AND bench_sources MATCHES "bench_real")
     add_executable(bench_kernels ${bench_sources})
     set_target_properties(bench_kernels PROPERTIES RUNTIME_OUTPUT_DIRECTORY tests)
