@@ -247,7 +247,7 @@ static void depthwise(const gemlet_depthwise *conv, const float *const *rows, si
     for (size_t r = 0; r < conv->kernel && present == NULL; r++) {
         present = rows[r];
     }
-    for (size_t o = 0; o < outputs; o++) {
+    for (size_t o = 0; o < outputs && present != NULL; o++) {
         ptrdiff_t column = (ptrdiff_t)(o * conv->stride) - (ptrdiff_t)padding;
         for (size_t channel = 0; channel < conv->channels; channel++) {
             y[o * conv->channels + channel] = depthwise_output(conv, rows, present, width, column, channel);
