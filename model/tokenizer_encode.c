@@ -8,7 +8,7 @@
 enum {
     SPACE_CHARACTER = 0x2581, /* what SentencePiece makes of a space */
     MAX_SYMBOLS = UINT16_MAX - 1,
-    FIRST_OVERLAP = 32 /* symbols before the end of a window that the next one sees again; fourfold until it agrees */
+    FIRST_OVERLAP = 32 /* symbols before the end of a window that the next one sees again; doubled until it agrees */
 };
 
 static gemlet_status damaged(gemlet_error *error) {
@@ -105,11 +105,12 @@ static void keep_tokens(gemlet_encoder *e, size_t first, size_t count) {
     e->covered = first + count;
 }
 
-/* The last token that starts at least `overlap` symbols before the end of what the tokens cover. */
+/* The last token that starts at least `overlap` symbols before the end of what the tokens cover, and in the window's first half, so
+ * that the next merge covers half a window or more. */
 static size_t token_before(const gemlet_encoder *e, size_t overlap, size_t *start) {
     size_t token = e->token_count;
     *start = e->covered;
-    while (token > 0 && e->covered - *start < overlap) {
+    while (token > 0 && (e->covered - *start < overlap || *start > e->capacity / 2)) {
         *start -= e->tokens[--token].span;
     }
     return token;
@@ -118,7 +119,7 @@ static size_t token_before(const gemlet_encoder *e, size_t overlap, size_t *star
 /* Merges again from one of the known tokens to the end of the window; where that token comes out again, those before it are final.
  */
 static gemlet_status confirm_tokens(gemlet_encoder *e, gemlet_error *error) {
-    for (size_t overlap = FIRST_OVERLAP;; overlap *= 4) {
+    for (size_t overlap = FIRST_OVERLAP;; overlap *= 2) {
         size_t start;
         size_t token = token_before(e, overlap, &start);
         if (token == 0) {

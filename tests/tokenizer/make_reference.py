@@ -52,6 +52,10 @@ def processor(model, special_type):
     return sentencepiece.SentencePieceProcessor(model_proto=model_copy.SerializeToString())
 
 
+def encode_lines(processor, lines):
+    return [processor.encode(line) for line in lines]
+
+
 def fnv1a(ids):
     value = 0x811C9DC5
     for byte in struct.pack(f"<{len(ids)}I", *ids):
@@ -114,7 +118,7 @@ def main():
     specials = [p.piece for p in named if is_special(p) and not p.piece.startswith("<unused")] + ["<unused0>", "<unused514>", "<unused98>", "<unused", "<unused99999>"]
     pieces = [p.piece for p in named if p.type in (NORMAL, USER_DEFINED, UNUSED)]
     lines = reference_lines.lines(pieces, specials, arguments.lines)
-    modes = [[processor(model, type).encode(line) for line in lines] for type in (CONTROL, USER_DEFINED)]
+    modes = [encode_lines(processor(model, type), lines) for type in (CONTROL, USER_DEFINED)]
     with open(arguments.out, "wb") as f:
         f.write(b"GLTR" + struct.pack("<I", len(lines)))
         for line, plain, special in zip(lines, *modes):
