@@ -1,0 +1,72 @@
+/* libFuzzer: any bytes as a model file.  Opens it and reads everything that can be asked for. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/container.h"
+#include "tests/container/memory_port.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void read_keys(gemlet_container *c) {
+    char key[GEMLET_KEY_BYTES], text[64];
+    gemlet_value value;
+    uint64_t cursor = 0;
+    for (uint32_t i = 0; gemlet_container_next_key(c, &cursor, key, &value); i++) {
+        uint32_t number;
+        float real;
+        bool truth;
+        (void)gemlet_container_u32(c, key, i, &number, NULL);
+        (void)gemlet_container_f32(c, key, 0, &real, NULL);
+        (void)gemlet_container_bool(c, key, value.count - 1, &truth, NULL);
+        (void)gemlet_container_string(c, key, text, sizeof text, NULL);
+    }
+}
+
+static void read_tensors(gemlet_container *c, gemlet_arena *arena) {
+    gemlet_tensor t, again;
+    gemlet_error error = {GEMLET_OK, ""};
+    uint64_t cursor = 0;
+    for (uint32_t i = 0; gemlet_container_next_tensor(c, &cursor, i, &t); i++) {
+        const unsigned char *bytes;
+        const void *loaded = NULL;
+        if (!gemlet_container_find_tensor(c, t.name, &again) || again.index != i) {
+            abort(); /* names are unique once a file is open */
+        }
+        (void)gemlet_container_verify(c, &t, &error);
+        if (gemlet_container_load(c, &t, arena, "fuzz", &loaded, NULL, &error) == GEMLET_OK && loaded != NULL && t.bytes > 0) {
+            bytes = loaded;
+            volatile unsigned char touched = (unsigned char)(bytes[0] ^ bytes[t.bytes - 1]);
+            (void)touched;
+        }
+    }
+    if (cursor != 0 && gemlet_container_next_tensor(c, &cursor, c->tensor_count, &t)) {
+        abort();
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    static _Alignas(64) unsigned char buffer[1 << 20];
+    static gemlet_container container;
+    gemlet_arena arena;
+    gemlet_port port;
+    gemlet_error error = {GEMLET_OK, ""};
+    unsigned char *copy = aligned_alloc(64, (size + 64) / 64 * 64);
+    memcpy(copy, data, size);
+    memory_file file = {copy, size, size % 2 == 0, 0};
+    memory_port_open(&file, &port);
+    (void)gemlet_arena_init(&arena, buffer, sizeof buffer, &error);
+    gemlet_status status = gemlet_container_open(&container, &port, "F", &arena, &error);
+    if (status == GEMLET_OK) {
+        (void)gemlet_container_require_packed(&container, &error);
+        read_keys(&container);
+        read_tensors(&container, &arena);
+        gemlet_container_close(&container);
+    } else if (error.status != status || error.message[0] == '\0') {
+        abort(); /* every refusal says why */
+    }
+    if (file.open != 0) {
+        abort();
+    }
+    free(copy);
+    return 0;
+}
