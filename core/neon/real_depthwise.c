@@ -99,7 +99,8 @@ GEMLET_INLINE void depthwise_walk(size_t kernel, size_t stride, const depthwise_
                                   size_t first, size_t count, float *y) {
     const size_t period = slots_of(kernel, stride) * stride;
     const size_t columns = (count - 1) * stride + kernel;
-    depthwise_place place = {(ptrdiff_t)(first * stride) - (ptrdiff_t)padding, 0, y + first * group->pixel};
+    depthwise_place place = {.column = (ptrdiff_t)(first * stride) - (ptrdiff_t)padding};
+    place.out = y + first * group->pixel;
     float32x4_t sum[KERNEL];
     for (size_t slot = 0; slot < KERNEL; slot++) {
         sum[slot] = vdupq_n_f32(0.0f);

@@ -14,7 +14,10 @@
 
 /* Two NaNs count as the same: which of them comes out is the processor's business. */
 static bool same_float(float a, float b) {
-    return memcmp(&a, &b, sizeof a) == 0 || (isnan(a) && isnan(b));
+    uint32_t bits[2];
+    memcpy(&bits[0], &a, sizeof a);
+    memcpy(&bits[1], &b, sizeof b);
+    return bits[0] == bits[1] || (isnan(a) && isnan(b));
 }
 
 static void assert_same_floats(const char *what, const float *got, const float *want, size_t count) {
