@@ -3,6 +3,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "core/text.h"
+
 static size_t round_down(size_t bytes) {
     return bytes - bytes % GEMLET_ALIGNMENT;
 }
@@ -31,15 +33,10 @@ void gemlet_arena_init_counting(gemlet_arena *arena) {
     arena->size = round_down(SIZE_MAX);
 }
 
-static bool same_name(const char *a, const char *b) {
-    size_t length = strlen(a);
-    return a == b || (length == strlen(b) && memcmp(a, b, length) == 0);
-}
-
 /* The index of the user, or of the place for a new one: GEMLET_ARENA_USERS where there is none left. */
 static size_t find_user(const gemlet_arena *arena, const char *name, bool scratch) {
     size_t i = 0;
-    while (i < arena->user_count && !(arena->users[i].scratch == scratch && same_name(arena->users[i].name, name))) {
+    while (i < arena->user_count && !(arena->users[i].scratch == scratch && gemlet_text_equal(arena->users[i].name, name))) {
         i++;
     }
     return i;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/quant/packing.h"
+#include "core/text.h"
 #include "model/container_cursor.h"
 
 enum { HEADER_BYTES = 24, LARGEST_ALIGNMENT = 1 << 20 };
@@ -374,7 +375,8 @@ static gemlet_status check_neighbour(const gemlet_container *c, const gemlet_ten
     }
     if (before->wants_scale) {
         size_t length = strlen(before->name);
-        bool named = strncmp(t->name, before->name, length) == 0 && strcmp(t->name + length, ".scale") == 0;
+        bool named =
+            strlen(t->name) > length && memcmp(t->name, before->name, length) == 0 && gemlet_text_equal(t->name + length, ".scale");
         if (!named || t->kind != GEMLET_KIND_PLAIN || t->type != GEMLET_TYPE_F32 || t->bytes != 4 * (uint64_t)before->outputs) {
             part_failed(c, "tensor", before->name, "must be followed by its scales, ", error);
             found(GEMLET_ERROR_FORMAT, "", before->outputs, error);
@@ -557,7 +559,7 @@ bool gemlet_container_next_tensor(gemlet_container *container, uint64_t *cursor,
 static bool walk_to_tensor(gemlet_container *c, const char *name, gemlet_tensor *out) {
     uint64_t cursor = 0;
     for (uint32_t i = 0; gemlet_container_next_tensor(c, &cursor, i, out); i++) {
-        if (strcmp(out->name, name) == 0) {
+        if (gemlet_text_equal(out->name, name)) {
             return true;
         }
     }
@@ -582,7 +584,7 @@ bool gemlet_container_find_tensor(gemlet_container *container, const char *name,
         return false;
     }
     uint64_t cursor = container->descriptions + container->index[low].description;
-    return gemlet_container_next_tensor(container, &cursor, container->index[low].index, out) && strcmp(out->name, name) == 0;
+    return gemlet_container_next_tensor(container, &cursor, container->index[low].index, out) && gemlet_text_equal(out->name, name);
 }
 
 gemlet_status gemlet_container_tensor(gemlet_container *container, const char *name, gemlet_tensor *out, gemlet_error *error) {

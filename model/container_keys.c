@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "core/text.h"
+
 bool gemlet_container_next_key(gemlet_container *container, uint64_t *cursor, char key[GEMLET_KEY_BYTES], gemlet_value *value) {
     gemlet_cursor at = gemlet_cursor_at(container, *cursor == 0 ? container->keys : *cursor);
     const char *problem;
@@ -19,7 +21,7 @@ bool gemlet_container_find(gemlet_container *container, const char *key, gemlet_
     gemlet_value here;
     uint64_t cursor = 0;
     while (gemlet_container_next_key(container, &cursor, found, &here)) {
-        if (strcmp(found, key) == 0) {
+        if (gemlet_text_equal(found, key)) {
             if (value != NULL) {
                 *value = here;
             }
@@ -146,5 +148,5 @@ gemlet_status gemlet_container_string(gemlet_container *container, const char *k
     if (at.failed) {
         return key_failed(container, key, "can't be read", error);
     }
-    return memchr(out, '\0', (size_t)value.count) != NULL ? key_failed(container, key, "holds a NUL", error) : GEMLET_OK;
+    return strlen(out) != (size_t)value.count ? key_failed(container, key, "holds a NUL", error) : GEMLET_OK;
 }
