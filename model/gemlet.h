@@ -35,31 +35,33 @@ typedef enum gemlet_cache_type {
 
 /* What a model and its sessions are opened with.  Zero means the default. */
 typedef struct gemlet_options {
-    uint32_t context;         /* positions that a session can hold; default 4,096, at most what the model was trained for */
-    uint32_t chunk;           /* tokens of a prompt that are computed together; default 64, at most 256: more is faster and takes more scratch */
-    gemlet_cache_type cache;  /* default GEMLET_CACHE_F16 */
-    uint32_t level_limit;     /* highest gemlet_level to use plus 1; 0: whatever the CPU has.  For comparing levels */
-    bool no_skipping;         /* compute what is known not to matter (KV-shared layers of earlier tokens, zero gates): for tests */
+    uint32_t context; /* positions that a session can hold; default 4,096, at most what the model was trained for */
+    uint32_t
+        chunk; /* tokens of a prompt that are computed together; default 64, at most 256: more is faster and takes more scratch */
+    gemlet_cache_type cache; /* default GEMLET_CACHE_F16 */
+    uint32_t level_limit;    /* highest gemlet_level to use plus 1; 0: whatever the CPU has.  For comparing levels */
+    bool no_skipping;        /* compute what is known not to matter (KV-shared layers of earlier tokens, zero gates): for tests */
 } gemlet_options;
 
 /* Bytes that a model with one session takes. */
 typedef struct gemlet_memory_plan {
-    size_t arena;      /* the buffer to hand over: kept + scratch, a multiple of GEMLET_ALIGNMENT */
-    size_t persistent; /* of it: index of the model and state of the session, without the cache */
-    size_t cache;      /* of it: keys and values */
-    size_t scratch;    /* of it: per call */
-    uint64_t mapped;   /* weights that the port maps; in the arena (`persistent`) where it can't */
+    size_t arena;         /* the buffer to hand over: kept + scratch, a multiple of GEMLET_ALIGNMENT */
+    size_t persistent;    /* of it: index of the model and state of the session, without the cache */
+    size_t cache;         /* of it: keys and values */
+    size_t scratch;       /* of it: per call */
+    uint64_t mapped;      /* weights that the port maps; in the arena (`persistent`) where it can't */
     uint64_t token_bytes; /* bytes of weights and table rows that are read to decode one token, at an empty context */
 } gemlet_memory_plan;
 
 /* Fills `*plan` for the packed model at `path`.  Reads the header only.  Errors as gemlet_model_open. */
-gemlet_status gemlet_plan(const gemlet_port *port, const char *path, const gemlet_options *options, gemlet_memory_plan *plan, gemlet_error *error);
+gemlet_status gemlet_plan(const gemlet_port *port, const char *path, const gemlet_options *options, gemlet_memory_plan *plan,
+                          gemlet_error *error);
 
-/* Opens the packed model at `path`; `*model` lives in `arena`, uses `port` and `path` (both must outlive it) and holds the file open
- * until gemlet_model_close.  `options` may be NULL.  GEMLET_ERROR_IO, GEMLET_ERROR_FORMAT, GEMLET_ERROR_UNSUPPORTED,
+/* Opens the packed model at `path`; `*model` lives in `arena`, uses `port` and `path` (both must outlive it) and holds the file
+ * open until gemlet_model_close.  `options` may be NULL.  GEMLET_ERROR_IO, GEMLET_ERROR_FORMAT, GEMLET_ERROR_UNSUPPORTED,
  * GEMLET_ERROR_MEMORY, GEMLET_ERROR_ARGUMENT; `*model` is NULL then and the file closed. */
-gemlet_status gemlet_model_open(const gemlet_port *port, const char *path, const gemlet_options *options, gemlet_arena *arena, gemlet_model **model,
-                                gemlet_error *error);
+gemlet_status gemlet_model_open(const gemlet_port *port, const char *path, const gemlet_options *options, gemlet_arena *arena,
+                                gemlet_model **model, gemlet_error *error);
 void gemlet_model_close(gemlet_model *model);
 
 /* Opens a session on `model`, which must outlive it.  Its memory is all taken from `arena` here.  There is nothing to close. */
@@ -68,14 +70,14 @@ gemlet_status gemlet_session_open(gemlet_model *model, const gemlet_options *opt
 
 /* ---- Prompt in ---- */
 
-/* Called between chunks of a prompt with the tokens done so far and in all; false cancels (GEMLET_ERROR_CANCELLED: the tokens done so
- * far stay in the session).  May be called from the session's thread only. */
+/* Called between chunks of a prompt with the tokens done so far and in all; false cancels (GEMLET_ERROR_CANCELLED: the tokens done
+ * so far stay in the session).  May be called from the session's thread only. */
 typedef bool (*gemlet_progress)(void *context, size_t done, size_t total);
 
 void gemlet_session_on_progress(gemlet_session *session, gemlet_progress progress, void *context);
 
-/* Appends `count` token ids.  GEMLET_ERROR_ARGUMENT for an id outside the vocabulary, GEMLET_ERROR_CONTEXT where they don't fit: both
- * before anything is computed. */
+/* Appends `count` token ids.  GEMLET_ERROR_ARGUMENT for an id outside the vocabulary, GEMLET_ERROR_CONTEXT where they don't fit:
+ * both before anything is computed. */
 gemlet_status gemlet_feed(gemlet_session *session, const uint32_t *tokens, size_t count, gemlet_error *error);
 
 /* Appends text, with <bos> before it where the session is empty.  `special`: whether the text of special tokens
@@ -85,8 +87,8 @@ gemlet_status gemlet_feed_text(gemlet_session *session, const char *text, size_t
 /* Appends `count` soft tokens, `embeddings` being [count][width] as an encoder makes them. */
 gemlet_status gemlet_feed_embeddings(gemlet_session *session, const float *embeddings, size_t count, gemlet_error *error);
 
-/* Feeds a whole prompt, but keeps what the session already holds of its beginning: the longest common prefix stays in the cache as far
- * as the sliding windows still reach.  `*kept` (may be NULL) gets how many tokens were not computed again. */
+/* Feeds a whole prompt, but keeps what the session already holds of its beginning: the longest common prefix stays in the cache as
+ * far as the sliding windows still reach.  `*kept` (may be NULL) gets how many tokens were not computed again. */
 gemlet_status gemlet_feed_prompt(gemlet_session *session, const uint32_t *tokens, size_t count, size_t *kept, gemlet_error *error);
 
 /* ---- Tokens out ---- */
@@ -96,8 +98,8 @@ gemlet_status gemlet_logits(gemlet_session *session, const float **logits, size_
 
 /* As gemlet_feed, but calls `row` with the logits [vocabulary] of every token's position, in order: for evaluation. */
 typedef void (*gemlet_logits_row)(void *context, size_t index, const float *logits, size_t count);
-gemlet_status gemlet_feed_with_logits(gemlet_session *session, const uint32_t *tokens, size_t count, gemlet_logits_row row, void *context,
-                                      gemlet_error *error);
+gemlet_status gemlet_feed_with_logits(gemlet_session *session, const uint32_t *tokens, size_t count, gemlet_logits_row row,
+                                      void *context, gemlet_error *error);
 
 /* ---- State ---- */
 
@@ -111,8 +113,8 @@ void gemlet_session_reset(gemlet_session *session);
  * a reset is possible. */
 gemlet_status gemlet_session_rewind(gemlet_session *session, size_t length, gemlet_error *error);
 
-/* The bytes that gemlet_session_save writes now; and saving to / restoring from a caller's buffer of any alignment.  A saved state fits a
- * session with the same model and options; GEMLET_ERROR_FORMAT otherwise, and the session is unchanged.  Continuing after a
+/* The bytes that gemlet_session_save writes now; and saving to / restoring from a caller's buffer of any alignment.  A saved state
+ * fits a session with the same model and options; GEMLET_ERROR_FORMAT otherwise, and the session is unchanged.  Continuing after a
  * restore gives the same bits as never having stopped. */
 size_t gemlet_session_state_bytes(const gemlet_session *session);
 gemlet_status gemlet_session_save(const gemlet_session *session, void *buffer, size_t bytes, gemlet_error *error);

@@ -13,14 +13,16 @@ static gemlet_status fail_option(gemlet_error *error, const char *text, uint64_t
     return GEMLET_ERROR_ARGUMENT;
 }
 
-gemlet_status gemlet_check_options(const gemlet_options *options, const gemlet_text_config *config, gemlet_options *out, gemlet_error *error) {
+gemlet_status gemlet_check_options(const gemlet_options *options, const gemlet_text_config *config, gemlet_options *out,
+                                   gemlet_error *error) {
     *out = options != NULL ? *options : (gemlet_options){0};
     if (out->context == 0) {
         out->context = config->trained_context < DEFAULT_CONTEXT ? config->trained_context : DEFAULT_CONTEXT;
     }
     out->chunk = out->chunk != 0 ? out->chunk : DEFAULT_CHUNK;
     if (out->context > config->trained_context) {
-        return fail_option(error, "option context must be at most what the model was trained for, ", config->trained_context, out->context);
+        return fail_option(error, "option context must be at most what the model was trained for, ", config->trained_context,
+                           out->context);
     }
     if (out->chunk > LARGEST_CHUNK) {
         return fail_option(error, "option chunk must be at most ", LARGEST_CHUNK, out->chunk);
@@ -45,12 +47,13 @@ static gemlet_status load_tokenizer(gemlet_model *model, gemlet_arena *arena, ge
     if (status == GEMLET_OK) {
         status = gemlet_container_load(&model->container, &tables, arena, "weights", &data, &model->mapped, error);
     }
-    return status == GEMLET_OK && data != NULL ? gemlet_tokenizer_open(&model->tokenizer, data, (size_t)tables.bytes, error) : status;
+    return status == GEMLET_OK && data != NULL ? gemlet_tokenizer_open(&model->tokenizer, data, (size_t)tables.bytes, error)
+                                               : status;
 }
 
 /* Fills a model whose memory the caller has.  On an error the file is closed. */
-static gemlet_status fill_model(gemlet_model *model, const gemlet_port *port, const char *path, const gemlet_options *options, gemlet_arena *arena,
-                                gemlet_error *error) {
+static gemlet_status fill_model(gemlet_model *model, const gemlet_port *port, const char *path, const gemlet_options *options,
+                                gemlet_arena *arena, gemlet_error *error) {
     memset(model, 0, sizeof *model);
     model->port = port;
     model->kernels = gemlet_kernels_for(pick_level(port, options));
@@ -78,8 +81,8 @@ static gemlet_status fill_model(gemlet_model *model, const gemlet_port *port, co
     return status;
 }
 
-gemlet_status gemlet_model_open(const gemlet_port *port, const char *path, const gemlet_options *options, gemlet_arena *arena, gemlet_model **model,
-                                gemlet_error *error) {
+gemlet_status gemlet_model_open(const gemlet_port *port, const char *path, const gemlet_options *options, gemlet_arena *arena,
+                                gemlet_model **model, gemlet_error *error) {
     if (port == NULL || path == NULL || arena == NULL || model == NULL) {
         return gemlet_fail(error, GEMLET_ERROR_ARGUMENT, "gemlet_model_open: port, path, arena and model must not be NULL");
     }
@@ -119,7 +122,8 @@ static uint64_t feed_forward_bytes(const gemlet_text_config *c, uint32_t layer, 
     double value_bytes = type == GEMLET_Q4_0 ? 0.5 : 1.0;
     double scale_bytes = 2.0 / GEMLET_BLOCK;
     double touched = 1.0 - pow(1.0 - share, GEMLET_BLOCK);
-    return (uint64_t)(weights * ((value_bytes + scale_bytes) + share * (value_bytes + scale_bytes) + share * value_bytes + touched * scale_bytes));
+    return (uint64_t)(weights * ((value_bytes + scale_bytes) + share * (value_bytes + scale_bytes) + share * value_bytes +
+                                 touched * scale_bytes));
 }
 
 /* From shapes alone, so that it needs no layer in memory; the types are those of the embedding unless the file mixes them. */
@@ -137,7 +141,8 @@ static uint64_t token_bytes(const gemlet_model *model) {
         bytes += gemlet_packing_group_bytes(w->per_layer_table.type, GEMLET_PACKED_ROWS, 1, w->per_layer_table.columns);
     }
     for (uint32_t i = 0; i < c->layers; i++) {
-        size_t rows = 2 * queries + (i < c->first_shared ? 2 * keys : 0) + 2 * (size_t)c->laurel_rank + 2 * (size_t)c->per_layer_width;
+        size_t rows =
+            2 * queries + (i < c->first_shared ? 2 * keys : 0) + 2 * (size_t)c->laurel_rank + 2 * (size_t)c->per_layer_width;
         bytes += gemlet_packed_bytes(type, GEMLET_PACKED_PANELS, rows, c->width) + feed_forward_bytes(c, i, type);
         bytes += sizeof(float) * ((uint64_t)c->width * (c->streams > 1 ? 8 + c->streams : 4));
     }
@@ -153,7 +158,8 @@ static size_t user_bytes(const gemlet_arena *arena, const char *name) {
     return 0;
 }
 
-gemlet_status gemlet_plan(const gemlet_port *port, const char *path, const gemlet_options *options, gemlet_memory_plan *plan, gemlet_error *error) {
+gemlet_status gemlet_plan(const gemlet_port *port, const char *path, const gemlet_options *options, gemlet_memory_plan *plan,
+                          gemlet_error *error) {
     if (port == NULL || path == NULL || plan == NULL) {
         return gemlet_fail(error, GEMLET_ERROR_ARGUMENT, "gemlet_plan: port, path and plan must not be NULL");
     }

@@ -35,6 +35,7 @@ struct gemlet_session {
 };
 
 /* Options with the defaults filled in; GEMLET_ERROR_ARGUMENT names the option that is out of range. */
-gemlet_status gemlet_check_options(const gemlet_options *options, const gemlet_text_config *config, gemlet_options *out, gemlet_error *error);
+gemlet_status gemlet_check_options(const gemlet_options *options, const gemlet_text_config *config, gemlet_options *out,
+                                   gemlet_error *error);
 
 #endif

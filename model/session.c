@@ -122,8 +122,8 @@ static gemlet_status feed_chunk(gemlet_session *s, const feed_job *job, size_t d
     size_t width = s->model->config.width;
     bool last = done + count == job->count;
     size_t wanted = job->row != NULL ? count : last && job->last_wanted ? 1 : 0;
-    gemlet_text_chunk chunk = {job->tokens != NULL ? job->tokens + done : NULL, job->tokens != NULL ? NULL : job->embeddings + done * width, count,
-                               s->length, wanted};
+    gemlet_text_chunk chunk = {job->tokens != NULL ? job->tokens + done : NULL,
+                               job->tokens != NULL ? NULL : job->embeddings + done * width, count, s->length, wanted};
     row_job rows = {job, done, s->model->config.vocabulary};
     s->has_logits = false;
     /* The rings are written from here on, whatever comes of it. */
@@ -162,13 +162,16 @@ gemlet_status gemlet_feed(gemlet_session *session, const uint32_t *tokens, size_
 
 gemlet_status gemlet_feed_embeddings(gemlet_session *session, const float *embeddings, size_t count, gemlet_error *error) {
     gemlet_status status = check_room(session, count, error);
-    return status != GEMLET_OK ? status : feed(session, &(feed_job){.embeddings = embeddings, .count = count, .last_wanted = true}, error);
+    return status != GEMLET_OK ? status
+                               : feed(session, &(feed_job){.embeddings = embeddings, .count = count, .last_wanted = true}, error);
 }
 
-gemlet_status gemlet_feed_with_logits(gemlet_session *session, const uint32_t *tokens, size_t count, gemlet_logits_row row, void *context,
-                                      gemlet_error *error) {
+gemlet_status gemlet_feed_with_logits(gemlet_session *session, const uint32_t *tokens, size_t count, gemlet_logits_row row,
+                                      void *context, gemlet_error *error) {
     gemlet_status status = check_tokens(session, tokens, count, error);
-    return status != GEMLET_OK ? status : feed(session, &(feed_job){.tokens = tokens, .count = count, .row = row, .context = context}, error);
+    return status != GEMLET_OK
+               ? status
+               : feed(session, &(feed_job){.tokens = tokens, .count = count, .row = row, .context = context}, error);
 }
 
 gemlet_status gemlet_feed_prompt(gemlet_session *session, const uint32_t *tokens, size_t count, size_t *kept, gemlet_error *error) {
@@ -226,7 +229,8 @@ static gemlet_status feed_pending(void *context, const uint32_t *tokens, size_t 
 static gemlet_status encode(gemlet_session *s, const char *text, size_t bytes, bool special, gemlet_token_sink sink, void *context,
                             gemlet_error *error) {
     gemlet_text_mode mode = special ? GEMLET_TEXT_SPECIAL : GEMLET_TEXT_PLAIN;
-    gemlet_status status = gemlet_encoder_begin(&s->encoder, &s->model->tokenizer, mode, s->encoder_scratch, GEMLET_ENCODER_BYTES, sink, context, error);
+    gemlet_status status = gemlet_encoder_begin(&s->encoder, &s->model->tokenizer, mode, s->encoder_scratch, GEMLET_ENCODER_BYTES,
+                                                sink, context, error);
     if (status == GEMLET_OK) {
         status = gemlet_encoder_feed(&s->encoder, text, bytes, error);
     }

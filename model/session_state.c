@@ -99,8 +99,8 @@ gemlet_status gemlet_session_restore(gemlet_session *session, const void *buffer
     }
     memcpy(&header, buffer, sizeof header);
     gemlet_session wanted = *session;
-    bool sane = header.length <= session->decoder.context && header.written <= session->decoder.context && header.length <= header.written &&
-                header.has_logits <= 1;
+    bool sane = header.length <= session->decoder.context && header.written <= session->decoder.context &&
+                header.length <= header.written && header.has_logits <= 1;
     wanted.length = sane ? (size_t)header.length : 0;
     wanted.written = sane ? (size_t)header.written : 0;
     wanted.has_logits = header.has_logits == 1;

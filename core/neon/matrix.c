@@ -1,10 +1,10 @@
 /* Products of quantised text matrices on NEON.  Compiled once per level; see matrix.h for what is computed and packing.h for the
  * layouts.  Tiles: GEMLET_TILE vectors, then 4, then 1, so that `count` vectors are stored without padding.
  *
- * Activations, private to this file.  A tile of one vector is three arrays over its blocks: scales, corrections, bytes.  A tile of T
- * vectors is a sequence of block records: T scales, T corrections, T x 32 bytes; i8mm pairs the vectors: 8 bytes of one, 8 of
- * the other, and for each pair 4 scales and 4 corrections in the 2 x 2 order that SMMLA answers.  A correction is -8 * the sum of the block's
- * first 16 bytes: what the offset of Q4_0's low nibbles adds too much.
+ * Activations, private to this file.  A tile of one vector is three arrays over its blocks: scales, corrections, bytes.  A tile of
+ * T vectors is a sequence of block records: T scales, T corrections, T x 32 bytes; i8mm pairs the vectors: 8 bytes of one, 8 of the
+ * other, and for each pair 4 scales and 4 corrections in the 2 x 2 order that SMMLA answers.  A correction is -8 * the sum of the
+ * block's first 16 bytes: what the offset of Q4_0's low nibbles adds too much.
  */
 #include <string.h>
 
@@ -39,8 +39,10 @@ typedef struct quantized_block {
 } quantized_block;
 
 GEMLET_INLINE int8x16_t quantize_half(const float32x4_t *x, float inverse) {
-    int16x8_t a = vcombine_s16(vmovn_s32(vcvtnq_s32_f32(vmulq_n_f32(x[0], inverse))), vmovn_s32(vcvtnq_s32_f32(vmulq_n_f32(x[1], inverse))));
-    int16x8_t b = vcombine_s16(vmovn_s32(vcvtnq_s32_f32(vmulq_n_f32(x[2], inverse))), vmovn_s32(vcvtnq_s32_f32(vmulq_n_f32(x[3], inverse))));
+    int16x8_t a =
+        vcombine_s16(vmovn_s32(vcvtnq_s32_f32(vmulq_n_f32(x[0], inverse))), vmovn_s32(vcvtnq_s32_f32(vmulq_n_f32(x[1], inverse))));
+    int16x8_t b =
+        vcombine_s16(vmovn_s32(vcvtnq_s32_f32(vmulq_n_f32(x[2], inverse))), vmovn_s32(vcvtnq_s32_f32(vmulq_n_f32(x[3], inverse))));
     return vcombine_s8(vmovn_s16(a), vmovn_s16(b));
 }
 
@@ -288,14 +290,14 @@ GEMLET_INLINE panel_scales load_panel_scales(const unsigned char *scales) {
 }
 
 /* A panel of 16 rows times one vector.  Pointers walk, so that loads can post-increment. */
-GEMLET_INLINE void panel_times_one(gemlet_weight_type type, const unsigned char *panel, size_t blocks, const void *x, size_t rows, float *y) {
+GEMLET_INLINE void panel_times_one(gemlet_weight_type type, const unsigned char *panel, size_t blocks, const void *x, size_t rows,
+                                   float *y) {
     one_vector vector = one_vector_at(x, blocks);
     float32x4_t sums[4] = {vdupq_n_f32(0.0f), vdupq_n_f32(0.0f), vdupq_n_f32(0.0f), vdupq_n_f32(0.0f)};
     for (const float *end = vector.scale + blocks; vector.scale != end; vector.scale++) {
         lane_bytes lanes = load_lanes(vector.bytes);
         vector.bytes += GEMLET_BLOCK;
         float32x4_t scale = vld1q_dup_f32(vector.scale);
-        int32x4_t start = start_sums(type, vld1q_dup_s32(vector.correction++));
         panel_scales scales = load_panel_scales(panel);
         panel += 2 * GEMLET_PANEL_ROWS;
         GEMLET_HIDE(panel);
@@ -304,12 +306,18 @@ GEMLET_INLINE void panel_times_one(gemlet_weight_type type, const unsigned char 
             micro_panel m = load_micro_panel(type, (const int8_t *)panel);
             panel += MICRO_ROWS * weight_bytes(type);
             GEMLET_HIDE(panel);
+            GEMLET_HIDE(vector.correction); /* loaded anew: as cheap as a copy, which would be copied once more */
+            int32x4_t start = start_sums(type, vld1q_dup_s32(vector.correction));
             float32x4_t product = vmulq_f32(vcvtq_f32_s32(micro_sums(type, start, &m, &lanes)), scales.rows[g]);
             sums[g] = vfmaq_f32(sums[g], product, scale);
         }
+        vector.correction++;
     }
-    for (size_t g = 0; g < 4 && MICRO_ROWS * g < rows; g++) {
-        store_rows(sums[g], rows - MICRO_ROWS * g, y + MICRO_ROWS * g);
+#pragma GCC unroll 4
+    for (size_t g = 0; g < 4; g++) { /* unrolled, or the sums would live in memory */
+        if (MICRO_ROWS * g < rows) {
+            store_rows(sums[g], rows - MICRO_ROWS * g, y + MICRO_ROWS * g);
+        }
     }
 }
 
@@ -327,8 +335,8 @@ typedef struct row_pairs {
 GEMLET_INLINE row_pairs load_row_pairs(gemlet_weight_type type, const int8_t *w) {
     row_pairs p;
     int8x16x4_t first = vld1q_s8_x4(w);
-    int8x16_t zipped[4] = {ZIP_LOW(first.val[0], first.val[1]), ZIP_LOW(first.val[2], first.val[3]), ZIP_HIGH(first.val[0], first.val[1]),
-                           ZIP_HIGH(first.val[2], first.val[3])};
+    int8x16_t zipped[4] = {ZIP_LOW(first.val[0], first.val[1]), ZIP_LOW(first.val[2], first.val[3]),
+                           ZIP_HIGH(first.val[0], first.val[1]), ZIP_HIGH(first.val[2], first.val[3])};
     if (type == GEMLET_Q8_0) {
         int8x16x4_t second = vld1q_s8_x4(w + 64);
         p = (row_pairs){{zipped[0], zipped[1], ZIP_LOW(second.val[0], second.val[1]), ZIP_LOW(second.val[2], second.val[3])},
@@ -344,8 +352,8 @@ GEMLET_INLINE row_pairs load_row_pairs(gemlet_weight_type type, const int8_t *w)
     return p;
 }
 
-GEMLET_INLINE void accumulate_block(gemlet_weight_type type, size_t tile, const unsigned char *w, float32x4_t scales, const unsigned char *record,
-                                    float32x4_t *sums) {
+GEMLET_INLINE void accumulate_block(gemlet_weight_type type, size_t tile, const unsigned char *w, float32x4_t scales,
+                                    const unsigned char *record, float32x4_t *sums) {
     row_pairs pairs = load_row_pairs(type, (const int8_t *)w);
     float32x4_t scales01 = vzip1q_f32(scales, scales);
     float32x4_t scales23 = vzip2q_f32(scales, scales);
@@ -380,16 +388,16 @@ GEMLET_INLINE void store_tile(size_t tile, const float32x4_t *sums, size_t rows,
 
 #else
 
-#define ACCUMULATE_VECTOR(lane)                                                                                                             \
-    {                                                                                                                                      \
-        lane_bytes lanes = load_lanes(bytes + GEMLET_BLOCK * (v + (lane)));                                                                 \
-        int32x4_t start = type == GEMLET_Q4_0 ? vdupq_laneq_s32(corrections, lane) : vdupq_n_s32(0);                                        \
-        float32x4_t product = vmulq_f32(vcvtq_f32_s32(micro_sums(type, start, &m, &lanes)), scales);                                        \
-        sums[v + (lane)] = vfmaq_laneq_f32(sums[v + (lane)], product, x_scales, lane);                                                      \
+#define ACCUMULATE_VECTOR(lane)                                                                                                    \
+    {                                                                                                                              \
+        lane_bytes lanes = load_lanes(bytes + GEMLET_BLOCK * (v + (lane)));                                                        \
+        int32x4_t start = type == GEMLET_Q4_0 ? vdupq_laneq_s32(corrections, lane) : vdupq_n_s32(0);                               \
+        float32x4_t product = vmulq_f32(vcvtq_f32_s32(micro_sums(type, start, &m, &lanes)), scales);                               \
+        sums[v + (lane)] = vfmaq_laneq_f32(sums[v + (lane)], product, x_scales, lane);                                             \
     }
 
-GEMLET_INLINE void accumulate_block(gemlet_weight_type type, size_t tile, const unsigned char *w, float32x4_t scales, const unsigned char *record,
-                                    float32x4_t *sums) {
+GEMLET_INLINE void accumulate_block(gemlet_weight_type type, size_t tile, const unsigned char *w, float32x4_t scales,
+                                    const unsigned char *record, float32x4_t *sums) {
     micro_panel m = load_micro_panel(type, (const int8_t *)w);
     const float *scale = (const float *)(const void *)record;
     const int32_t *correction = (const int32_t *)(const void *)record + tile;
@@ -414,8 +422,8 @@ GEMLET_INLINE void store_tile(size_t tile, const float32x4_t *sums, size_t rows,
 #endif
 
 /* A panel of 16 rows, 4 at a time, times a tile of vectors. */
-GEMLET_INLINE void panel_times_tile(gemlet_weight_type type, size_t tile, const unsigned char *panel, size_t blocks, const unsigned char *x,
-                                    size_t rows, float *y, size_t y_stride) {
+GEMLET_INLINE void panel_times_tile(gemlet_weight_type type, size_t tile, const unsigned char *panel, size_t blocks,
+                                    const unsigned char *x, size_t rows, float *y, size_t y_stride) {
     for (size_t g = 0; g < 4 && MICRO_ROWS * g < rows; g++) {
         float32x4_t sums[GEMLET_TILE];
         for (size_t v = 0; v < tile; v++) {
@@ -433,11 +441,42 @@ GEMLET_INLINE void panel_times_tile(gemlet_weight_type type, size_t tile, const 
     }
 }
 
+/* Each shape is a function of its own, so that its loop can be found in the object and its registers are its own. */
+#define PANEL_FUNCTION(name, type, tile)                                                                                           \
+    static __attribute__((noinline)) void name(const unsigned char *panel, size_t blocks, const unsigned char *x, size_t rows,     \
+                                               float *y, size_t y_stride) {                                                        \
+        panel_times_tile(type, tile, panel, blocks, x, rows, y, y_stride);                                                         \
+    }
+
+#define PANEL_FUNCTION_ONE(name, type)                                                                                             \
+    static __attribute__((noinline)) void name(const unsigned char *panel, size_t blocks, const unsigned char *x, size_t rows,     \
+                                               float *y, size_t y_stride) {                                                        \
+        (void)y_stride;                                                                                                            \
+        panel_times_one(type, panel, blocks, x, rows, y);                                                                          \
+    }
+
+PANEL_FUNCTION(q4_0_times_16, GEMLET_Q4_0, GEMLET_TILE)
+PANEL_FUNCTION(q4_0_times_4, GEMLET_Q4_0, SMALL_TILE)
+PANEL_FUNCTION_ONE(q4_0_times_1, GEMLET_Q4_0)
+PANEL_FUNCTION(q8_0_times_16, GEMLET_Q8_0, GEMLET_TILE)
+PANEL_FUNCTION(q8_0_times_4, GEMLET_Q8_0, SMALL_TILE)
+PANEL_FUNCTION_ONE(q8_0_times_1, GEMLET_Q8_0)
+
+typedef void panel_function(const unsigned char *panel, size_t blocks, const unsigned char *x, size_t rows, float *y,
+                            size_t y_stride);
+
+static panel_function *panel_function_for(gemlet_weight_type type, size_t tile) {
+    if (type == GEMLET_Q4_0) {
+        return tile == GEMLET_TILE ? q4_0_times_16 : tile == SMALL_TILE ? q4_0_times_4 : q4_0_times_1;
+    }
+    return tile == GEMLET_TILE ? q8_0_times_16 : tile == SMALL_TILE ? q8_0_times_4 : q8_0_times_1;
+}
+
 /* Panels outermost: the weights pass once, the activations of a prefill chunk stay in cache. */
-GEMLET_INLINE void multiply_typed(gemlet_weight_type type, const gemlet_matrix *w, size_t first_panel, size_t end_panel, const unsigned char *x,
-                                  size_t count, float *y, size_t y_stride) {
+static void multiply(const gemlet_matrix *w, size_t first_panel, size_t end_panel, const void *x, size_t count, float *y,
+                     size_t y_stride) {
     size_t blocks = w->columns / GEMLET_BLOCK;
-    size_t panel_bytes = blocks * GEMLET_PANEL_ROWS * (2 + weight_bytes(type));
+    size_t panel_bytes = blocks * GEMLET_PANEL_ROWS * (2 + weight_bytes(w->type));
     for (size_t p = first_panel; p < end_panel; p++) {
         const unsigned char *panel = (const unsigned char *)w->data + p * panel_bytes;
         size_t row = p * GEMLET_PANEL_ROWS;
@@ -445,23 +484,10 @@ GEMLET_INLINE void multiply_typed(gemlet_weight_type type, const gemlet_matrix *
         const unsigned char *tile_x = x;
         for (size_t v = 0; v < count;) {
             size_t tile = tile_size(count - v);
-            float *out = y + v * y_stride + row;
-            switch (tile) {
-            case GEMLET_TILE: panel_times_tile(type, GEMLET_TILE, panel, blocks, tile_x, rows, out, y_stride); break;
-            case SMALL_TILE: panel_times_tile(type, SMALL_TILE, panel, blocks, tile_x, rows, out, y_stride); break;
-            default: panel_times_one(type, panel, blocks, tile_x, rows, out); break;
-            }
+            panel_function_for(w->type, tile)(panel, blocks, tile_x, rows, y + v * y_stride + row, y_stride);
             tile_x += blocks * record_bytes(tile);
             v += tile;
         }
-    }
-}
-
-static void multiply(const gemlet_matrix *w, size_t first_panel, size_t end_panel, const void *x, size_t count, float *y, size_t y_stride) {
-    if (w->type == GEMLET_Q4_0) {
-        multiply_typed(GEMLET_Q4_0, w, first_panel, end_panel, x, count, y, y_stride);
-    } else {
-        multiply_typed(GEMLET_Q8_0, w, first_panel, end_panel, x, count, y, y_stride);
     }
 }
 
@@ -526,8 +552,8 @@ static void multiply_rows(const gemlet_matrix *w, const uint32_t *list, size_t l
 enum { STRIP = 64, STRIP_VECTORS = STRIP / 4 };
 
 /* 32 products of a nibble and a byte stay within int16 in the end, so that wrapping on the way is harmless. */
-GEMLET_INLINE void strip_sums_q4(const int8_t *block, size_t column_bytes, size_t halves, const uint32_t *list, size_t count, const int8_t *x,
-                                 int32x4_t *sums) {
+GEMLET_INLINE void strip_sums_q4(const int8_t *block, size_t column_bytes, size_t halves, const uint32_t *list, size_t count,
+                                 const int8_t *x, int32x4_t *sums) {
     int16x8_t narrow[STRIP / 8];
     for (size_t i = 0; i < 4 * halves; i++) {
         narrow[i] = vdupq_n_s16(0);
@@ -555,8 +581,8 @@ GEMLET_INLINE void strip_sums_q4(const int8_t *block, size_t column_bytes, size_
     }
 }
 
-GEMLET_INLINE void strip_sums_q8(const int8_t *block, size_t column_bytes, size_t halves, const uint32_t *list, size_t count, const int8_t *x,
-                                 int32x4_t *sums) {
+GEMLET_INLINE void strip_sums_q8(const int8_t *block, size_t column_bytes, size_t halves, const uint32_t *list, size_t count,
+                                 const int8_t *x, int32x4_t *sums) {
     for (size_t i = 0; i < 8 * halves; i++) {
         sums[i] = vdupq_n_s32(0);
     }
@@ -577,8 +603,8 @@ GEMLET_INLINE void strip_sums_q8(const int8_t *block, size_t column_bytes, size_
 }
 
 /* `halves` x 32 rows from `first_row` on: 2 in a whole strip, 1 in a last half. */
-GEMLET_INLINE void strip_times_one(gemlet_weight_type type, size_t halves, const gemlet_matrix *w, size_t padded_rows, const uint32_t *list,
-                                   size_t list_length, one_vector x, size_t first_row, float32x4_t *y) {
+GEMLET_INLINE void strip_times_one(gemlet_weight_type type, size_t halves, const gemlet_matrix *w, size_t padded_rows,
+                                   const uint32_t *list, size_t list_length, one_vector x, size_t first_row, float32x4_t *y) {
     size_t column_bytes = type == GEMLET_Q4_0 ? padded_rows / 2 : padded_rows;
     size_t block_bytes = 2 * padded_rows + GEMLET_BLOCK * column_bytes;
     float32x4_t results[STRIP_VECTORS]; /* in registers; y would be written after each block */
@@ -618,8 +644,8 @@ GEMLET_INLINE void store_strip(const float32x4_t *sums, size_t rows, float *y) {
     }
 }
 
-GEMLET_INLINE void multiply_columns_typed(gemlet_weight_type type, const gemlet_matrix *w, const uint32_t *list, size_t list_length, const void *x,
-                                          size_t first_row, size_t end_row, float *y) {
+GEMLET_INLINE void multiply_columns_typed(gemlet_weight_type type, const gemlet_matrix *w, const uint32_t *list, size_t list_length,
+                                          const void *x, size_t first_row, size_t end_row, float *y) {
     one_vector vector = one_vector_at(x, w->columns / GEMLET_BLOCK);
     size_t padded_rows = (w->rows + GEMLET_COLUMN_ROWS - 1) / GEMLET_COLUMN_ROWS * GEMLET_COLUMN_ROWS;
     float32x4_t sums[STRIP_VECTORS];
@@ -634,8 +660,8 @@ GEMLET_INLINE void multiply_columns_typed(gemlet_weight_type type, const gemlet_
     }
 }
 
-static void multiply_columns(const gemlet_matrix *w, const uint32_t *list, size_t list_length, const void *x, size_t first_row, size_t end_row,
-                             float *y) {
+static void multiply_columns(const gemlet_matrix *w, const uint32_t *list, size_t list_length, const void *x, size_t first_row,
+                             size_t end_row, float *y) {
     if (w->type == GEMLET_Q4_0) {
         multiply_columns_typed(GEMLET_Q4_0, w, list, list_length, x, first_row, end_row, y);
     } else {

@@ -43,13 +43,14 @@ typedef struct gemlet_matrix {
 /* The functions of one level.  `x` is always what that level's `quantize` wrote: its layout is private to the level. */
 typedef struct gemlet_matrix_kernels {
     /* Quantises `count` vectors of `length` floats (a multiple of GEMLET_BLOCK), `stride` floats apart, into `out`, which holds
-     * gemlet_activation_bytes(count, length) bytes.  Per block: scale = max|x| / 127, q = round to nearest even of x * (127 / max|x|);
-     * a block without a finite non-zero maximum becomes zeros with scale 0. */
+     * gemlet_activation_bytes(count, length) bytes.  Per block: scale = max|x| / 127, q = round to nearest even of x * (127 /
+     * max|x|); a block without a finite non-zero maximum becomes zeros with scale 0. */
     void (*quantize)(const float *x, size_t stride, size_t count, size_t length, void *out);
 
     /* Dense product with `count` vectors, for the panels [first_panel, end_panel): y[v * y_stride + row].  Rows at and beyond
      * w->rows are not written. */
-    void (*multiply)(const gemlet_matrix *w, size_t first_panel, size_t end_panel, const void *x, size_t count, float *y, size_t y_stride);
+    void (*multiply)(const gemlet_matrix *w, size_t first_panel, size_t end_panel, const void *x, size_t count, float *y,
+                     size_t y_stride);
 
     /* Products of `list_length` listed rows with one vector (`quantize`d with count 1): y[i] = (W x)[list[i]].
      * Packing GEMLET_PACKED_ROWS. */
@@ -57,8 +58,8 @@ typedef struct gemlet_matrix_kernels {
 
     /* y = W x for one vector x that is zero outside the ascending `list` of columns, for the rows [first_row, end_row), both
      * multiples of GEMLET_COLUMN_ROWS except a last end_row == w->rows.  Packing GEMLET_PACKED_COLUMNS. */
-    void (*multiply_columns)(const gemlet_matrix *w, const uint32_t *list, size_t list_length, const void *x, size_t first_row, size_t end_row,
-                             float *y);
+    void (*multiply_columns)(const gemlet_matrix *w, const uint32_t *list, size_t list_length, const void *x, size_t first_row,
+                             size_t end_row, float *y);
 } gemlet_matrix_kernels;
 
 /* Bytes that `count` quantised vectors of `length` elements need: the same at every level. */

@@ -63,7 +63,8 @@ static float row_product(const gemlet_matrix *w, size_t row, const activation_bl
     return y;
 }
 
-static void multiply(const gemlet_matrix *w, size_t first_panel, size_t end_panel, const void *x, size_t count, float *y, size_t y_stride) {
+static void multiply(const gemlet_matrix *w, size_t first_panel, size_t end_panel, const void *x, size_t count, float *y,
+                     size_t y_stride) {
     const activation_block *blocks = x;
     size_t end_row = end_panel * GEMLET_PANEL_ROWS < w->rows ? end_panel * GEMLET_PANEL_ROWS : w->rows;
     for (size_t v = 0; v < count; v++) {
@@ -80,8 +81,8 @@ static void multiply_rows(const gemlet_matrix *w, const uint32_t *list, size_t l
 }
 
 /* The list says where x may be non-zero; the definition needs no list. */
-static void multiply_columns(const gemlet_matrix *w, const uint32_t *list, size_t list_length, const void *x, size_t first_row, size_t end_row,
-                             float *y) {
+static void multiply_columns(const gemlet_matrix *w, const uint32_t *list, size_t list_length, const void *x, size_t first_row,
+                             size_t end_row, float *y) {
     (void)list;
     (void)list_length;
     for (size_t row = first_row; row < end_row; row++) {

@@ -65,14 +65,16 @@ typedef struct block_place {
     size_t weight; /* offset of the block's first weight byte of this row */
 } block_place;
 
-static block_place place_block(gemlet_weight_type type, gemlet_packing packing, size_t row, size_t block, size_t count, size_t columns) {
+static block_place place_block(gemlet_weight_type type, gemlet_packing packing, size_t row, size_t block, size_t count,
+                               size_t columns) {
     block_place place = {0, 0};
     size_t bytes = weight_bytes(type);
     switch (packing) {
     case GEMLET_PACKED_PANELS: {
         size_t record = block * GEMLET_PANEL_ROWS * gemlet_block_bytes(type);
         place.scale = record + row * SCALE_BYTES;
-        place.weight = record + (size_t)GEMLET_PANEL_ROWS * SCALE_BYTES + row / MICRO_ROWS * MICRO_ROWS * bytes + row % MICRO_ROWS * MICRO_COLUMNS;
+        place.weight = record + (size_t)GEMLET_PANEL_ROWS * SCALE_BYTES + row / MICRO_ROWS * MICRO_ROWS * bytes +
+                       row % MICRO_ROWS * MICRO_COLUMNS;
         break;
     }
     case GEMLET_PACKED_ROWS:
@@ -95,7 +97,8 @@ static size_t byte_offset(gemlet_packing packing, size_t i) {
     return packing == GEMLET_PACKED_PANELS ? i / MICRO_COLUMNS * MICRO_ROWS * MICRO_COLUMNS + i % MICRO_COLUMNS : i;
 }
 
-static void pack_block_columns(gemlet_weight_type type, const unsigned char *weights, size_t row, size_t padded, unsigned char *out) {
+static void pack_block_columns(gemlet_weight_type type, const unsigned char *weights, size_t row, size_t padded,
+                               unsigned char *out) {
     for (size_t column = 0; column < GEMLET_BLOCK; column++) {
         if (type == GEMLET_Q8_0) {
             out[column * padded + row] = weights[column];
@@ -111,7 +114,8 @@ static void pack_block_columns(gemlet_weight_type type, const unsigned char *wei
     }
 }
 
-static void unpack_block_columns(gemlet_weight_type type, const unsigned char *packed, size_t row, size_t padded, unsigned char *weights) {
+static void unpack_block_columns(gemlet_weight_type type, const unsigned char *packed, size_t row, size_t padded,
+                                 unsigned char *weights) {
     if (type == GEMLET_Q4_0) {
         memset(weights, 0, HALF_BLOCK);
     }
@@ -156,7 +160,8 @@ static void clear_group(gemlet_weight_type type, gemlet_packing packing, size_t 
     }
 }
 
-void gemlet_pack_group(gemlet_weight_type type, gemlet_packing packing, const void *source, size_t count, size_t columns, void *packed) {
+void gemlet_pack_group(gemlet_weight_type type, gemlet_packing packing, const void *source, size_t count, size_t columns,
+                       void *packed) {
     const unsigned char *from = source;
     unsigned char *to = packed;
     size_t bytes = weight_bytes(type);
@@ -179,8 +184,8 @@ void gemlet_pack_group(gemlet_weight_type type, gemlet_packing packing, const vo
 }
 
 /* Block `block` of row `row` of a group back into a source block. */
-static void unpack_block(gemlet_weight_type type, gemlet_packing packing, const unsigned char *packed, size_t row, size_t block, size_t count,
-                         size_t columns, unsigned char *source) {
+static void unpack_block(gemlet_weight_type type, gemlet_packing packing, const unsigned char *packed, size_t row, size_t block,
+                         size_t count, size_t columns, unsigned char *source) {
     block_place place = place_block(type, packing, row, block, count, columns);
     unsigned char *weights = source + SCALE_BYTES;
     memcpy(source, packed + place.scale, SCALE_BYTES);
@@ -194,7 +199,8 @@ static void unpack_block(gemlet_weight_type type, gemlet_packing packing, const 
     }
 }
 
-void gemlet_unpack_group(gemlet_weight_type type, gemlet_packing packing, const void *packed, size_t count, size_t columns, void *source) {
+void gemlet_unpack_group(gemlet_weight_type type, gemlet_packing packing, const void *packed, size_t count, size_t columns,
+                         void *source) {
     unsigned char *to = source;
     for (size_t row = 0; row < count; row++) {
         for (size_t block = 0; block < columns / GEMLET_BLOCK; block++) {

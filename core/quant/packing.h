@@ -1,8 +1,8 @@
 /* Packing of text matrices: from rows in GGUF's block formats to the layouts of matrix.h, and back.
  *
- * GGUF's block_q4_0 is a float16 scale and 16 bytes; byte j holds column j in its low nibble and column j + 16 in its high one, both
- * plus 8.  block_q8_0 is a float16 scale and 32 signed bytes.  Packing moves these numbers and loses nothing; unpacking gives the
- * source's bytes back.
+ * GGUF's block_q4_0 is a float16 scale and 16 bytes; byte j holds column j in its low nibble and column j + 16 in its high one,
+ * both plus 8.  block_q8_0 is a float16 scale and 32 signed bytes.  Packing moves these numbers and loses nothing; unpacking gives
+ * the source's bytes back.
  *
  * In every packed layout a byte of Q4_0 holds its low nibble plus 8 (0 .. 15) and its high nibble in two's complement: then one AND
  * and one arithmetic shift unpack it, and the sum of 8 * x over the low nibbles' columns is subtracted once per block.
@@ -35,8 +35,10 @@ size_t gemlet_packed_bytes(gemlet_weight_type type, gemlet_packing packing, size
 
 /* Packs / unpacks `count` (at most gemlet_packing_group_rows) source rows of `columns` / 32 blocks each, one after the other in
  * `source`, as one group.  For COLUMNS `count` is the number of rows of the matrix. */
-void gemlet_pack_group(gemlet_weight_type type, gemlet_packing packing, const void *source, size_t count, size_t columns, void *packed);
-void gemlet_unpack_group(gemlet_weight_type type, gemlet_packing packing, const void *packed, size_t count, size_t columns, void *source);
+void gemlet_pack_group(gemlet_weight_type type, gemlet_packing packing, const void *source, size_t count, size_t columns,
+                       void *packed);
+void gemlet_unpack_group(gemlet_weight_type type, gemlet_packing packing, const void *packed, size_t count, size_t columns,
+                         void *source);
 
 /* Bytes that the scales of one row take in GEMLET_PACKED_ROWS. */
 size_t gemlet_row_scale_bytes(size_t columns);

@@ -8,7 +8,8 @@ void gemlet_text_rotate_tables(const gemlet_text_decoder *d, size_t position, si
     const double *turns[2] = {d->weights->global_turns, d->weights->local_turns};
     for (size_t kind = 0; kind < 2; kind++) {
         for (size_t t = 0; t < count; t++) {
-            gemlet_rope_table(turns[kind], pairs, position + t, d->scratch.cosine[kind] + t * pairs, d->scratch.sine[kind] + t * pairs);
+            gemlet_rope_table(turns[kind], pairs, position + t, d->scratch.cosine[kind] + t * pairs,
+                              d->scratch.sine[kind] + t * pairs);
         }
     }
 }
@@ -27,7 +28,8 @@ static size_t row_stride(const gemlet_text_decoder *d) {
 
 static void store_row(const gemlet_text_decoder *d, const float *x, void *rows, float *scale, size_t row) {
     if (d->int8_cache) {
-        d->kernels.conv->quantize(x, d->config->head_width, 1, d->config->head_width, (int8_t *)rows + row * row_stride(d), scale + row);
+        d->kernels.conv->quantize(x, d->config->head_width, 1, d->config->head_width, (int8_t *)rows + row * row_stride(d),
+                                  scale + row);
     } else {
         d->kernels.real->to_half(x, d->config->head_width, (uint16_t *)rows + row * row_stride(d));
     }
@@ -57,8 +59,8 @@ void gemlet_text_store(const gemlet_text_decoder *d, uint32_t layer, size_t posi
 static gemlet_rows cached_rows(const gemlet_text_decoder *d, const void *rows, const float *scale, size_t first_row, size_t count) {
     size_t stride = row_stride(d);
     const char *data = (const char *)rows + first_row * stride * (d->int8_cache ? 1 : 2);
-    return (gemlet_rows){data, d->int8_cache ? scale + first_row : NULL, count, d->config->head_width, stride,
-                         d->int8_cache ? GEMLET_ROW_S8 : GEMLET_ROW_F16};
+    return (gemlet_rows){data,   d->int8_cache ? scale + first_row : NULL,      count, d->config->head_width,
+                         stride, d->int8_cache ? GEMLET_ROW_S8 : GEMLET_ROW_F16};
 }
 
 typedef struct attend_job {

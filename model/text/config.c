@@ -106,7 +106,8 @@ static void read_layers(key_reader *r, gemlet_text_config *c) {
         c->widest_feed_forward = c->feed_forward[i] > c->widest_feed_forward ? c->feed_forward[i] : c->widest_feed_forward;
         c->sparsity[i] = c->per_layer_width > 0 ? read_f32(r, "activation_sparsity_scale", i) : 0.0f;
         if (r->status == GEMLET_OK) {
-            r->status = gemlet_container_bool(r->container, full_key(r, "attention.sliding_window_pattern"), i, &c->local[i], r->error);
+            r->status =
+                gemlet_container_bool(r->container, full_key(r, "attention.sliding_window_pattern"), i, &c->local[i], r->error);
         }
     }
     for (uint32_t i = 0; i < c->layers && r->status == GEMLET_OK; i++) {
@@ -165,7 +166,8 @@ gemlet_status gemlet_text_read_config(gemlet_container *container, gemlet_text_c
     config->embedding_scale = sqrtf((float)config->width);
     read_hard_ids(&reader, "gemlet.vision", &config->vision_offset, &config->vision_count);
     read_hard_ids(&reader, "gemlet.audio", &config->audio_offset, &config->audio_count);
-    if (reader.status == GEMLET_OK && (config->width % GEMLET_BLOCK != 0 || config->heads % config->kv_heads != 0 || config->head_width % 2 != 0)) {
+    if (reader.status == GEMLET_OK &&
+        (config->width % GEMLET_BLOCK != 0 || config->heads % config->kv_heads != 0 || config->head_width % 2 != 0)) {
         gemlet_fail(error, GEMLET_ERROR_UNSUPPORTED, container->path);
         gemlet_error_text(error, ": width must be a multiple of 32, heads of key heads, head width of 2");
         return GEMLET_ERROR_UNSUPPORTED;

@@ -16,7 +16,8 @@
 #include <math.h>
 #include <string.h>
 
-/* The last layer that writes keys and values.  Beyond its keys and values, tokens whose logits nobody wants need not be computed. */
+/* The last layer that writes keys and values.  Beyond its keys and values, tokens whose logits nobody wants need not be computed.
+ */
 static uint32_t last_own_layer(const gemlet_text_config *c) {
     return c->first_shared - 1;
 }
@@ -28,9 +29,12 @@ static void keep_last(const gemlet_text_decoder *d, size_t count, size_t wanted)
     const struct {
         float *values;
         size_t length;
-    } arrays[] = {{s->predictions, (size_t)c->streams * c->width}, {s->normed, c->width}, {s->per_layer, (size_t)c->layers * c->per_layer_width}};
+    } arrays[] = {{s->predictions, (size_t)c->streams * c->width},
+                  {s->normed, c->width},
+                  {s->per_layer, (size_t)c->layers * c->per_layer_width}};
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
-        memmove(arrays[i].values, arrays[i].values + (count - wanted) * arrays[i].length, wanted * arrays[i].length * sizeof(float));
+        memmove(arrays[i].values, arrays[i].values + (count - wanted) * arrays[i].length,
+                wanted * arrays[i].length * sizeof(float));
     }
 }
 
@@ -151,7 +155,8 @@ static size_t layer_forward(const gemlet_text_decoder *d, uint32_t index, size_t
     return count;
 }
 
-gemlet_status gemlet_text_forward(gemlet_text_decoder *d, const gemlet_text_chunk *chunk, gemlet_text_row row, void *context, gemlet_error *error) {
+gemlet_status gemlet_text_forward(gemlet_text_decoder *d, const gemlet_text_chunk *chunk, gemlet_text_row row, void *context,
+                                  gemlet_error *error) {
     const gemlet_text_config *c = d->config;
     size_t wanted = d->no_skipping ? chunk->count : chunk->wanted;
     gemlet_text_embed(d, chunk);

@@ -1,7 +1,7 @@
 /* The Gemma decoders: configuration, weights and state, and one forward pass over them (decoder.c).
  *
- * Reference: transformers, modeling_gemma3n.py.  Differences of Gemma 3 are in DESIGN of the tables below: a stage that a model lacks has
- * NULL weights.
+ * Reference: transformers, modeling_gemma3n.py.  Differences of Gemma 3 are in DESIGN of the tables below: a stage that a model
+ * lacks has NULL weights.
  */
 #ifndef GEMLET_MODEL_TEXT_DECODER_H
 #define GEMLET_MODEL_TEXT_DECODER_H
@@ -31,7 +31,7 @@ typedef struct gemlet_text_config {
     float soft_cap; /* of the logits; 0: none */
     float embedding_scale;
     float global_base, local_base, rope_factor; /* RoPE: bases, and the linear scaling of positions in global layers */
-    uint32_t vision_offset, vision_count; /* ids with embeddings of their own; count 0: none */
+    uint32_t vision_offset, vision_count;       /* ids with embeddings of their own; count 0: none */
     uint32_t audio_offset, audio_count;
     /* Of each layer: */
     bool local[GEMLET_MAX_LAYERS];            /* sliding window */
@@ -48,20 +48,21 @@ typedef struct gemlet_text_layer {
     const float *attention_norm, *query_norm, *key_norm, *post_attention_norm;
     const float *feed_forward_norm, *post_feed_forward_norm;
     const float *laurel_norm, *per_layer_norm;
-    const float *router, *router_norm, *predict, *correct, *correct_scale; /* AltUp: [streams][width], [width], [streams^2][streams], ... */
+    const float *router, *router_norm, *predict, *correct,
+        *correct_scale; /* AltUp: [streams][width], [width], [streams^2][streams], ... */
 } gemlet_text_layer;
 
 typedef struct gemlet_text_weights {
     gemlet_text_layer *layers;
-    gemlet_matrix embedding;           /* [vocabulary][width]: look-up and LM head */
-    gemlet_matrix per_layer_table;     /* data NULL: read a row at a time */
-    uint64_t per_layer_offset;         /* of the table in the file */
+    gemlet_matrix embedding;            /* [vocabulary][width]: look-up and LM head */
+    gemlet_matrix per_layer_table;      /* data NULL: read a row at a time */
+    uint64_t per_layer_offset;          /* of the table in the file */
     gemlet_matrix per_layer_projection; /* [layers * per_layer_width][width] */
     const float *per_layer_norm;
     gemlet_matrix stream_in[GEMLET_MAX_STREAMS], stream_out[GEMLET_MAX_STREAMS]; /* [1 .. streams - 1] are used */
     const float *output_norm;
     const float *vision_embedding, *audio_embedding; /* [count][width] */
-    double *local_turns, *global_turns; /* RoPE frequencies, [head_width / 2] */
+    double *local_turns, *global_turns;              /* RoPE frequencies, [head_width / 2] */
 } gemlet_text_weights;
 
 /* Keys and values of one layer: rings of `slots` positions, [kv_heads][slots][head_width]. */
@@ -87,12 +88,12 @@ typedef struct gemlet_text_scratch {
     float *gate, *up;   /* [widest feed-forward] */
     uint32_t *list;     /* [widest feed-forward]: where a sparse gate is open */
     size_t *list_length;
-    void *activations;  /* quantised vectors */
-    void *single;       /* the same, each a vector by itself */
+    void *activations;          /* quantised vectors */
+    void *single;               /* the same, each a vector by itself */
     float *cosine[2], *sine[2]; /* [head_width / 2]: 0 global, 1 local */
-    float *scores;            /* [threads][heads / kv_heads][longest cache], not by token */
-    unsigned char *table_row; /* one packed row of the per-layer table, not by token */
-    float *table_values;      /* [layers * per_layer_width], not by token */
+    float *scores;              /* [threads][heads / kv_heads][longest cache], not by token */
+    unsigned char *table_row;   /* one packed row of the per-layer table, not by token */
+    float *table_values;        /* [layers * per_layer_width], not by token */
 } gemlet_text_scratch;
 
 typedef struct gemlet_text_decoder {
@@ -122,8 +123,8 @@ typedef struct gemlet_text_chunk {
 
 gemlet_status gemlet_text_read_config(gemlet_container *container, gemlet_text_config *config, gemlet_error *error);
 /* Fills `layers` [config->layers] (NULL with a counting arena) and `weights`, and what `config` takes from tensors' shapes. */
-gemlet_status gemlet_text_load(gemlet_container *container, gemlet_text_config *config, gemlet_text_layer *layers, gemlet_arena *arena,
-                               gemlet_text_weights *weights, uint64_t *mapped, gemlet_error *error);
+gemlet_status gemlet_text_load(gemlet_container *container, gemlet_text_config *config, gemlet_text_layer *layers,
+                               gemlet_arena *arena, gemlet_text_weights *weights, uint64_t *mapped, gemlet_error *error);
 
 /* Takes caches, scratch and logits from the arena; everything else of `decoder` is set by the caller before. */
 gemlet_status gemlet_text_open(gemlet_text_decoder *decoder, gemlet_arena *arena, gemlet_error *error);

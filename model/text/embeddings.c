@@ -97,8 +97,8 @@ static void projection_task(void *argument, size_t task) {
     size_t first = 0;
     size_t end = 0;
     gemlet_text_share(job->panels, task, job->tasks, &first, &end);
-    d->kernels.matrix->multiply(&d->weights->per_layer_projection, first, end, d->scratch.activations, job->count, d->scratch.per_layer,
-                                d->weights->per_layer_projection.rows);
+    d->kernels.matrix->multiply(&d->weights->per_layer_projection, first, end, d->scratch.activations, job->count,
+                                d->scratch.per_layer, d->weights->per_layer_projection.rows);
 }
 
 gemlet_status gemlet_text_per_layer_inputs(const gemlet_text_decoder *d, const gemlet_text_chunk *chunk, gemlet_error *error) {
@@ -111,7 +111,8 @@ gemlet_status gemlet_text_per_layer_inputs(const gemlet_text_decoder *d, const g
     gemlet_text_parallel(d, projection_task, &job, job.tasks);
     for (size_t t = 0; t < chunk->count; t++) {
         if (!read_table_row(d, chunk->tokens != NULL ? chunk->tokens[t] : 0)) {
-            return gemlet_fail(error, GEMLET_ERROR_IO, "the per-layer table could not be read: a row lies beyond what the port answers");
+            return gemlet_fail(error, GEMLET_ERROR_IO,
+                               "the per-layer table could not be read: a row lies beyond what the port answers");
         }
         finish_per_layer(d, t, layers);
     }

@@ -1,5 +1,5 @@
-/* The gated feed-forward block.  In Gemma 3n's first layers all but about 5 % of the gate is exactly zero: then only the open rows of up
- * and columns of down are read.  transformers, Gemma3nTextMLP. */
+/* The gated feed-forward block.  In Gemma 3n's first layers all but about 5 % of the gate is exactly zero: then only the open rows
+ * of up and columns of down are read.  transformers, Gemma3nTextMLP. */
 #include <string.h>
 
 #include "model/text/decoder.h"
@@ -40,7 +40,8 @@ static void select_gates(const feed_forward_job *job, size_t token) {
         open = job->inner;
     }
     d->scratch.list_length[token] = open;
-    d->kernels.matrix->quantize(d->scratch.normed + token * d->config->width, d->config->width, 1, d->config->width, single_vector(d, token));
+    d->kernels.matrix->quantize(d->scratch.normed + token * d->config->width, d->config->width, 1, d->config->width,
+                                single_vector(d, token));
 }
 
 /* A piece of up's open rows of one token, to gate. */
@@ -78,8 +79,9 @@ static void down_rows(const feed_forward_job *job, size_t token, size_t piece) {
     gemlet_text_share((width + GEMLET_COLUMN_ROWS - 1) / GEMLET_COLUMN_ROWS, piece, job->pieces, &first, &end);
     first *= GEMLET_COLUMN_ROWS;
     end = end * GEMLET_COLUMN_ROWS < width ? end * GEMLET_COLUMN_ROWS : width;
-    d->kernels.matrix->multiply_columns(&job->layer->down, d->scratch.list + token * d->config->widest_feed_forward, d->scratch.list_length[token],
-                                        single_vector(d, token), first, end, d->scratch.branch + token * width);
+    d->kernels.matrix->multiply_columns(&job->layer->down, d->scratch.list + token * d->config->widest_feed_forward,
+                                        d->scratch.list_length[token], single_vector(d, token), first, end,
+                                        d->scratch.branch + token * width);
 }
 
 static void rows_task(void *argument, size_t task) {

@@ -66,7 +66,8 @@ static void take_scratch(gemlet_text_decoder *d, taker *t) {
     s->predictions = c->streams > 1 ? take(t, "streams", n * c->streams * c->width, sizeof(float)) : s->streams;
     s->per_layer = take(t, "per-layer inputs", n * table, sizeof(float));
     s->table_values = take(t, "per-layer inputs", table, sizeof(float));
-    s->table_row = table > 0 ? take(t, "per-layer inputs", gemlet_packing_group_bytes(d->weights->per_layer_table.type, GEMLET_PACKED_ROWS, 1, table), 1)
+    s->table_row = table > 0 ? take(t, "per-layer inputs",
+                                    gemlet_packing_group_bytes(d->weights->per_layer_table.type, GEMLET_PACKED_ROWS, 1, table), 1)
                              : NULL;
     s->normed = take(t, "blocks", n * c->width, sizeof(float));
     s->branch = take(t, "blocks", n * c->width, sizeof(float));

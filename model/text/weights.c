@@ -56,7 +56,8 @@ static const void *load_data(loader *l, const gemlet_tensor *tensor) {
 }
 
 /* `rows` 0: any number of rows. */
-static gemlet_matrix load_matrix(loader *l, const char *name, gemlet_packing packing, size_t rows, size_t columns, uint64_t *offset) {
+static gemlet_matrix load_matrix(loader *l, const char *name, gemlet_packing packing, size_t rows, size_t columns,
+                                 uint64_t *offset) {
     gemlet_matrix matrix = {0};
     gemlet_tensor tensor;
     if (l->status != GEMLET_OK || (l->status = gemlet_container_tensor(l->container, name, &tensor, l->error)) != GEMLET_OK) {
@@ -114,8 +115,10 @@ static void load_feed_forward(loader *l, uint32_t i, gemlet_text_layer *layer) {
     bool sparse = l->config->sparsity[i] > 0.0f;
     layer->feed_forward_norm = load_reals(l, of_layer(l, i, ".ffn_norm.weight"), 1, width);
     layer->gate = load_panels(l, of_layer(l, i, ".ffn_gate.weight"), inner, width);
-    layer->up = load_matrix(l, of_layer(l, i, ".ffn_up.weight"), sparse ? GEMLET_PACKED_ROWS : GEMLET_PACKED_PANELS, inner, width, NULL);
-    layer->down = load_matrix(l, of_layer(l, i, ".ffn_down.weight"), sparse ? GEMLET_PACKED_COLUMNS : GEMLET_PACKED_PANELS, width, inner, NULL);
+    layer->up =
+        load_matrix(l, of_layer(l, i, ".ffn_up.weight"), sparse ? GEMLET_PACKED_ROWS : GEMLET_PACKED_PANELS, inner, width, NULL);
+    layer->down = load_matrix(l, of_layer(l, i, ".ffn_down.weight"), sparse ? GEMLET_PACKED_COLUMNS : GEMLET_PACKED_PANELS, width,
+                              inner, NULL);
     layer->post_feed_forward_norm = load_reals(l, of_layer(l, i, ".post_ffw_norm.weight"), 1, width);
 }
 
@@ -168,8 +171,8 @@ static void load_gemma3n(loader *l, gemlet_text_config *config, gemlet_text_weig
     }
 }
 
-gemlet_status gemlet_text_load(gemlet_container *container, gemlet_text_config *config, gemlet_text_layer *layers, gemlet_arena *arena,
-                               gemlet_text_weights *weights, uint64_t *mapped, gemlet_error *error) {
+gemlet_status gemlet_text_load(gemlet_container *container, gemlet_text_config *config, gemlet_text_layer *layers,
+                               gemlet_arena *arena, gemlet_text_weights *weights, uint64_t *mapped, gemlet_error *error) {
     loader l = {container, config, arena, mapped, error, GEMLET_OK, {0}};
     *weights = (gemlet_text_weights){.layers = layers};
     load_rope(&l, weights);

@@ -1,5 +1,5 @@
-/* Kernel benches.  A case is set up once and run a number of times; tests/bench/kernels.sh runs the program under the counting plugin
- * with two numbers of runs and divides the difference of the instructions by the work, so that setting up cancels out. */
+/* Kernel benches.  A case is set up once and run a number of times; tests/bench/kernels.sh runs the program under the counting
+ * plugin with two numbers of runs and divides the difference of the instructions by the work, so that setting up cancels out. */
 #ifndef GEMLET_TESTS_BENCH_BENCH_H
 #define GEMLET_TESTS_BENCH_BENCH_H
 
@@ -8,9 +8,9 @@
 #include "core/kernels.h"
 
 typedef struct bench_case {
-    const char *name;  /* "q4_0 x 1", unique */
-    const char *unit;  /* what `work` counts: "multiply-add" or "element" */
-    double work;       /* units that one run does */
+    const char *name; /* "q4_0 x 1", unique */
+    const char *unit; /* what `work` counts: "multiply-add" or "element" */
+    double work;      /* units that one run does */
     /* Everything that a run needs, allocated with bench_alloc and never freed: the program ends after one case. */
     void *(*setup)(const struct bench_case *self, const gemlet_kernels *kernels);
     void (*run)(void *data);

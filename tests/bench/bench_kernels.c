@@ -1,5 +1,6 @@
 /* bench_kernels list              : a line "case<TAB>work<TAB>unit" for each case
- * bench_kernels LEVEL CASE RUNS   : sets the case up at a level and runs it; prints nothing: what is counted is counted from outside */
+ * bench_kernels LEVEL CASE RUNS   : sets the case up at a level and runs it; prints nothing: what is counted is counted from
+ * outside */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -23,7 +23,8 @@ static void *setup(const bench_case *self, const gemlet_kernels *kernels) {
     gemlet_weight_type type = (gemlet_weight_type)self->arguments[0];
     gemlet_packing packing = (gemlet_packing)self->arguments[1];
     size_t bytes = gemlet_packed_bytes(type, packing, ROWS, COLUMNS);
-    *b = (matrix_bench){.kernels = kernels->matrix, .w = {bench_alloc(bytes), ROWS, COLUMNS, type, packing}, .count = self->arguments[2]};
+    *b = (matrix_bench){
+        .kernels = kernels->matrix, .w = {bench_alloc(bytes), ROWS, COLUMNS, type, packing}, .count = self->arguments[2]};
     b->x = bench_alloc(b->count * COLUMNS * sizeof(float));
     bench_fill_floats(b->x, b->count * COLUMNS);
     b->activations = bench_alloc(gemlet_activation_bytes(b->count, COLUMNS));
@@ -70,9 +71,19 @@ const bench_case bench_matrix_cases[] = {
     {"q8_0 x 1", "multiply-add", DENSE_WORK(1), setup, run_dense, {GEMLET_Q8_0, GEMLET_PACKED_PANELS, 1}},
     {"q8_0 x 64", "multiply-add", DENSE_WORK(64), setup, run_dense, {GEMLET_Q8_0, GEMLET_PACKED_PANELS, 64}},
     {"q4_0 sparse rows, 5 % of a dense", "multiply-add", DENSE_WORK(1), setup, run_rows, {GEMLET_Q4_0, GEMLET_PACKED_ROWS, 1}},
-    {"q4_0 sparse columns, 5 % of a dense", "multiply-add", DENSE_WORK(1), setup, run_columns, {GEMLET_Q4_0, GEMLET_PACKED_COLUMNS, 1}},
+    {"q4_0 sparse columns, 5 % of a dense",
+     "multiply-add",
+     DENSE_WORK(1),
+     setup,
+     run_columns,
+     {GEMLET_Q4_0, GEMLET_PACKED_COLUMNS, 1}},
     {"q8_0 sparse rows, 5 % of a dense", "multiply-add", DENSE_WORK(1), setup, run_rows, {GEMLET_Q8_0, GEMLET_PACKED_ROWS, 1}},
-    {"q8_0 sparse columns, 5 % of a dense", "multiply-add", DENSE_WORK(1), setup, run_columns, {GEMLET_Q8_0, GEMLET_PACKED_COLUMNS, 1}},
+    {"q8_0 sparse columns, 5 % of a dense",
+     "multiply-add",
+     DENSE_WORK(1),
+     setup,
+     run_columns,
+     {GEMLET_Q8_0, GEMLET_PACKED_COLUMNS, 1}},
     {"quantize activations", "element", 64.0 * COLUMNS, setup, run_quantize, {GEMLET_Q4_0, GEMLET_PACKED_PANELS, 64}},
     {NULL, NULL, 0.0, NULL, NULL, {0}},
 };

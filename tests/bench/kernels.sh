@@ -55,7 +55,7 @@ print_table() {
             if [ "$level" != neon ] && grep -qxF -- "$name" build/real_cases.txt; then continue; fi
             figure=$(per_unit "${cpu_of[$level]}" "$work" "$build/tests/bench_kernels" "$level" "$name" </dev/null)
             budget=$(field "$name" "$level" 3)
-            miss=$(awk -v f="$figure" -v b="$budget" 'BEGIN { print b != "" && f + 0 > b + 0 ? " **over**" : "" }')
+            miss=$(awk -v f="$figure" -v b="$budget" 'BEGIN { print (b != "" && f + 0 > b + 0 ? " **over**" : "") }')
             echo "| $name | $unit | $level | $figure$miss | $budget | $(field "$name" "$level" 4) | $(peer_figure "$level" "$name" </dev/null || true) | $(field "$name" "$level" 5) |"
         done
     done

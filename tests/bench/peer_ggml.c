@@ -1,8 +1,8 @@
 /* ggml's kernels for the same products, run like bench_kernels so that they are counted in the same way:
  *     peer_ggml list        : a line "case<TAB>multiply-adds" for each
  *     peer_ggml CASE RUNS
- * Built by tests/bench/peers.sh from ggml's sources, once per level: PEER_LEVEL 1 uses the dot product of two rows that ggml has for
- * every ARMv8-A, 2 and 3 the kernels for repacked weights that it picks where dotprod or i8mm is there. */
+ * Built by tests/bench/peers.sh from ggml's sources, once per level: PEER_LEVEL 1 uses the dot product of two rows that ggml has
+ * for every ARMv8-A, 2 and 3 the kernels for repacked weights that it picks where dotprod or i8mm is there. */
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,7 +63,8 @@ static void run(const peer_case *c, const char *w, const char *x, float *y) {
     size_t row_bytes = COLUMNS / BLOCK * c->weight_block_bytes;
     for (int v = 0; v < c->vectors; v++) {
         for (int row = 0; row < ROWS; row++) {
-            c->dot(COLUMNS, y + v * ROWS + row, 0, w + (size_t)row * row_bytes, 0, x + (size_t)v * (COLUMNS / BLOCK * Q8_BYTES), 0, 1);
+            c->dot(COLUMNS, y + v * ROWS + row, 0, w + (size_t)row * row_bytes, 0, x + (size_t)v * (COLUMNS / BLOCK * Q8_BYTES), 0,
+                   1);
         }
     }
 }

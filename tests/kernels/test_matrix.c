@@ -15,7 +15,8 @@
 static const gemlet_weight_type types[] = {GEMLET_Q4_0, GEMLET_Q8_0};
 static const gemlet_packing packings[] = {GEMLET_PACKED_PANELS, GEMLET_PACKED_ROWS, GEMLET_PACKED_COLUMNS};
 
-/* What weights and activations look like: SATURATED has every integer at its extreme with the same sign pattern or one scale zero. */
+/* What weights and activations look like: SATURATED has every integer at its extreme with the same sign pattern or one scale zero.
+ */
 typedef enum fill { FILL_NORMAL, FILL_SATURATED, FILL_ZERO_SCALES } fill;
 
 static unsigned char *make_rows(test_random *r, gemlet_weight_type type, size_t rows, size_t columns, fill how) {
@@ -38,7 +39,8 @@ static unsigned char *make_rows(test_random *r, gemlet_weight_type type, size_t 
 }
 
 /* Packs `source` group by group, as gemlet-pack does. */
-static gemlet_matrix pack(gemlet_weight_type type, gemlet_packing packing, const unsigned char *source, size_t rows, size_t columns) {
+static gemlet_matrix pack(gemlet_weight_type type, gemlet_packing packing, const unsigned char *source, size_t rows,
+                          size_t columns) {
     size_t bytes = gemlet_packed_bytes(type, packing, rows, columns);
     assert_true(bytes > 0);
     unsigned char *packed = guarded_alloc(bytes, 0);
@@ -73,8 +75,9 @@ static void test_packing_is_lossless(void **state) {
         for (size_t row = 0; row < rows; row += group_rows) {
             size_t count = rows - row < group_rows ? rows - row : group_rows;
             gemlet_unpack_group(type, packing,
-                                (const unsigned char *)w.data + row / group_rows * gemlet_packing_group_bytes(type, packing, rows, columns), count,
-                                columns, back + row * row_bytes);
+                                (const unsigned char *)w.data +
+                                    row / group_rows * gemlet_packing_group_bytes(type, packing, rows, columns),
+                                count, columns, back + row * row_bytes);
         }
         assert_memory_equal(back, source, rows * row_bytes);
         guarded_free(back);
@@ -240,7 +243,8 @@ static void test_multiply_rows(void **state) {
         size_t rows = random_range(&r, 1, 60);
         size_t columns = GEMLET_BLOCK * random_range(&r, 1, 11);
         unsigned char *source = make_rows(&r, type, rows, columns, how);
-        dense_case c = {pack(type, GEMLET_PACKED_PANELS, source, rows, columns), 1, columns, rows, make_activations(&r, 1, columns, how)};
+        dense_case c = {pack(type, GEMLET_PACKED_PANELS, source, rows, columns), 1, columns, rows,
+                        make_activations(&r, 1, columns, how)};
         gemlet_matrix by_rows = pack(type, GEMLET_PACKED_ROWS, source, rows, columns);
         float *want = dense_product(gemlet_kernels_for(GEMLET_LEVEL_SCALAR).matrix, &c, 0);
         uint32_t list[64];
@@ -291,7 +295,8 @@ static void test_multiply_columns(void **state) {
         size_t rows = random_range(&r, 1, 200);
         size_t columns = GEMLET_BLOCK * random_range(&r, 1, 11);
         unsigned char *source = make_rows(&r, type, rows, columns, how);
-        dense_case c = {pack(type, GEMLET_PACKED_PANELS, source, rows, columns), 1, columns, rows, make_activations(&r, 1, columns, how)};
+        dense_case c = {pack(type, GEMLET_PACKED_PANELS, source, rows, columns), 1, columns, rows,
+                        make_activations(&r, 1, columns, how)};
         gemlet_matrix by_columns = pack(type, GEMLET_PACKED_COLUMNS, source, rows, columns);
         uint32_t list[GEMLET_BLOCK * 11];
         size_t count = make_list(&r, columns, list);
@@ -329,9 +334,14 @@ static void test_half(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_half),          cmocka_unit_test(test_packing_is_lossless),  cmocka_unit_test(test_row_is_dequantised),
-        cmocka_unit_test(test_packed_bytes_refuses), cmocka_unit_test(test_quantize_by_identity), cmocka_unit_test(test_multiply),
-        cmocka_unit_test(test_multiply_rows), cmocka_unit_test(test_multiply_columns),
+        cmocka_unit_test(test_half),
+        cmocka_unit_test(test_packing_is_lossless),
+        cmocka_unit_test(test_row_is_dequantised),
+        cmocka_unit_test(test_packed_bytes_refuses),
+        cmocka_unit_test(test_quantize_by_identity),
+        cmocka_unit_test(test_multiply),
+        cmocka_unit_test(test_multiply_rows),
+        cmocka_unit_test(test_multiply_columns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
