@@ -7,6 +7,8 @@
 #include "core/quant/packing.h"
 #include "model/pack/convert.h"
 
+enum { MAX_PADDING_ROWS = 4096 };
+
 void pack_layout_free(pack_layout *layout) {
     free(layout->items);
     memset(layout, 0, sizeof *layout);
@@ -203,25 +205,42 @@ static gemlet_status add_streams(const builder *b, uint32_t layer) {
     return add_parts(b, layer, parts, sizeof parts / sizeof parts[0]);
 }
 
-/* llama.cpp's converter pads the per-layer table with rows of zeros up to the vocabulary's size, while the model gives ids beyond
- * the table row 0: so rows of zeros at the end are no rows. */
-static gemlet_status count_rows(const builder *b, const pack_tensor *table, uint32_t *rows) {
-    uint64_t row_bytes = table->bytes / table->shape[0], count = table->shape[0];
-    unsigned char *row = malloc((size_t)row_bytes);
-    bool zero = row != NULL;
-    gemlet_status status = row != NULL ? GEMLET_OK : pack_fail(b->error, GEMLET_ERROR_MEMORY, "out of memory for a row");
-    while (status == GEMLET_OK && count > 1 && zero) {
-        status = pack_read(table->file, table->offset + (count - 1) * row_bytes, row, (size_t)row_bytes, b->error);
-        uint32_t elements, bytes;
-        float numbers[256];
-        gemlet_type_block(table->type, &elements, &bytes);
-        for (uint64_t i = 0; i < row_bytes && zero && status == GEMLET_OK; i += bytes) {
-            pack_dequantize(table->type, row + i, elements, numbers);
-            for (uint32_t j = 0; j < elements; j++) {
-                zero = zero && numbers[j] == 0.0f;
+static bool all_zero(const pack_tensor *table, const unsigned char *row, size_t row_bytes) {
+    uint32_t elements, bytes;
+    float numbers[256];
+    gemlet_type_block(table->type, &elements, &bytes);
+    for (size_t i = 0; i < row_bytes; i += bytes) {
+        pack_dequantize(table->type, row + i, elements, numbers);
+        for (uint32_t j = 0; j < elements; j++) {
+            if (numbers[j] != 0.0f) {
+                return false;
             }
         }
-        count -= zero ? 1 : 0;
+    }
+    return true;
+}
+
+/* llama.cpp's converter pads the per-layer table with rows of zeros up to the vocabulary's size, while the model gives ids beyond
+ * the table row 0.  The table ends where the image embedder's ids begin; a text file alone does not say where, so there the rows of
+ * zeros at the end are no rows. */
+static gemlet_status count_rows(const builder *b, const pack_tensor *table, uint32_t *rows) {
+    size_t row_bytes = (size_t)(table->bytes / table->shape[0]);
+    uint64_t count = table->shape[0], most = MAX_PADDING_ROWS;
+    *rows = (uint32_t)count;
+    if (!b->model->from_gguf) {
+        return GEMLET_OK;
+    }
+    if (b->model->image.present) {
+        *rows = count < b->model->image.vocabulary_offset ? (uint32_t)count : b->model->image.vocabulary_offset;
+        return GEMLET_OK;
+    }
+    unsigned char *row = malloc(row_bytes);
+    gemlet_status status = row != NULL ? GEMLET_OK : pack_fail(b->error, GEMLET_ERROR_MEMORY, "out of memory for a row");
+    for (; status == GEMLET_OK && count > 1 && most > 0; count--, most--) {
+        status = pack_read(table->file, table->offset + (count - 1) * row_bytes, row, row_bytes, b->error);
+        if (status != GEMLET_OK || !all_zero(table, row, row_bytes)) {
+            break;
+        }
     }
     free(row);
     *rows = (uint32_t)count;

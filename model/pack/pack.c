@@ -52,7 +52,7 @@ static gemlet_status pack_model_to(const pack_options *options, pack_model *mode
         list_items(model, &layout, options->report);
     }
     if (status == GEMLET_OK && !options->list) {
-        status = pack_write(model, &layout, options->output, options->report, options->progress, error);
+        status = pack_write(model, &layout, options->output, options->header_only, options->report, options->progress, error);
     }
     pack_layout_free(&layout);
     free(tables);

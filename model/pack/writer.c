@@ -307,6 +307,16 @@ static gemlet_status write_data(writer *w, pack_layout *layout, FILE *report) {
     return status;
 }
 
+static gemlet_status leave_hole(const writer *w, const pack_layout *layout) {
+    const pack_item *last = &layout->items[layout->count - 1];
+    uint64_t end = last->offset + (last->bytes + GEMLET_ALIGNMENT - 1) / GEMLET_ALIGNMENT * GEMLET_ALIGNMENT;
+    off_t start = ftello(w->out);
+    if (start < 0 || fflush(w->out) != 0 || ftruncate(fileno(w->out), start + (off_t)end) != 0) {
+        return pack_fail(w->error, GEMLET_ERROR_IO, "the packed file can't be made so large: %s", strerror(errno));
+    }
+    return GEMLET_OK;
+}
+
 static gemlet_status write_header(const writer *w, pack_layout *layout) {
     pack_bytes header = {0};
     gemlet_status status = pack_write_header(w->model, layout, &header, w->error);
@@ -319,13 +329,13 @@ static gemlet_status write_header(const writer *w, pack_layout *layout) {
 }
 
 /* The header goes first without CRC-32s, which takes its room, and again when they are known. */
-static gemlet_status write_file(writer *w, pack_layout *layout, FILE *report) {
+static gemlet_status write_file(writer *w, pack_layout *layout, bool header_only, FILE *report) {
     w->raw = malloc(4 * PIECE_ELEMENTS);
     w->reals = malloc(sizeof *w->reals * PIECE_ELEMENTS);
     w->item = layout->items;
     gemlet_status status = w->raw != NULL && w->reals != NULL ? GEMLET_OK : out_of_memory(w);
     status = status != GEMLET_OK ? status : write_header(w, layout);
-    status = status != GEMLET_OK ? status : write_data(w, layout, report);
+    status = status != GEMLET_OK ? status : header_only ? leave_hole(w, layout) : write_data(w, layout, report);
     status = status != GEMLET_OK ? status : write_header(w, layout);
     if (status == GEMLET_OK && (fflush(w->out) != 0 || fsync(fileno(w->out)) != 0)) {
         status = pack_fail(w->error, GEMLET_ERROR_IO, "the packed file can't be written: %s", strerror(errno));
@@ -353,8 +363,8 @@ static void sync_folder(const char *path) {
     }
 }
 
-gemlet_status pack_write(const pack_model *model, pack_layout *layout, const char *path, FILE *report, FILE *progress,
-                         gemlet_error *error) {
+gemlet_status pack_write(const pack_model *model, pack_layout *layout, const char *path, bool header_only, FILE *report,
+                         FILE *progress, gemlet_error *error) {
     char temporary[4096];
     if (snprintf(temporary, sizeof temporary, "%s.XXXXXX", path) >= (int)sizeof temporary) {
         return pack_fail(error, GEMLET_ERROR_ARGUMENT, "the output's name is too long");
@@ -375,7 +385,7 @@ gemlet_status pack_write(const pack_model *model, pack_layout *layout, const cha
         total += layout->items[i].bytes;
     }
     pack_progress_start(&w.progress, progress, total);
-    gemlet_status status = write_file(&w, layout, report);
+    gemlet_status status = write_file(&w, layout, header_only, report);
     mode_t mask = umask(0);
     umask(mask);
     fchmod(descriptor, 0666 & ~mask); /* as if made by open, where mkstemp allows the owner only */

@@ -8,8 +8,9 @@
 #include "model/pack/progress.h"
 
 /* Writes to a temporary name beside `path`, syncs and renames; on an error nothing is left.  A line for each converted tensor goes
- * to `report` (may be NULL), the progress to `progress` (may be NULL).  Fills the items' CRC-32s and errors. */
-gemlet_status pack_write(const pack_model *model, pack_layout *layout, const char *path, FILE *report, FILE *progress,
-                         gemlet_error *error);
+ * to `report` (may be NULL), the progress to `progress` (may be NULL).  Fills the items' CRC-32s and errors.
+ * With `header_only` the data is a hole in the file. */
+gemlet_status pack_write(const pack_model *model, pack_layout *layout, const char *path, bool header_only, FILE *report,
+                         FILE *progress, gemlet_error *error);
 
 #endif

@@ -299,6 +299,42 @@ static void both_sources_give_the_same_file(void **state) {
     free(expected);
 }
 
+/* ---- Shapes alone ---- */
+
+/* E2B as published, of which the repository has the shapes: the numbers that plans are made from. */
+static void a_header_alone_describes_a_model(void **state) {
+    fixture *f = *state;
+    char hf[FOLDER_BYTES];
+    open_gguf packed;
+    gemlet_tensor t;
+    uint64_t cursor = 0, resident = 0, encoder = 0, weights = 0;
+    folder_make(hf, "e2b");
+    write_shape_hf(hf, "tests/data/shapes/gemma3n-e2b");
+    pack_options options = {.folder = hf, .output = f->packed, .header_only = true};
+    if (pack_run(&options, &f->error) != GEMLET_OK) {
+        fail_msg("%s", f->error.message);
+    }
+    folder_remove(hf);
+    gguf_open(&packed, f->packed);
+    for (uint32_t i = 0; i < packed.container.tensor_count; i++) {
+        assert_true(gemlet_container_next_tensor(&packed.container, &cursor, i, &t));
+        bool text = strncmp(t.name, "blk.", 4) == 0 || strncmp(t.name, "token_embd", 10) == 0 || strncmp(t.name, "altup", 5) == 0 ||
+                    strncmp(t.name, "per_layer_model", 15) == 0;
+        resident += text ? t.bytes : 0;
+        weights += text && t.kind != GEMLET_KIND_PLAIN ? (uint64_t)t.rows * t.columns : 0;
+        encoder += strncmp(t.name, "v.", 2) == 0 && t.kind == GEMLET_KIND_CONV ? (uint64_t)t.rows * t.columns * t.taps : 0;
+    }
+    assert_true(gemlet_container_find_tensor(&packed.container, "per_layer_token_embd.weight", &t));
+    assert_int_equal(t.rows, 262144);
+    assert_int_equal(t.columns, 30 * 256);
+    assert_int_equal(t.bytes / t.rows, 30 * 256 / 32 * 18);
+    /* 2.4 G weights a token at 4.5 bits, the encoder's 294 M. */
+    assert_true(weights > 2380000000u && weights < 2460000000u);
+    assert_true(resident > 1330000000u && resident < 1390000000u);
+    assert_true(encoder > 280000000u && encoder < 300000000u);
+    gguf_close(&packed);
+}
+
 /* ---- Refusals ---- */
 
 /* Packs a copy of a file with `length` bytes at the first `what` replaced by `with`, as text or as projector. */
@@ -404,10 +440,15 @@ static void an_existing_file_survives_a_failure(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(the_tiny_model_is_packed_without_loss),   TEST(quantised_blocks_are_moved),
-        TEST(what_is_not_needed_is_dropped),           TEST(special_ids_have_the_reference_embeddings),
-        TEST(both_sources_give_the_same_file),         TEST(inputs_that_do_not_match_are_refused),
-        TEST(weights_that_are_no_numbers_are_refused), TEST(a_cut_source_is_refused),
+        TEST(the_tiny_model_is_packed_without_loss),
+        TEST(quantised_blocks_are_moved),
+        TEST(what_is_not_needed_is_dropped),
+        TEST(special_ids_have_the_reference_embeddings),
+        TEST(both_sources_give_the_same_file),
+        TEST(a_header_alone_describes_a_model),
+        TEST(inputs_that_do_not_match_are_refused),
+        TEST(weights_that_are_no_numbers_are_refused),
+        TEST(a_cut_source_is_refused),
         TEST(an_existing_file_survives_a_failure),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,7 +14,7 @@
 #include "model/pack/convert.h"
 #include "port/posix/posix.h"
 
-enum { INDEX_BYTES = GEMLET_MAX_TENSORS * sizeof(gemlet_container_entry), MAX_ROWS = 1024 };
+enum { INDEX_BYTES = GEMLET_MAX_TENSORS * sizeof(gemlet_container_entry), MAX_ROWS = 2048 };
 
 void gguf_open(open_gguf *file, const char *path) {
     gemlet_error error = {GEMLET_OK, ""};
@@ -216,4 +216,53 @@ void write_tiny_hf(const char *folder, unsigned shards) {
     gguf_close(&text);
     gguf_close(&projector);
     free(rows);
+}
+
+/* ---- Shapes alone ---- */
+
+/* A line of a tensors.tsv of shapes; answers the number of elements, 0 at the end. */
+static uint64_t read_shape(FILE *file, char *name, char *shape) {
+    uint64_t elements = 1;
+    if (fscanf(file, "%159s %39s", name, shape) != 2) {
+        return 0;
+    }
+    for (const char *at = shape; *at != '\0'; at += strcspn(at, ","), at += *at == ',') {
+        elements *= strtoul(at, NULL, 10);
+    }
+    return elements;
+}
+
+void write_shape_hf(const char *folder, const char *shapes) {
+    char from[256], to[FOLDER_BYTES + 64], name[160], shape[40];
+    char *header = malloc(300 * MAX_ROWS);
+    size_t length = 0;
+    uint64_t offset = 0;
+    snprintf(from, sizeof from, "%s/config.json", shapes);
+    snprintf(to, sizeof to, "%s/config.json", folder);
+    copy_file(from, to);
+    snprintf(to, sizeof to, "%s/tokenizer.model", folder);
+    copy_file("tests/data/tiny/hf/tokenizer.model", to);
+    snprintf(to, sizeof to, "%s/tokenizer_config.json", folder);
+    copy_file("tests/data/tiny/hf/tokenizer_config.json", to);
+    snprintf(from, sizeof from, "%s/tensors.tsv", shapes);
+    FILE *file = fopen(from, "r");
+    assert_non_null(file);
+    for (uint64_t elements = read_shape(file, name, shape); elements != 0; elements = read_shape(file, name, shape)) {
+        length += (size_t)sprintf(header + length, "%c\"%s\":{\"dtype\":\"BF16\",\"shape\":[%s],\"data_offsets\":[%llu,%llu]}",
+                                  length == 0 ? '{' : ',', name, shape, (unsigned long long)offset,
+                                  (unsigned long long)(offset + 2 * elements));
+        offset += 2 * elements;
+    }
+    fclose(file);
+    header[length++] = '}';
+    snprintf(to, sizeof to, "%s/model.safetensors", folder);
+    file = fopen(to, "wb");
+    assert_non_null(file);
+    for (int i = 0; i < 8; i++) {
+        fputc((int)(length >> (8 * i) & 255), file);
+    }
+    assert_int_equal(fwrite(header, 1, length, file), length);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(truncate(to, (off_t)(8 + length + offset)), 0);
+    free(header);
 }

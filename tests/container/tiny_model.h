@@ -34,6 +34,10 @@ void folder_remove(const char *path);
 size_t folder_count(const char *path);
 void copy_file(const char *from, const char *to);
 
+/* Writes a model of which only the shapes are known (a folder below tests/data/shapes) to `folder`: its weights are a hole, and its
+ * tokenizer is the tiny one. */
+void write_shape_hf(const char *folder, const char *shapes);
+
 /* Writes the tiny model to `folder` as safetensors in `shards` files. */
 void write_tiny_hf(const char *folder, unsigned shards);
 
