@@ -58,7 +58,7 @@ static gemlet_status put_unused(gemlet_encoder *e, uint32_t token, gemlet_error 
         }
     }
     if (low == t->expansion_count || t->expansions[low].token != token) {
-        return put_token(e, token, error);
+        return damaged(error);
     }
     const gemlet_tables_expansion *expansion = &t->expansions[low];
     if (expansion->count > GEMLET_TOKEN_BYTES || expansion->first > t->expansion_token_count ||

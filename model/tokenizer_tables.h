@@ -38,7 +38,7 @@ typedef enum gemlet_token_kind {
     GEMLET_TOKEN_KIND_TEXT,    /* normal pieces, and user-defined ones that stand for text */
     GEMLET_TOKEN_KIND_SPECIAL, /* <bos>, <end_of_turn>, <unk>, ... */
     GEMLET_TOKEN_KIND_BYTE,
-    GEMLET_TOKEN_KIND_UNUSED /* never comes out of the encoder, except a single unused character */
+    GEMLET_TOKEN_KIND_UNUSED /* never comes out of the encoder */
 } gemlet_token_kind;
 
 #define GEMLET_NO_SYMBOL 0x00FFFFFFu

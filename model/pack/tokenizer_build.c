@@ -439,20 +439,25 @@ static gemlet_status append_expansion(build *b, uint32_t token) {
     return GEMLET_OK;
 }
 
-static gemlet_status append_symbol(build *b, uint32_t symbol) {
-    if (symbol < b->count) {
-        return append_expansion(b, symbol);
-    }
-    unsigned char bytes[4];
-    size_t count = gemlet_utf8_write(b->extra[symbol - b->count], bytes);
+static gemlet_status append_bytes(build *b, const char *text, size_t bytes) {
     gemlet_status status = GEMLET_OK;
-    for (size_t i = 0; i < count && status == GEMLET_OK; i++) {
-        status = append_expansion(b, b->byte_tokens[bytes[i]]);
+    for (size_t i = 0; i < bytes && status == GEMLET_OK; i++) {
+        status = append_expansion(b, b->byte_tokens[(unsigned char)text[i]]);
     }
     return status;
 }
 
-/* Splits a token along its merges until no unused token is left that can be split. */
+/* A symbol that does not fall apart further: a token, or the bytes of a character that is unused or no token. */
+static gemlet_status append_symbol(build *b, uint32_t symbol) {
+    unsigned char bytes[4];
+    if (symbol >= b->count) {
+        return append_bytes(b, (const char *)bytes, gemlet_utf8_write(b->extra[symbol - b->count], bytes));
+    }
+    const gemlet_piece *piece = &b->vocabulary->pieces[symbol];
+    return b->kinds[symbol] == GEMLET_TOKEN_KIND_UNUSED ? append_bytes(b, piece->text, piece->bytes) : append_expansion(b, symbol);
+}
+
+/* Splits a token along its merges until no unused token is left. */
 static gemlet_status expand(build *b, uint32_t token) {
     uint32_t stack[GEMLET_TOKEN_BYTES + 1];
     size_t depth = 0;
@@ -470,6 +475,15 @@ static gemlet_status expand(build *b, uint32_t token) {
     return status;
 }
 
+/* Whether the encoder may have this unused token as a symbol. */
+static bool is_reached(const build *b, uint32_t row) {
+    uint32_t character;
+    const gemlet_piece *piece = &b->vocabulary->pieces[row];
+    int length = piece->bytes == 0 ? 0 : gemlet_utf8_read((const unsigned char *)piece->text, piece->bytes, &character);
+    bool single = length > 0 && (size_t)length == piece->bytes && b->symbols[character] == row;
+    return b->kinds[row] == GEMLET_TOKEN_KIND_UNUSED && (single || b->merge_of[row] != GEMLET_NO_TOKEN);
+}
+
 static gemlet_status expand_unused(build *b) {
     size_t unused = 0;
     for (size_t row = 0; row < b->count; row++) {
@@ -480,7 +494,7 @@ static gemlet_status expand_unused(build *b) {
         return no_memory(b->error);
     }
     for (uint32_t row = 0; row < b->count; row++) {
-        if (b->kinds[row] != GEMLET_TOKEN_KIND_UNUSED || b->merge_of[row] == GEMLET_NO_TOKEN) {
+        if (!is_reached(b, row)) {
             continue;
         }
         size_t first = b->expansion_token_count;

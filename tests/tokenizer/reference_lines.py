@@ -114,6 +114,12 @@ def lines(pieces, specials, count, seed=1):
     parts = [(words, 30), (sentence, 12), (emoji, 6), (controls, 6), (invalid, 6), (spaces, 8), (any_characters, 8), (truncated, 6), (some_pieces, 15), (special, 10)]
     kinds, weights = zip(*parts)
     out = [b""] + [s.encode() for s in SENTENCES] + [s.encode() for s in specials] + [p.replace("\u2581", " ").encode() for p in pieces[:400]]
+    letters = sorted({c for p in pieces for c in p if len(p) > 1})
+
+    def some_letters(r):
+        return "".join(r.choice(letters) for _ in range(r.randint(2, 40))).encode()
+
+    out += [some_letters(r) for _ in range((count - len(out)) // 20)]
     while len(out) < count - 14:
         if r.random() < 0.01:
             out.append(b"".join(r.choice([run(r), words(r)]) for _ in range(r.randint(1, 3))))
