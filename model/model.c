@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/text.h"
+
 enum { DEFAULT_CONTEXT = 4096, DEFAULT_CHUNK = 64, LARGEST_CHUNK = 256 };
 
 static gemlet_status fail_option(gemlet_error *error, const char *text, uint64_t high, uint64_t found) {
@@ -151,7 +153,7 @@ static uint64_t token_bytes(const gemlet_model *model) {
 
 static size_t user_bytes(const gemlet_arena *arena, const char *name) {
     for (size_t i = 0; i < arena->user_count; i++) {
-        if (strcmp(arena->users[i].name, name) == 0) {
+        if (gemlet_text_equal(arena->users[i].name, name)) {
             return arena->users[i].peak;
         }
     }

@@ -1,6 +1,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/text.h"
 #include "model/text/decoder.h"
 
 /* Reads keys "<architecture>.<suffix>" and remembers the first failure, so that a list of reads needs one check. */
@@ -149,8 +150,8 @@ gemlet_status gemlet_text_read_config(gemlet_container *container, gemlet_text_c
     if (status != GEMLET_OK) {
         return status;
     }
-    bool gemma3n = strcmp(architecture, "gemma3n") == 0;
-    if (!gemma3n && strcmp(architecture, "gemma3") != 0) {
+    bool gemma3n = gemlet_text_equal(architecture, "gemma3n");
+    if (!gemma3n && !gemlet_text_equal(architecture, "gemma3")) {
         gemlet_fail(error, GEMLET_ERROR_UNSUPPORTED, container->path);
         gemlet_error_text(error, ": architecture must be gemma3n or gemma3 but is ");
         gemlet_error_text(error, architecture);
