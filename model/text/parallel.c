@@ -32,7 +32,8 @@ static void product_task(void *argument, size_t task) {
 
 void gemlet_text_product(const gemlet_text_decoder *d, const gemlet_matrix *w, size_t count, float *y) {
     size_t panels = (w->rows + GEMLET_PANEL_ROWS - 1) / GEMLET_PANEL_ROWS;
-    product_job job = {d, w, count, y, panels, panels < d->threads ? panels : d->threads};
+    product_job job = {.decoder = d, .w = w, .count = count, .panels = panels, .tasks = panels < d->threads ? panels : d->threads};
+    job.y = y;
     gemlet_text_parallel(d, product_task, &job, job.tasks);
 }
 

@@ -173,7 +173,8 @@ static void load_gemma3n(loader *l, gemlet_text_config *config, gemlet_text_weig
 
 gemlet_status gemlet_text_load(gemlet_container *container, gemlet_text_config *config, gemlet_text_layer *layers,
                                gemlet_arena *arena, gemlet_text_weights *weights, uint64_t *mapped, gemlet_error *error) {
-    loader l = {container, config, arena, mapped, error, GEMLET_OK, {0}};
+    loader l = {.container = container, .config = config, .arena = arena, .error = error, .status = GEMLET_OK};
+    l.mapped = mapped;
     *weights = (gemlet_text_weights){.layers = layers};
     load_rope(&l, weights);
     weights->embedding = load_panels(&l, "token_embd.weight", 0, config->width);

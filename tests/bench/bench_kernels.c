@@ -8,7 +8,9 @@
 
 #include "tests/bench/bench.h"
 
-static const bench_case *const families[] = {bench_matrix_cases, bench_conv_cases, bench_real_cases};
+enum { FAMILIES = 3 };
+
+static const bench_case *const families[FAMILIES] = {bench_matrix_cases, bench_conv_cases, bench_real_cases};
 
 void *bench_alloc(size_t bytes) {
     size_t rounded = (bytes + 63) / 64 * 64;
@@ -34,7 +36,7 @@ void bench_fill_floats(float *x, size_t count) {
 }
 
 static int list_cases(void) {
-    for (size_t f = 0; f < sizeof families / sizeof *families; f++) {
+    for (size_t f = 0; f < FAMILIES; f++) {
         for (const bench_case *c = families[f]; c->name != NULL; c++) {
             printf("%s\t%.0f\t%s\n", c->name, c->work, c->unit);
         }
@@ -43,7 +45,7 @@ static int list_cases(void) {
 }
 
 static const bench_case *find_case(const char *name) {
-    for (size_t f = 0; f < sizeof families / sizeof *families; f++) {
+    for (size_t f = 0; f < FAMILIES; f++) {
         for (const bench_case *c = families[f]; c->name != NULL; c++) {
             if (strcmp(c->name, name) == 0) {
                 return c;
