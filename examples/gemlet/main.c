@@ -8,6 +8,10 @@ static const struct {
     program_command run;
     const char *summary;
 } commands[] = {
+    {"run", command_run, "answer a prompt"},
+    {"chat", command_chat, "a conversation on standard input"},
+    {"dump", command_dump, "write the logits after given tokens to a .npy file"},
+    {"perplexity", command_perplexity, "how well a text is predicted"},
     {"info", command_info, "what a packed model holds and costs; --verify checks every tensor"},
 };
 

@@ -7,6 +7,10 @@
 /* Answers the exit code: 0, 1 for a failure, 2 for a wrong command line.  argv[0] is the subcommand's name. */
 typedef int (*program_command)(int argc, char **argv);
 
+int command_run(int argc, char **argv);
+int command_chat(int argc, char **argv);
+int command_dump(int argc, char **argv);
+int command_perplexity(int argc, char **argv);
 int command_info(int argc, char **argv);
 
 /* Prints "gemlet: MESSAGE" and answers 1. */

@@ -1,0 +1,126 @@
+#include "examples/gemlet/answer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static gemlet_sampler_settings sampler_settings(const options *o) {
+    gemlet_sampler_settings settings = gemlet_sampler_defaults();
+    settings.temperature = o->temperature;
+    settings.top_k = o->top_k;
+    settings.top_p = o->top_p;
+    settings.min_p = o->min_p;
+    settings.repetition_penalty = o->repeat_penalty;
+    settings.repetition_window = o->repeat_window;
+    settings.seed = o->seed;
+    return settings;
+}
+
+static bool go_on(void *context, size_t done, size_t total) {
+    const answerer *a = context;
+    (void)done;
+    (void)total;
+    return a->cancelled == NULL || !a->cancelled();
+}
+
+static gemlet_status open_sampler(answerer *a) {
+    gemlet_sampler_settings settings = sampler_settings(a->options);
+    size_t bytes = gemlet_sampler_bytes(&settings, a->engine.facts.vocabulary);
+    return gemlet_sampler_open(&a->sampler, &settings, a->engine.facts.vocabulary, a->sampler_scratch, bytes, &a->error);
+}
+
+gemlet_status answerer_open(answerer *a, const options *o, bool (*cancelled)(void)) {
+    *a = (answerer){.options = o, .cancelled = cancelled};
+    gemlet_status status = engine_open(&a->engine, o, 0, &a->error);
+    if (status != GEMLET_OK) {
+        return status;
+    }
+    gemlet_session_on_progress(a->engine.session, go_on, a);
+    gemlet_sampler_settings settings = sampler_settings(o);
+    a->sampler_scratch = malloc(gemlet_sampler_bytes(&settings, a->engine.facts.vocabulary));
+    if (a->sampler_scratch == NULL) {
+        return gemlet_fail(&a->error, GEMLET_ERROR_MEMORY, "out of memory for the sampler");
+    }
+    return open_sampler(a);
+}
+
+void answerer_close(answerer *a) {
+    free(a->sampler_scratch);
+    engine_close(&a->engine);
+}
+
+gemlet_status answerer_reset(answerer *a) {
+    gemlet_session_reset(a->engine.session);
+    a->unfed = false;
+    return open_sampler(a);
+}
+
+static bool ends_turn(const answerer *a, uint32_t token) {
+    return token == gemlet_tokenizer_special(a->engine.tokenizer, GEMLET_SPECIAL_END_OF_TURN) ||
+           token == gemlet_tokenizer_special(a->engine.tokenizer, GEMLET_SPECIAL_EOS);
+}
+
+static void print_text(const char *text, size_t bytes) {
+    if (bytes > 0) {
+        fwrite(text, 1, bytes, stdout);
+        fflush(stdout);
+    }
+}
+
+static answer_end end_for(gemlet_status status) {
+    return status == GEMLET_ERROR_CANCELLED ? ANSWER_CANCELLED
+           : status == GEMLET_ERROR_CONTEXT ? ANSWER_CONTEXT_FULL
+                                            : ANSWER_FAILED;
+}
+
+static answer_end print_answer(answerer *a, gemlet_decoder *decoder) {
+    gemlet_session *session = a->engine.session;
+    for (uint32_t i = 0; a->options->predict == 0 || i < a->options->predict; i++) {
+        const char *text;
+        size_t bytes;
+        gemlet_status status = a->unfed ? gemlet_feed(session, &a->last, 1, &a->error) : GEMLET_OK;
+        if (status == GEMLET_OK) {
+            a->unfed = false;
+            status = go_on(a, 0, 0) ? gemlet_sampler_next(&a->sampler, session, &a->last, &a->error) : GEMLET_ERROR_CANCELLED;
+        }
+        if (status == GEMLET_OK && ends_turn(a, a->last)) {
+            return ANSWER_TURN_ENDED;
+        }
+        if (status == GEMLET_OK) {
+            status = gemlet_decoder_feed(decoder, a->last, &text, &bytes);
+        }
+        if (status != GEMLET_OK) {
+            return end_for(status);
+        }
+        print_text(text, bytes);
+        a->unfed = true;
+        a->work.tokens_out++;
+        if (ferror(stdout)) {
+            gemlet_fail(&a->error, GEMLET_ERROR_IO, "standard output can't be written");
+            return ANSWER_FAILED;
+        }
+    }
+    return ANSWER_LIMIT;
+}
+
+answer_end answer(answerer *a, const token_list *prompt) {
+    uint64_t started = engine_time(&a->engine);
+    a->prompt_started = gemlet_session_length(a->engine.session);
+    a->unfed = false;
+    gemlet_status status = gemlet_feed(a->engine.session, prompt->ids, prompt->count, &a->error);
+    uint64_t fed = engine_time(&a->engine);
+    a->work.time_in += fed - started;
+    if (status != GEMLET_OK) {
+        return status == GEMLET_ERROR_CANCELLED ? ANSWER_CANCELLED : ANSWER_FAILED;
+    }
+    gemlet_sampler_remember(&a->sampler, prompt->ids, prompt->count);
+    a->work.tokens_in += prompt->count;
+    gemlet_decoder decoder;
+    const char *text;
+    size_t bytes;
+    gemlet_decoder_begin(&decoder, a->engine.tokenizer, false);
+    answer_end end = print_answer(a, &decoder);
+    gemlet_decoder_flush(&decoder, &text, &bytes);
+    print_text(text, bytes);
+    a->work.time_out += engine_time(&a->engine) - fed;
+    return end;
+}

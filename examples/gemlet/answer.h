@@ -1,0 +1,40 @@
+/* Answering: a prompt is fed, tokens are sampled, their text goes to standard output. */
+#ifndef GEMLET_EXAMPLES_GEMLET_ANSWER_H
+#define GEMLET_EXAMPLES_GEMLET_ANSWER_H
+
+#include "examples/gemlet/engine.h"
+#include "examples/gemlet/tokens.h"
+#include "model/sampler.h"
+
+typedef enum answer_end {
+    ANSWER_TURN_ENDED, /* the model said so */
+    ANSWER_LIMIT,      /* of tokens */
+    ANSWER_CONTEXT_FULL,
+    ANSWER_CANCELLED, /* *cancelled became true */
+    ANSWER_FAILED     /* the message is in error */
+} answer_end;
+
+typedef struct answerer {
+    engine engine;
+    gemlet_sampler sampler;
+    void *sampler_scratch;
+    const options *options;
+    bool (*cancelled)(void); /* may be NULL */
+    engine_work work;
+    bool unfed;            /* whether `last` was printed, but is not in the session yet */
+    uint32_t last;         /* the token that was sampled last */
+    size_t prompt_started; /* the session's length before the prompt */
+    gemlet_error error;
+} answerer;
+
+/* Opens model, session and sampler.  Must be closed in any case. */
+gemlet_status answerer_open(answerer *a, const options *o, bool (*cancelled)(void));
+void answerer_close(answerer *a);
+
+/* Forgets the conversation; random numbers begin again from the seed. */
+gemlet_status answerer_reset(answerer *a);
+
+/* Feeds `prompt` and prints what the model says, as whole UTF-8. */
+answer_end answer(answerer *a, const token_list *prompt);
+
+#endif

@@ -1,0 +1,96 @@
+/* gemlet dump: the logits after each token, for comparing with other programs. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "examples/gemlet/engine.h"
+#include "examples/gemlet/npy.h"
+#include "examples/gemlet/program.h"
+#include "examples/gemlet/tokens.h"
+
+typedef struct dump {
+    engine engine;
+    FILE *out;
+    bool written; /* without failure so far */
+    engine_work work;
+    gemlet_error error;
+} dump;
+
+static void write_row(void *context, size_t index, const float *logits, size_t count) {
+    dump *d = context;
+    (void)index;
+    d->written = d->written && npy_row(d->out, logits, count);
+}
+
+static gemlet_status feed_and_write(dump *d, const token_list *tokens, size_t rows) {
+    gemlet_session *session = d->engine.session;
+    size_t unwritten = tokens->count - rows;
+    uint64_t started = engine_time(&d->engine);
+    d->written = npy_header(d->out, rows, d->engine.facts.vocabulary);
+    gemlet_status status = unwritten > 0 ? gemlet_feed(session, tokens->ids, unwritten, &d->error) : GEMLET_OK;
+    if (status == GEMLET_OK) {
+        status = gemlet_feed_with_logits(session, tokens->ids + unwritten, rows, write_row, d, &d->error);
+    }
+    d->work.tokens_in = tokens->count;
+    d->work.time_in = engine_time(&d->engine) - started;
+    return status;
+}
+
+static gemlet_status fail_to_write(dump *d, const char *path) {
+    int reason = errno;
+    gemlet_fail(&d->error, GEMLET_ERROR_IO, path);
+    gemlet_error_text(&d->error, ": ");
+    gemlet_error_text(&d->error, strerror(reason));
+    return GEMLET_ERROR_IO;
+}
+
+/* No half file stays; but a device such as /dev/stdout does. */
+static void remove_file(const char *path) {
+    struct stat what;
+    if (stat(path, &what) == 0 && S_ISREG(what.st_mode)) {
+        remove(path);
+    }
+}
+
+static gemlet_status write_logits(dump *d, const options *o, const token_list *tokens) {
+    size_t rows = o->last != 0 && o->last < tokens->count ? o->last : tokens->count;
+    d->out = fopen(o->logits, "wb");
+    if (d->out == NULL) {
+        return fail_to_write(d, o->logits);
+    }
+    gemlet_status status = feed_and_write(d, tokens, rows);
+    errno = 0;
+    bool closed = fclose(d->out) == 0;
+    if (status == GEMLET_OK && !(d->written && closed)) {
+        errno = errno != 0 ? errno : EIO;
+        status = fail_to_write(d, o->logits);
+    }
+    if (status != GEMLET_OK) {
+        remove_file(o->logits);
+    }
+    return status;
+}
+
+int command_dump(int argc, char **argv) {
+    options o;
+    dump d = {.out = NULL};
+    token_list tokens = {NULL, 0, 0};
+    int code;
+    if (!options_parse(&o, OPTIONS_DUMP, argc, argv, &code)) {
+        return code;
+    }
+    gemlet_status status = tokens_read(&tokens, o.tokens, &d.error);
+    if (status == GEMLET_OK) {
+        status = engine_open(&d.engine, &o, (uint32_t)tokens.count, &d.error);
+    }
+    if (status == GEMLET_OK) {
+        status = write_logits(&d, &o, &tokens);
+    }
+    if (status == GEMLET_OK && o.stats) {
+        engine_print_stats(&d.engine, &o, &d.work);
+    }
+    engine_close(&d.engine);
+    tokens_free(&tokens);
+    return status == GEMLET_OK ? 0 : program_fail(&d.error);
+}

@@ -1,0 +1,227 @@
+#include "examples/gemlet/options.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "examples/gemlet/program.h"
+#include "model/sampler.h"
+
+typedef enum option_kind {
+    KIND_FLAG,   /* bool, no value */
+    KIND_TEXT,   /* const char * */
+    KIND_COUNT,  /* uint32_t */
+    KIND_SEED,   /* uint64_t */
+    KIND_REAL,   /* float */
+    KIND_CHOICE, /* uint32_t: the place of the value among those of `value`, plus `least` */
+} option_kind;
+
+typedef struct option {
+    const char *name;
+    const char *value; /* what --help calls it; for KIND_CHOICE "a|b|c" */
+    const char *help;
+    size_t offset; /* of the member of `options` */
+    double least, most;
+    option_kind kind;
+    unsigned commands;
+    unsigned required; /* the commands that can't do without */
+} option;
+
+enum {
+    ANSWERS = OPTIONS_RUN | OPTIONS_CHAT,
+    EVERY = OPTIONS_RUN | OPTIONS_CHAT | OPTIONS_DUMP | OPTIONS_PERPLEXITY,
+};
+
+#define AT(member) offsetof(options, member)
+#define MOST_COUNT 4294967295.0
+
+static const option table[] = {
+    {"-m", "FILE", "packed model, as gemlet-pack writes it", AT(model), 0, 0, KIND_TEXT, EVERY, EVERY},
+    {"-p", "TEXT", "what to say to the model; - reads standard input to its end", AT(prompt), 0, 0, KIND_TEXT, OPTIONS_RUN,
+     OPTIONS_RUN},
+    {"--tokens", "FILE", "token ids in text, separated by white space", AT(tokens), 0, 0, KIND_TEXT, OPTIONS_DUMP, OPTIONS_DUMP},
+    {"--logits", "FILE", "the .npy file to write: float32 [tokens, vocabulary]", AT(logits), 0, 0, KIND_TEXT, OPTIONS_DUMP,
+     OPTIONS_DUMP},
+    {"--file", "FILE", "text to predict", AT(file), 0, 0, KIND_TEXT, OPTIONS_PERPLEXITY, OPTIONS_PERPLEXITY},
+    {"--system", "TEXT", "instructions that stand before the first turn", AT(system), 0, 0, KIND_TEXT, ANSWERS, 0},
+    {"--raw", NULL, "continue the text as it is: no turns", AT(raw), 0, 0, KIND_FLAG, OPTIONS_RUN, 0},
+    {"-n", "N", "tokens of an answer at most (until the turn ends or the context is full)", AT(predict), 1, MOST_COUNT, KIND_COUNT,
+     ANSWERS, 0},
+    {"--last", "N", "logits of the last N tokens only", AT(last), 1, MOST_COUNT, KIND_COUNT, OPTIONS_DUMP, 0},
+    {"--temp", "T", "temperature; 0: always the likeliest token (1)", AT(temperature), 0, 1000, KIND_REAL, ANSWERS, 0},
+    {"--top-k", "K", "choose among the K likeliest; 0: among all (64)", AT(top_k), 0, MOST_COUNT, KIND_COUNT, ANSWERS, 0},
+    {"--top-p", "P", "choose among the likeliest that together reach P; 1: off (0.95)", AT(top_p), 1e-6, 1, KIND_REAL, ANSWERS, 0},
+    {"--min-p", "P", "choose among those at least P times as likely as the likeliest; 0: off (0)", AT(min_p), 0, 1, KIND_REAL,
+     ANSWERS, 0},
+    {"--repeat-penalty", "X", "divide logits of recent tokens by X; 1: off (1)", AT(repeat_penalty), 0.01, 100, KIND_REAL, ANSWERS,
+     0},
+    {"--repeat-window", "N", "how many tokens are recent (64)", AT(repeat_window), 0, 65536, KIND_COUNT, ANSWERS, 0},
+    {"--seed", "S", "the same seed gives the same text (0)", AT(seed), 0, 0, KIND_SEED, ANSWERS, 0},
+    {"--ctx", "C", "tokens that the context holds (perplexity: 512, dump: as many as the file has, else 4096)", AT(context), 1,
+     MOST_COUNT, KIND_COUNT, EVERY, 0},
+    {"--chunk", "N", "tokens of a prompt that are computed together (64)", AT(chunk), 1, 256, KIND_COUNT, EVERY, 0},
+    {"--threads", "K", "threads (one for each core)", AT(threads), 1, 256, KIND_COUNT, EVERY, 0},
+    {"--kv", "f16|int8", "how keys and values are kept (f16)", AT(cache), 0, 0, KIND_CHOICE, EVERY, 0},
+    {"--level", "scalar|neon|dotprod|i8mm", "highest instruction level to use (what the CPU has)", AT(level_limit), 1, 0,
+     KIND_CHOICE, EVERY, 0},
+    {"--stats", NULL, "print tokens, time and memory to standard error", AT(stats), 0, 0, KIND_FLAG, EVERY, 0},
+};
+
+enum { OPTIONS = sizeof table / sizeof table[0], HELP_COLUMN = 34 };
+
+/* ---- Help ---- */
+
+static void print_usage(FILE *out, options_command command, const char *name) {
+    fprintf(out, "gemlet %s", name);
+    for (size_t i = 0; i < OPTIONS; i++) {
+        if ((table[i].required & command) != 0) {
+            fprintf(out, " %s %s", table[i].name, table[i].value);
+        }
+    }
+    fputs(" [options]\n\n", out);
+    for (size_t i = 0; i < OPTIONS; i++) {
+        if ((table[i].commands & command) != 0) {
+            const char *value = table[i].value != NULL ? table[i].value : "";
+            int used = fprintf(out, "  %s %s", table[i].name, value);
+            fprintf(out, "%*s%s\n", used < HELP_COLUMN ? HELP_COLUMN - used : 1, "", table[i].help);
+        }
+    }
+}
+
+static int misused(const char *name, const char *problem) {
+    fprintf(stderr, "gemlet %s: %s\n\"gemlet %s --help\" lists the options\n", name, problem, name);
+    return 2;
+}
+
+/* ---- Parsing ---- */
+
+static const option *find(options_command command, const char *name) {
+    for (size_t i = 0; i < OPTIONS; i++) {
+        if ((table[i].commands & command) != 0 && strcmp(table[i].name, name) == 0) {
+            return &table[i];
+        }
+    }
+    return NULL;
+}
+
+static bool parse_whole(const char *text, uint64_t *number) {
+    char *end;
+    errno = 0;
+    *number = strtoull(text, &end, 10);
+    return text[0] >= '0' && text[0] <= '9' && *end == '\0' && errno == 0;
+}
+
+static bool parse_real(const char *text, double *number) {
+    char *end;
+    *number = strtod(text, &end);
+    return end != text && *end == '\0';
+}
+
+static bool parse_choice(const char *choices, const char *text, uint32_t *place) {
+    size_t length = strlen(text);
+    *place = 0;
+    for (const char *at = choices; at != NULL; at = strchr(at, '|'), (*place)++) {
+        at += *at == '|';
+        if (strncmp(at, text, length) == 0 && length > 0 && (at[length] == '|' || at[length] == '\0')) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool within(const option *t, double number) {
+    return number >= t->least && number <= t->most; /* false for NaN */
+}
+
+static bool store(const option *t, const char *text, void *member) {
+    uint64_t whole;
+    uint32_t place;
+    double real;
+    switch (t->kind) {
+    case KIND_FLAG: *(bool *)member = true; return true;
+    case KIND_TEXT: *(const char **)member = text; return true;
+    case KIND_COUNT:
+        if (!parse_whole(text, &whole) || !within(t, (double)whole)) {
+            return false;
+        }
+        *(uint32_t *)member = (uint32_t)whole;
+        return true;
+    case KIND_SEED: return parse_whole(text, (uint64_t *)member);
+    case KIND_REAL:
+        if (!parse_real(text, &real) || !within(t, real)) {
+            return false;
+        }
+        *(float *)member = (float)real;
+        return true;
+    case KIND_CHOICE:
+        if (!parse_choice(t->value, text, &place)) {
+            return false;
+        }
+        *(uint32_t *)member = place + (uint32_t)t->least;
+        return true;
+    }
+    return false;
+}
+
+static int bad_value(const char *name, const option *t, const char *found) {
+    char expected[64], problem[512];
+    switch (t->kind) {
+    case KIND_COUNT: snprintf(expected, sizeof expected, "a whole number from %.0f to %.0f", t->least, t->most); break;
+    case KIND_SEED: snprintf(expected, sizeof expected, "a whole number below 2^64"); break;
+    case KIND_REAL: snprintf(expected, sizeof expected, "a number from %g to %g", t->least, t->most); break;
+    default: snprintf(expected, sizeof expected, "%s", t->value != NULL ? t->value : "nothing"); break;
+    }
+    snprintf(problem, sizeof problem, "option %s: expected %s, found %s%.200s%s", t->name, expected, found != NULL ? "\"" : "",
+             found != NULL ? found : "nothing", found != NULL ? "\"" : "");
+    return misused(name, problem);
+}
+
+static bool check_required(const options *o, options_command command, const char *name, int *code) {
+    for (size_t i = 0; i < OPTIONS; i++) {
+        const option *t = &table[i];
+        if ((t->required & command) != 0 && *(const char *const *)((const char *)o + t->offset) == NULL) {
+            char problem[64];
+            snprintf(problem, sizeof problem, "option %s %s is missing", t->name, t->value);
+            *code = misused(name, problem);
+            return false;
+        }
+    }
+    if (o->raw && o->system != NULL) {
+        *code = misused(name, "option --system: expected turns, found --raw");
+        return false;
+    }
+    return true;
+}
+
+bool options_parse(options *o, options_command command, int argc, char **argv, int *code) {
+    gemlet_sampler_settings defaults = gemlet_sampler_defaults();
+    *o = (options){.temperature = defaults.temperature,
+                   .top_k = defaults.top_k,
+                   .top_p = defaults.top_p,
+                   .min_p = defaults.min_p,
+                   .repeat_penalty = defaults.repetition_penalty,
+                   .repeat_window = defaults.repetition_window,
+                   .seed = defaults.seed};
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            print_usage(stdout, command, argv[0]);
+            *code = 0;
+            return false;
+        }
+        const option *t = find(command, argv[i]);
+        if (t == NULL) {
+            char problem[256];
+            snprintf(problem, sizeof problem, "unknown option \"%.200s\"", argv[i]);
+            *code = misused(argv[0], problem);
+            return false;
+        }
+        const char *value = t->kind == KIND_FLAG || i + 1 >= argc ? NULL : argv[++i];
+        if ((value == NULL && t->kind != KIND_FLAG) || !store(t, value, (char *)o + t->offset)) {
+            *code = bad_value(argv[0], t, value);
+            return false;
+        }
+    }
+    return check_required(o, command, argv[0], code);
+}

@@ -1,0 +1,45 @@
+/* The options of the commands that run a model: one table says which command takes which, what it must look like and what it is
+ * for; parsing and --help both read it. */
+#ifndef GEMLET_EXAMPLES_GEMLET_OPTIONS_H
+#define GEMLET_EXAMPLES_GEMLET_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef enum options_command {
+    OPTIONS_RUN = 1 << 0,
+    OPTIONS_CHAT = 1 << 1,
+    OPTIONS_DUMP = 1 << 2,
+    OPTIONS_PERPLEXITY = 1 << 3
+} options_command;
+
+typedef struct options {
+    const char *model;
+    const char *prompt;
+    const char *system;
+    const char *tokens;
+    const char *logits;
+    const char *file;
+    uint32_t predict; /* tokens at most; 0: until the turn ends or the context is full */
+    uint32_t context; /* 0: the command's default */
+    uint32_t chunk;
+    uint32_t threads;
+    uint32_t cache;       /* a gemlet_cache_type */
+    uint32_t level_limit; /* as gemlet_options */
+    uint32_t last;
+    uint32_t top_k;
+    uint32_t repeat_window;
+    uint64_t seed;
+    float temperature;
+    float top_p;
+    float min_p;
+    float repeat_penalty;
+    bool raw;
+    bool stats;
+} options;
+
+/* Fills `*o` from the defaults and the command line; argv[0] is the command's name.  False where the program is to end with exit
+ * code `*code`: after --help, or after a message about what is wrong. */
+bool options_parse(options *o, options_command command, int argc, char **argv, int *code);
+
+#endif

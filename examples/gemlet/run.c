@@ -1,0 +1,68 @@
+/* gemlet run: one answer. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "examples/gemlet/answer.h"
+#include "examples/gemlet/program.h"
+#include "examples/gemlet/turn.h"
+
+static gemlet_status make_prompt(answerer *a, const char *text, size_t bytes, token_list *prompt) {
+    const gemlet_tokenizer *tokenizer = a->engine.tokenizer;
+    if (!a->options->raw) {
+        return turn_append(prompt, tokenizer, a->options->system, text, true, &a->error);
+    }
+    gemlet_status status = tokens_append_special(prompt, tokenizer, GEMLET_SPECIAL_BOS);
+    return status == GEMLET_OK ? tokens_append_text(prompt, tokenizer, text, bytes, &a->error) : status;
+}
+
+static int run(answerer *a, const char *text, size_t bytes) {
+    token_list prompt = {NULL, 0, 0};
+    if (make_prompt(a, text, bytes, &prompt) != GEMLET_OK) {
+        tokens_free(&prompt);
+        return program_fail(&a->error);
+    }
+    answer_end end = answer(a, &prompt);
+    tokens_free(&prompt);
+    if (end == ANSWER_FAILED) {
+        return program_fail(&a->error);
+    }
+    fputc('\n', stdout);
+    if (fflush(stdout) != 0) {
+        gemlet_fail(&a->error, GEMLET_ERROR_IO, "standard output can't be written");
+        return program_fail(&a->error);
+    }
+    if (end == ANSWER_CONTEXT_FULL) {
+        fprintf(stderr, "gemlet: the answer stops here: %s\n", a->error.message);
+    }
+    if (a->options->stats) {
+        engine_print_stats(&a->engine, a->options, &a->work);
+    }
+    return 0;
+}
+
+int command_run(int argc, char **argv) {
+    options o;
+    answerer a;
+    gemlet_error error = {GEMLET_OK, ""};
+    int code;
+    if (!options_parse(&o, OPTIONS_RUN, argc, argv, &code)) {
+        return code;
+    }
+    char *input = NULL;
+    size_t bytes = strlen(o.prompt);
+    if (strcmp(o.prompt, "-") == 0) {
+        input = read_text("-", &bytes, &error);
+        if (input == NULL) {
+            return program_fail(&error);
+        }
+    }
+    if (answerer_open(&a, &o, NULL) != GEMLET_OK) {
+        code = program_fail(&a.error);
+    } else {
+        code = run(&a, input != NULL ? input : o.prompt, bytes);
+    }
+    answerer_close(&a);
+    free(input);
+    return code;
+}

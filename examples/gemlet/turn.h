@@ -1,0 +1,12 @@
+/* A user's turn as tokens, by the model's chat template (model/chat.h). */
+#ifndef GEMLET_EXAMPLES_GEMLET_TURN_H
+#define GEMLET_EXAMPLES_GEMLET_TURN_H
+
+#include "examples/gemlet/tokens.h"
+
+/* Appends the user's turn and the beginning of the model's: the first of a session begins with <bos> and holds `system` (may be
+ * NULL); a later one first ends the model's turn before it.  Special tokens in the texts are text like other text. */
+gemlet_status turn_append(token_list *list, const gemlet_tokenizer *tokenizer, const char *system, const char *text, bool first,
+                          gemlet_error *error);
+
+#endif
