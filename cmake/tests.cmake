@@ -1,4 +1,5 @@
-# Tests.  Each tests/*/test_*.c is one cmocka program; the other sources of its directory and of tests/support are linked to it.
+# Tests.  Each tests/*/test_*.c is one cmocka program, each tests/*/fuzz_*.c one libFuzzer target (sanitized builds with clang); the
+# other sources are helpers that all of them may use.
 # GEMLET_TEST_PREFIX tells the presets apart where one ctest run covers several.
 set(GEMLET_TEST_PREFIX host CACHE STRING "First part of the names of this build's tests")
 
@@ -9,8 +10,9 @@ if(NOT CMOCKA_INCLUDE_DIR OR NOT CMOCKA_LIBRARY)
 endif()
 
 file(GLOB test_sources CONFIGURE_DEPENDS tests/*/test_*.c)
-file(GLOB support_sources CONFIGURE_DEPENDS tests/support/*.c tests/kernels/*.c)
-list(FILTER support_sources EXCLUDE REGEX "/test_[^/]*\\.c$")
+file(GLOB fuzz_sources CONFIGURE_DEPENDS tests/*/fuzz_*.c)
+file(GLOB support_sources CONFIGURE_DEPENDS tests/*/*.c)
+list(FILTER support_sources EXCLUDE REGEX "/bench/|/(test|fuzz|bench)_[^/]*\\.c$")
 # Semihosting calls need an emulator that answers them.
 if(NOT TARGET gemlet-semihosting OR NOT CMAKE_CROSSCOMPILING_EMULATOR MATCHES "qemu")
     list(FILTER test_sources EXCLUDE REGEX "/test_port_semihosting\\.c$")
@@ -18,7 +20,7 @@ endif()
 add_library(gemlet-test-support STATIC ${support_sources})
 target_include_directories(gemlet-test-support SYSTEM PUBLIC ${CMOCKA_INCLUDE_DIR})
 target_compile_definitions(gemlet-test-support PUBLIC _DEFAULT_SOURCE _POSIX_C_SOURCE=200809L _FILE_OFFSET_BITS=64)
-target_link_libraries(gemlet-test-support PUBLIC gemlet-posix gemlet ${CMOCKA_LIBRARY})
+target_link_libraries(gemlet-test-support PUBLIC $<TARGET_NAME_IF_EXISTS:gemlet-packer> gemlet-posix gemlet ${CMOCKA_LIBRARY})
 
 # Under an emulator each program runs once per level: these CPUs have ARMv8.0, dotprod, and i8mm.
 if(CMAKE_CROSSCOMPILING)
@@ -49,15 +51,7 @@ foreach(source ${test_sources})
     string(REPLACE "test_" "" name ${stem})
     set(target ${group}-${name})
     add_executable(${target} ${source})
-    if(NOT group MATCHES "^(support|kernels)$")
-        file(GLOB group_sources CONFIGURE_DEPENDS ${directory}/*.c)
-        list(FILTER group_sources EXCLUDE REGEX "/(test|fuzz)_[^/]*\\.c$")
-        target_sources(${target} PRIVATE ${group_sources})
-    endif()
     set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY tests)
-    if(TARGET gemlet-packer)
-        target_link_libraries(${target} PRIVATE gemlet-packer)
-    endif()
     target_link_libraries(${target} PRIVATE gemlet-test-support)
     gemlet_add_test(${group}/${name} ${target})
 endforeach()
@@ -68,6 +62,21 @@ if(TARGET unit-port_semihosting)
 endif()
 # The test refuses the port its threads and memory.
 target_link_options(unit-port_posix PRIVATE -Wl,--wrap=pthread_create,--wrap=pthread_join,--wrap=calloc)
+
+# A short and repeatable run of each fuzz target from its seeds; tests/fuzz/run.sh fuzzes for as long as one likes.
+if(GEMLET_SANITIZE AND CMAKE_C_COMPILER_ID MATCHES "Clang")
+    foreach(source ${fuzz_sources})
+        cmake_path(GET source PARENT_PATH directory)
+        cmake_path(GET source STEM target)
+        string(REPLACE "fuzz_" "" name ${target})
+        add_executable(${target} ${source})
+        set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY tests)
+        target_link_libraries(${target} PRIVATE gemlet-test-support -fsanitize=fuzzer)
+        gemlet_add_test(fuzz/${name} ${target} -seed=1 -runs=2000 -timeout=60 -max_len=200000 -verbosity=0
+                        -artifact_prefix=${CMAKE_BINARY_DIR}/ ${CMAKE_BINARY_DIR}/fuzz-${name} ${directory}/corpus/${name})
+        file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz-${name})
+    endforeach()
+endif()
 
 # The program that tests/bench/kernels.sh counts the instructions of.
 file(GLOB bench_sources CONFIGURE_DEPENDS tests/bench/bench_*.c)
