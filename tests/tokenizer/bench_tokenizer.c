@@ -2,8 +2,9 @@
  *
  *     bench_tokenizer MODEL ROWS REFERENCE [ADDED]
  *
- * MODEL: tokenizer.model.  ROWS: the same vocabulary as a GGUF file has it (see reference.h), or "-".  Prints the bytes of the tables,
- * whether both sources give the same, the lines equal for several sizes of scratch, and the processor time for 1 MB of text. */
+ * MODEL: tokenizer.model.  ROWS: the same vocabulary as a GGUF file has it (see reference.h), or "-".  Prints the bytes of the
+ * tables, whether both sources give the same, the lines equal for several sizes of scratch, and the processor time for 1 MB of
+ * text. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,8 +16,8 @@ static double seconds(clock_t from) {
     return (double)(clock() - from) / CLOCKS_PER_SEC;
 }
 
-static size_t count_equal(const test_tokenizer *t, const unsigned char *file, size_t bytes, void *scratch, size_t scratch_bytes, size_t feed,
-                          size_t *total) {
+static size_t count_equal(const test_tokenizer *t, const unsigned char *file, size_t bytes, void *scratch, size_t scratch_bytes,
+                          size_t feed, size_t *total) {
     id_list list = {0};
     reference_line line;
     size_t equal = 0;
@@ -24,8 +25,8 @@ static size_t count_equal(const test_tokenizer *t, const unsigned char *file, si
     for (size_t at = 0; reference_next(file, bytes, &at, &line);) {
         for (int mode = 0; mode < 2; mode++) {
             gemlet_error error = {0};
-            gemlet_status status =
-                encode_text(&t->tokenizer, (gemlet_text_mode)mode, scratch, scratch_bytes, line.text, line.bytes, feed, &list, &error);
+            gemlet_status status = encode_text(&t->tokenizer, (gemlet_text_mode)mode, scratch, scratch_bytes, line.text, line.bytes,
+                                               feed, &list, &error);
             bool same = status == GEMLET_OK && list.count == line.count[mode] && hash_ids(list.ids, list.count) == line.hash[mode];
             equal += same;
             if (!same && *total - equal < 5) {

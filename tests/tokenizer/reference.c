@@ -134,8 +134,8 @@ gemlet_status id_list_append(void *context, const uint32_t *ids, size_t count) {
     return GEMLET_OK;
 }
 
-gemlet_status encode_text(const gemlet_tokenizer *tokenizer, gemlet_text_mode mode, void *scratch, size_t scratch_bytes, const void *text,
-                          size_t bytes, size_t feed, id_list *out, gemlet_error *error) {
+gemlet_status encode_text(const gemlet_tokenizer *tokenizer, gemlet_text_mode mode, void *scratch, size_t scratch_bytes,
+                          const void *text, size_t bytes, size_t feed, id_list *out, gemlet_error *error) {
     gemlet_encoder encoder;
     out->count = 0;
     gemlet_status status = gemlet_encoder_begin(&encoder, tokenizer, mode, scratch, scratch_bytes, id_list_append, out, error);

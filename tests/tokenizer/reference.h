@@ -35,8 +35,8 @@ typedef struct id_list {
 gemlet_status id_list_append(void *context, const uint32_t *ids, size_t count);
 
 /* Encodes a whole text after clearing the list; `feed` is the size of the pieces that it is fed in, 0 for one piece. */
-gemlet_status encode_text(const gemlet_tokenizer *tokenizer, gemlet_text_mode mode, void *scratch, size_t scratch_bytes, const void *text,
-                          size_t bytes, size_t feed, id_list *out, gemlet_error *error);
+gemlet_status encode_text(const gemlet_tokenizer *tokenizer, gemlet_text_mode mode, void *scratch, size_t scratch_bytes,
+                          const void *text, size_t bytes, size_t feed, id_list *out, gemlet_error *error);
 
 uint32_t hash_ids(const uint32_t *ids, size_t count);
 
