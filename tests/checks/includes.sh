@@ -29,13 +29,18 @@ check 'core includes plain C headers, core and port.h only' "$plain|\"core/|\"po
 check 'core/neon includes NEON (or what stands in for it), plain C headers and core only' \
     "$plain|<arm_neon\.h>|<simde/arm/neon\.h>|\"core/" "${neon[@]}"
 check 'model includes plain C headers, core, model and port.h only' "$plain|\"core/|\"model/|\"port/port\.h\"" "${model[@]}"
-# The packer, the ports and the programs are hosted code: anything but NEON.
-check 'only core/neon includes arm_neon.h' '<[^anis]|<a[^r]|<s[^i]|<[ni]|"' "${pack[@]}" "${ports[@]}" "${rest[@]}"
 
-# The library proper must not reach into the packer.
-found=$(grep -nH '"model/pack/' "${core[@]}" "${neon[@]}" "${model[@]}" || true)
-if [ -n "$found" ]; then
-    printf 'the library includes the packer:\n%s\n' "$found"
-    failed=1
-fi
+# forbid DESCRIPTION PATTERN FILE...
+forbid() {
+    local description=$1 pattern=$2 found
+    shift 2
+    found=$(grep -nHE "^[[:space:]]*#[[:space:]]*include[[:space:]]*$pattern" "$@" || true)
+    if [ -n "$found" ]; then
+        printf '%s:\n%s\n' "$description" "$found"
+        failed=1
+    fi
+}
+
+forbid 'only core/neon includes arm_neon.h' '[<"](arm_neon|simde/.*)\.h[>"]' "${pack[@]}" "${ports[@]}" "${rest[@]}"
+forbid 'the library proper does not reach into the packer' '"model/pack/' "${core[@]}" "${neon[@]}" "${model[@]}"
 exit $failed

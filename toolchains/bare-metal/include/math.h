@@ -36,6 +36,7 @@ long lrintf(float x);
 
 double ceil(double x);
 double cos(double x);
+double erfc(double x);
 double exp(double x);
 double fabs(double x);
 double floor(double x);
