@@ -299,6 +299,35 @@ static void both_sources_give_the_same_file(void **state) {
     free(expected);
 }
 
+/* Gemma 3's norms are stored less one in a folder of Hugging Face. */
+static void both_sources_of_gemma_3_hold_the_same(void **state) {
+    fixture *f = *state;
+    open_gguf first, second;
+    char other[FOLDER_BYTES + 32];
+    gemlet_tensor a, b;
+    uint64_t cursor_a = 0, cursor_b = 0;
+    pack_well(f, "tests/data/gemma3-small/text.gguf", NULL, NULL, "q8_0");
+    snprintf(other, sizeof other, "%s/other.gguf", f->folder);
+    assert_int_equal(rename(f->packed, other), 0);
+    pack_well(f, NULL, NULL, "tests/data/gemma3-small/hf", "q8_0");
+    gguf_open(&first, other);
+    gguf_open(&second, f->packed);
+    assert_int_equal(first.container.tensor_count, 16);
+    for (uint32_t i = 0; i < 16; i++) {
+        assert_true(gemlet_container_next_tensor(&first.container, &cursor_a, i, &a));
+        assert_true(gemlet_container_next_tensor(&second.container, &cursor_b, i, &b));
+        assert_string_equal(a.name, b.name);
+        assert_int_equal(a.kind, b.kind);
+        unsigned char *data_a = gguf_bytes(&first, &a), *data_b = gguf_bytes(&second, &b);
+        assert_int_equal(a.bytes, b.bytes);
+        assert_memory_equal(data_a, data_b, a.bytes);
+        free(data_a);
+        free(data_b);
+    }
+    gguf_close(&first);
+    gguf_close(&second);
+}
+
 /* ---- Shapes alone ---- */
 
 /* E2B as published, of which the repository has the shapes: the numbers that plans are made from. */
@@ -440,15 +469,11 @@ static void an_existing_file_survives_a_failure(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(the_tiny_model_is_packed_without_loss),
-        TEST(quantised_blocks_are_moved),
-        TEST(what_is_not_needed_is_dropped),
-        TEST(special_ids_have_the_reference_embeddings),
-        TEST(both_sources_give_the_same_file),
-        TEST(a_header_alone_describes_a_model),
-        TEST(inputs_that_do_not_match_are_refused),
-        TEST(weights_that_are_no_numbers_are_refused),
-        TEST(a_cut_source_is_refused),
+        TEST(the_tiny_model_is_packed_without_loss),   TEST(quantised_blocks_are_moved),
+        TEST(what_is_not_needed_is_dropped),           TEST(special_ids_have_the_reference_embeddings),
+        TEST(both_sources_give_the_same_file),         TEST(both_sources_of_gemma_3_hold_the_same),
+        TEST(a_header_alone_describes_a_model),        TEST(inputs_that_do_not_match_are_refused),
+        TEST(weights_that_are_no_numbers_are_refused), TEST(a_cut_source_is_refused),
         TEST(an_existing_file_survives_a_failure),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

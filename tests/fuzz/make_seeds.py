@@ -2,7 +2,10 @@
 """Writes small valid inputs for fuzz_pack_gguf and fuzz_pack_hf below tests/fuzz/corpus (pip install gguf numpy sentencepiece
 safetensors).  The weights are zeros and random numbers: only the shapes matter.
 
-    make_seeds.py CORPUS
+    make_seeds.py CORPUS [PAIR]
+
+With PAIR also writes a Gemma 3 as PAIR/text.gguf and as the Hugging Face folder PAIR/hf with the same weights: Gemma 3 keeps its
+norms less one there.
 """
 import io
 import json
@@ -94,7 +97,7 @@ def add(w, name, x, kind):
         w.add_tensor(name, x.astype(np.float16) if kind == T.F16 and x.ndim > 1 else x)
 
 
-def text_gguf(gemma3n, model, parts, words, table, kind):
+def text_gguf(gemma3n, model, parts, words, table, kind, last=None):
     sp = sentencepiece.SentencePieceProcessor(model_proto=model)
     pieces = [sp.IdToPiece(i) for i in range(sp.vocab_size())] + [f"[PAD{i}]" for i in range(sp.vocab_size(), len(words))]
     types = [2 if sp.IsUnknown(i) else 3 if sp.IsControl(i) else 6 if sp.IsByte(i) else 1 for i in range(sp.vocab_size())]
@@ -108,9 +111,9 @@ def text_gguf(gemma3n, model, parts, words, table, kind):
             w.add_uint32("gemma3n.altup.active_idx", 0), w.add_uint32("gemma3n.altup.num_inputs", STREAMS)
             w.add_uint32("gemma3n.embedding_length_per_layer_input", PER_LAYER), w.add_uint32("gemma3n.attention.shared_kv_layers", 0)
             w.add_array("gemma3n.activation_sparsity_scale", [1.5]), w.add_array("gemma3n.attention.sliding_window_pattern", [True])
-        w.add_tokenizer_model("llama"), w.add_token_list(pieces), w.add_token_scores([0.0] * len(pieces))
+        w.add_tokenizer_model("llama"), w.add_token_list(pieces), w.add_token_scores([sp.GetScore(i) for i in range(sp.vocab_size())] + [0.0] * (len(pieces) - sp.vocab_size()))
         w.add_token_types(types + [5] * (len(pieces) - len(types))), w.add_add_space_prefix(False)
-        add(w, "token_embd.weight", words, kind), w.add_tensor("output_norm.weight", weights(WIDTH))
+        add(w, "token_embd.weight", words, kind), w.add_tensor("output_norm.weight", weights(WIDTH) if last is None else last)
         if gemma3n:
             add(w, "per_layer_token_embd.weight", table, kind), w.add_tensor("per_layer_model_proj.weight", weights(PER_LAYER, WIDTH))
             w.add_tensor("per_layer_proj_norm.weight", weights(PER_LAYER))
@@ -133,12 +136,39 @@ def projector_gguf(enc):
     return gguf_bytes("clip", fill)
 
 
-def hf_folder(gemma3n, model, parts, words, table, enc):
+def write_pair(folder, model, words):
+    grid = lambda x: (np.rint(x * 1024) / 1024).astype(np.float32)  # where less one and plus one lose nothing
+    parts = [(n, h, grid(x)) for n, h, x in layer(False)]
+    last = grid(weights(WIDTH))
+    os.makedirs(os.path.join(folder, "hf"), exist_ok=True)
+    write = lambda name, data: open(os.path.join(folder, name), "wb").write(data)
+    write("text.gguf", text_gguf(False, model, parts, words, None, T.F32, last))
+    files = dict(zip(HF_FILES, next_folder(model, [(n, h, x - (1 if n.endswith("norm") else 0)) for n, h, x in parts], words, last - 1)))
+    for name, data in files.items():
+        if data:
+            write(os.path.join("hf", name), data)
+
+
+def next_folder(model, parts, words, last):
+    """The second of hf_folder's variants, float32, as a list of files."""
+    variant = list(hf_folder(False, model, parts, words, None, {}, last))[1]
+    out = []
+    for _ in HF_FILES[:-1]:
+        length = struct.unpack("<I", variant[:4])[0]
+        out.append(variant[4:4 + length])
+        variant = variant[4 + length:]
+    return out + [variant]
+
+
+HF_FILES = ["config.json", "preprocessor_config.json", "tokenizer_config.json", "tokenizer.model", "model.safetensors.index.json", "model.safetensors"]
+
+
+def hf_folder(gemma3n, model, parts, words, table, enc, last=None):
     text = dict(hidden_size=WIDTH, intermediate_size=[INNER], num_hidden_layers=1, num_attention_heads=1, num_key_value_heads=1, head_dim=HEAD,
                 sliding_window=16, layer_types=["sliding_attention"], rms_norm_eps=1e-6, max_position_embeddings=64,
                 rope_parameters={"full_attention": {"rope_theta": 1e6, "rope_type": "default"}, "sliding_attention": {"rope_theta": 1e4}})
     prefix = "model.language_model." if gemma3n else "model."
-    out = {prefix + "embed_tokens.weight": words, prefix + "norm.weight": weights(WIDTH)}
+    out = {prefix + "embed_tokens.weight": words, prefix + "norm.weight": weights(WIDTH) if last is None else last}
     out.update({f"{prefix}layers.0.{name}" + ("" if name.endswith("_scale") else ".weight"): x for _, name, x in parts})
     config = dict(text, model_type="gemma3_text", query_pre_attn_scalar=HEAD)
     if gemma3n:
@@ -151,7 +181,10 @@ def hf_folder(gemma3n, model, parts, words, table, enc):
         out.update({"model.vision_tower.timm_model." + n.replace("blk.", "blocks."): x for n, x in enc.items()})
         out.update({"model.embed_vision.embedding.weight": weights(2, 8), "model.embed_vision.embedding_projection.weight": weights(WIDTH, 8),
                     "model.embed_vision.hard_embedding_norm.weight": weights(8), "model.embed_vision.soft_embedding_norm.weight": weights(8)})
-    added = {"added_tokens_decoder": {"4": {"content": "<start_of_turn>", "special": True}, str(len(words) - 1): {"content": "<image_soft_token>", "special": True}}}
+    tokens = {"4": {"content": "<start_of_turn>", "special": True}}
+    if gemma3n:
+        tokens[str(len(words) - 1)] = {"content": "<image_soft_token>", "special": True}
+    added = {"added_tokens_decoder": tokens}
     dump = lambda x: json.dumps(x).encode()
     half = {k: v.astype(np.float16) for k, v in out.items()}
     index = dump({"weight_map": {k: "model.safetensors" for k in out}})
@@ -159,7 +192,7 @@ def hf_folder(gemma3n, model, parts, words, table, enc):
     yield sections(dump(config), b"", dump(added), model, index, save(out))
 
 
-def main(corpus):
+def main(corpus, pair=None):
     model = tokenizer()
     count = sentencepiece.SentencePieceProcessor(model_proto=model).vocab_size() + 8
     words, table, enc = weights(count, WIDTH), weights(count - 4, PER_LAYER), encoder()
@@ -175,5 +208,9 @@ def main(corpus):
     write("pack_gguf", "gemma3n-image", sections(text_gguf(True, model, layer(True), words, table, T.Q4_0), projector_gguf(enc)))
 
 
+    if pair:
+        write_pair(pair, model, words)
+
+
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])
