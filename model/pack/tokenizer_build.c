@@ -44,7 +44,8 @@ typedef struct build {
 } build;
 
 static gemlet_status no_memory(gemlet_error *error) {
-    return gemlet_fail(error, GEMLET_ERROR_MEMORY, "tokenizer: the host has no memory left");
+    gemlet_fail(error, GEMLET_ERROR_MEMORY, "tokenizer: the host has no memory left");
+    return GEMLET_ERROR_MEMORY;
 }
 
 static gemlet_status fail_row(gemlet_error *error, gemlet_status status, size_t row, const char *what) {
@@ -183,14 +184,21 @@ static bool is_filler(const gemlet_piece *piece, size_t row) {
     return piece->type == GEMLET_PIECE_UNUSED && text_is(piece, name);
 }
 
+static int hex_value(char digit) {
+    if (digit >= '0' && digit <= '9') {
+        return digit - '0';
+    }
+    return digit >= 'A' && digit <= 'F' ? digit - 'A' + 10 : -1;
+}
+
+/* The byte that a byte piece is named after, or -1. */
 static int byte_value(const gemlet_piece *piece) {
-    static const char hex[] = "0123456789ABCDEF";
     if (piece->bytes != 6 || memcmp(piece->text, "<0x", 3) != 0 || piece->text[5] != '>') {
         return -1;
     }
-    const char *high = memchr(hex, piece->text[3], 16);
-    const char *low = memchr(hex, piece->text[4], 16);
-    return high == NULL || low == NULL ? -1 : (int)(16 * (high - hex) + (low - hex));
+    int high = hex_value(piece->text[3]);
+    int low = hex_value(piece->text[4]);
+    return high < 0 || low < 0 ? -1 : 16 * high + low;
 }
 
 static gemlet_status classify_byte(build *b, size_t row) {
@@ -317,6 +325,9 @@ static size_t split_characters(const build *b, const gemlet_piece *piece, part *
 static bool find_split(const build *b, const gemlet_piece *piece, uint32_t *left, uint32_t *right) {
     part parts[GEMLET_TOKEN_BYTES];
     size_t count = split_characters(b, piece, parts);
+    if (count < 2) {
+        return false;
+    }
     for (size_t i = 0; i < count; i++) {
         update_part(b, piece, parts, count, i);
     }
@@ -340,8 +351,8 @@ static bool find_split(const build *b, const gemlet_piece *piece, uint32_t *left
         }
     }
     *left = parts[0].symbol;
-    *right = parts[count - 1].symbol;
-    return count == 2;
+    *right = parts[1].symbol;
+    return true;
 }
 
 typedef struct scored_merge {
@@ -650,13 +661,18 @@ static size_t write_characters(const build *b, uint16_t *pages, uint32_t *out) {
 static size_t output_text(const build *b, size_t row, char *out) {
     const gemlet_piece *piece = &b->vocabulary->pieces[row];
     if (b->kinds[row] == GEMLET_TOKEN_KIND_BYTE) {
-        out[0] = (char)byte_value(piece);
+        unsigned char byte = (unsigned char)byte_value(piece);
+        memcpy(out, &byte, 1);
         return 1;
     }
     size_t used = 0;
     for (size_t i = 0; i < piece->bytes && !is_filler(piece, row);) {
         bool space = piece->bytes - i >= 3 && memcmp(piece->text + i, SPACE_TEXT, 3) == 0;
-        out[used++] = space ? ' ' : piece->text[i];
+        out[used] = ' ';
+        if (!space) {
+            out[used] = piece->text[i];
+        }
+        used++;
         i += space ? 3 : 1;
     }
     return used;

@@ -70,9 +70,13 @@ int main(int argc, char **argv) {
     size_t bytes;
     clock_t from = clock();
     unsigned char *file = read_file(argv[3], &bytes);
-    void *scratch = malloc(scratch_sizes[2]);
-    if (file == NULL || scratch == NULL || !test_tokenizer_load(&t, argv[1], argc > 4 ? argv[4] : NULL, 0)) {
+    if (file == NULL || !test_tokenizer_load(&t, argv[1], argc > 4 ? argv[4] : NULL, 0)) {
+        free(file);
         return 1;
+    }
+    void *scratch = malloc(scratch_sizes[2]);
+    if (scratch == NULL) {
+        abort();
     }
     printf("%u tokens, tables %zu bytes, built in %.2f s\n", gemlet_tokenizer_count(&t.tokenizer), t.bytes, seconds(from));
     bool good = true;

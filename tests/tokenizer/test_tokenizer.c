@@ -72,7 +72,7 @@ static void test_building_refuses(void **state) {
     (void)state;
     static char text[300];
     gemlet_vocabulary v;
-    gemlet_error error;
+    gemlet_error error = {0};
     void *tables;
     size_t bytes;
     memset(text, 'x', sizeof text);
@@ -157,7 +157,7 @@ static void test_opening_refuses(void **state) {
     (void)state;
     enum { SECTIONS = 5 + GEMLET_SPECIAL_COUNT };
     gemlet_tokenizer t;
-    gemlet_error error;
+    gemlet_error error = {0};
     check_message(gemlet_tokenizer_open(&t, NULL, 100, &error), GEMLET_ERROR_ARGUMENT, &error, "tokenizer: no tables given");
     check_open(tiny.bytes, 32, GEMLET_ERROR_ALIGNMENT, "tokenizer tables: not at a multiple of 64 bytes");
     check_open(100, 0, GEMLET_ERROR_FORMAT, "tokenizer tables: shorter than their header");
@@ -248,7 +248,7 @@ static void test_modes(void **state) {
 static void test_encoder_refuses(void **state) {
     (void)state;
     gemlet_encoder e;
-    gemlet_error error;
+    gemlet_error error = {0};
     id_list ids = {0};
     gemlet_tokenizer closed = {0};
     const size_t bytes = sizeof scratch;
@@ -273,7 +273,7 @@ static gemlet_status stop(void *context, const uint32_t *ids, size_t count) {
 static void test_the_receiver_can_stop(void **state) {
     (void)state;
     gemlet_encoder e;
-    gemlet_error error;
+    gemlet_error error = {0};
     size_t left = 1000;
     gemlet_status status = gemlet_encoder_begin(&e, &tiny.tokenizer, GEMLET_TEXT_PLAIN, scratch, sizeof scratch, stop, &left, NULL);
     size_t fed = 0;
