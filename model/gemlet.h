@@ -40,6 +40,8 @@ typedef struct gemlet_options {
         chunk; /* tokens of a prompt that are computed together; default 64, at most 256: more is faster and takes more scratch */
     gemlet_cache_type cache; /* default GEMLET_CACHE_F16 */
     uint32_t level_limit;    /* highest gemlet_level to use plus 1; 0: whatever the CPU has.  For comparing levels */
+    bool no_images;           /* leave the image encoder out: no memory for it */
+    uint32_t image_size;      /* pixels of the square that images are brought to, a multiple of 64; default what the model was made for */
     bool no_skipping;        /* compute what is known not to matter (KV-shared layers of earlier tokens, zero gates): for tests */
 } gemlet_options;
 
@@ -77,7 +79,8 @@ typedef bool (*gemlet_progress)(void *context, size_t done, size_t total);
 void gemlet_session_on_progress(gemlet_session *session, gemlet_progress progress, void *context);
 
 /* Appends `count` token ids.  GEMLET_ERROR_ARGUMENT for an id outside the vocabulary, GEMLET_ERROR_CONTEXT where they don't fit:
- * both before anything is computed. */
+ * both before anything is computed.  GEMLET_ERROR_IO where the port can't read the per-layer table: the chunks done so far stay in
+ * the session, as gemlet_session_length tells, and there are no logits. */
 gemlet_status gemlet_feed(gemlet_session *session, const uint32_t *tokens, size_t count, gemlet_error *error);
 
 /* Appends text, with <bos> before it where the session is empty.  `special`: whether the text of special tokens

@@ -53,6 +53,23 @@ static gemlet_status load_tokenizer(gemlet_model *model, gemlet_arena *arena, ge
                                                : status;
 }
 
+static gemlet_status load_vision(gemlet_model *model, const gemlet_options *options, gemlet_arena *arena, gemlet_error *error) {
+    const gemlet_vision_config *c = &model->vision_config;
+    void *blocks = NULL;
+    gemlet_status status = GEMLET_OK;
+    if (options == NULL || !options->no_images) {
+        status = gemlet_vision_read_config(&model->container, &model->vision_config, error);
+    }
+    if (status != GEMLET_OK || c->block_count == 0) {
+        return status;
+    }
+    status = gemlet_arena_keep(arena, "model", c->block_count * sizeof(gemlet_vision_block), &blocks, error);
+    if (status == GEMLET_OK) {
+        status = gemlet_vision_load(&model->container, c, model->config.width, blocks, arena, &model->vision_weights, &model->mapped, error);
+    }
+    return status;
+}
+
 /* Fills a model whose memory the caller has.  On an error the file is closed. */
 static gemlet_status fill_model(gemlet_model *model, const gemlet_port *port, const char *path, const gemlet_options *options,
                                 gemlet_arena *arena, gemlet_error *error) {
@@ -76,6 +93,9 @@ static gemlet_status fill_model(gemlet_model *model, const gemlet_port *port, co
     }
     if (status == GEMLET_OK) {
         status = load_tokenizer(model, arena, error);
+    }
+    if (status == GEMLET_OK) {
+        status = load_vision(model, options, arena, error);
     }
     if (status != GEMLET_OK) {
         gemlet_container_close(&model->container);

@@ -5,6 +5,7 @@
 #include "model/gemlet.h"
 #include "model/text/decoder.h"
 #include "model/tokenizer.h"
+#include "model/vision/vision.h"
 
 struct gemlet_model {
     const gemlet_port *port;
@@ -12,6 +13,8 @@ struct gemlet_model {
     gemlet_text_config config;
     gemlet_text_weights weights;
     gemlet_tokenizer tokenizer;
+    gemlet_vision_config vision_config; /* block_count 0: no image encoder */
+    gemlet_vision_weights vision_weights;
     gemlet_kernels kernels;
     uint64_t mapped;
 };
@@ -32,10 +35,18 @@ struct gemlet_session {
     gemlet_encoder encoder;
     uint32_t *pending; /* [chunk], tokens of a text that are not fed yet */
     size_t pending_count;
+    gemlet_vision vision; /* image_size 0: no images */
+    float *soft_tokens;   /* [soft tokens][width] of the last image */
 };
 
 /* Options with the defaults filled in; GEMLET_ERROR_ARGUMENT names the option that is out of range. */
 gemlet_status gemlet_check_options(const gemlet_options *options, const gemlet_text_config *config, gemlet_options *out,
                                    gemlet_error *error);
+
+/* Adds to `*count` how many tokens a text has, special ones read as such. */
+gemlet_status gemlet_session_count(gemlet_session *session, const char *text, size_t bytes, size_t *count, gemlet_error *error);
+
+/* GEMLET_ERROR_CONTEXT where `count` positions are not left. */
+gemlet_status gemlet_session_check_room(const gemlet_session *session, size_t count, gemlet_error *error);
 
 #endif

@@ -27,6 +27,36 @@ static gemlet_text_decoder decoder_for(const gemlet_model *model, const gemlet_o
     };
 }
 
+/* The encoder never runs together with the text model: its memory is the text scratch, `text_scratch` bytes that were taken last,
+ * with what is missing taken below. */
+static gemlet_status open_vision(gemlet_session *s, const gemlet_options *options, size_t text_scratch, gemlet_arena *arena,
+                                 gemlet_error *error) {
+    gemlet_model *model = s->model;
+    const gemlet_vision_config *c = &model->vision_config;
+    gemlet_vision *v = &s->vision;
+    if (c->block_count == 0 || options->no_images) {
+        return GEMLET_OK;
+    }
+    *v = (gemlet_vision){.config = c,
+                         .weights = &model->vision_weights,
+                         .kernels = model->kernels,
+                         .port = model->port,
+                         .threads = s->decoder.threads,
+                         .image_size = options->image_size != 0 ? options->image_size : c->image_size};
+    gemlet_status status = gemlet_vision_plan(v, &model->container, model->config.width, error);
+    size_t needed = v->picture_bytes + v->work_bytes;
+    void *lowest = NULL;
+    if (status == GEMLET_OK) {
+        status = take(arena, "soft tokens", sizeof(float) * c->soft_tokens * model->config.width, &s->soft_tokens, error);
+    }
+    if (status == GEMLET_OK) {
+        size_t missing = needed > text_scratch ? needed - text_scratch : 0;
+        status = gemlet_arena_scratch(arena, "image encoder, beyond text", missing, &lowest, error);
+    }
+    v->memory = lowest;
+    return status;
+}
+
 /* A counting arena gives no memory, but counts the same. */
 gemlet_status gemlet_session_open(gemlet_model *model, const gemlet_options *options, gemlet_arena *arena, gemlet_session **session,
                                   gemlet_error *error) {
@@ -51,8 +81,12 @@ gemlet_status gemlet_session_open(gemlet_model *model, const gemlet_options *opt
     if (status == GEMLET_OK) {
         status = take(arena, "tokenizer", GEMLET_ENCODER_BYTES, &made.encoder_scratch, error);
     }
+    size_t before = arena->scratch;
     if (status == GEMLET_OK) {
         status = gemlet_text_open(&made.decoder, arena, error);
+    }
+    if (status == GEMLET_OK) {
+        status = open_vision(&made, &checked, arena->scratch - before, arena, error);
     }
     if (status == GEMLET_OK && memory != NULL) {
         *memory = made;
@@ -73,6 +107,7 @@ typedef struct feed_job {
     const uint32_t *tokens;
     const float *embeddings;
     size_t count;
+    size_t before, after; /* tokens of the same text that other jobs feed: for the progress */
     bool last_wanted;
     gemlet_logits_row row;
     void *context;
@@ -103,7 +138,10 @@ static gemlet_status check_room(const gemlet_session *s, size_t count, gemlet_er
     return GEMLET_ERROR_CONTEXT;
 }
 
-static gemlet_status check_tokens(const gemlet_session *s, const uint32_t *tokens, size_t count, gemlet_error *error) {
+static gemlet_status check_ids(const gemlet_session *s, const uint32_t *tokens, size_t count, gemlet_error *error) {
+    if (tokens == NULL && count > 0) {
+        return gemlet_fail(error, GEMLET_ERROR_ARGUMENT, "tokens must not be NULL");
+    }
     for (size_t i = 0; i < count; i++) {
         if (tokens[i] >= s->model->config.vocabulary) {
             gemlet_fail(error, GEMLET_ERROR_ARGUMENT, "token ids must be below ");
@@ -115,7 +153,12 @@ static gemlet_status check_tokens(const gemlet_session *s, const uint32_t *token
             return GEMLET_ERROR_ARGUMENT;
         }
     }
-    return check_room(s, count, error);
+    return GEMLET_OK;
+}
+
+static gemlet_status check_tokens(const gemlet_session *s, const uint32_t *tokens, size_t count, gemlet_error *error) {
+    gemlet_status status = check_ids(s, tokens, count, error);
+    return status != GEMLET_OK ? status : check_room(s, count, error);
 }
 
 static gemlet_status feed_chunk(gemlet_session *s, const feed_job *job, size_t done, size_t count, gemlet_error *error) {
@@ -141,6 +184,7 @@ static gemlet_status feed_chunk(gemlet_session *s, const feed_job *job, size_t d
 }
 
 static gemlet_status feed(gemlet_session *s, const feed_job *job, gemlet_error *error) {
+    size_t total = job->before + job->count + job->after;
     for (size_t done = 0; done < job->count;) {
         size_t count = job->count - done < s->decoder.chunk ? job->count - done : s->decoder.chunk;
         gemlet_status status = feed_chunk(s, job, done, count, error);
@@ -148,7 +192,8 @@ static gemlet_status feed(gemlet_session *s, const feed_job *job, gemlet_error *
             return status;
         }
         done += count;
-        if (s->progress != NULL && !s->progress(s->progress_context, done, job->count) && done < job->count) {
+        size_t all = job->before + done;
+        if (s->progress != NULL && !s->progress(s->progress_context, all, total) && all < total) {
             return gemlet_fail(error, GEMLET_ERROR_CANCELLED, "cancelled by the caller");
         }
     }
@@ -161,6 +206,9 @@ gemlet_status gemlet_feed(gemlet_session *session, const uint32_t *tokens, size_
 }
 
 gemlet_status gemlet_feed_embeddings(gemlet_session *session, const float *embeddings, size_t count, gemlet_error *error) {
+    if (embeddings == NULL && count > 0) {
+        return gemlet_fail(error, GEMLET_ERROR_ARGUMENT, "embeddings must not be NULL");
+    }
     gemlet_status status = check_room(session, count, error);
     return status != GEMLET_OK ? status
                                : feed(session, &(feed_job){.embeddings = embeddings, .count = count, .last_wanted = true}, error);
@@ -176,6 +224,10 @@ gemlet_status gemlet_feed_with_logits(gemlet_session *session, const uint32_t *t
 
 gemlet_status gemlet_feed_prompt(gemlet_session *session, const uint32_t *tokens, size_t count, size_t *kept, gemlet_error *error) {
     size_t same = 0;
+    gemlet_status status = check_ids(session, tokens, count, error);
+    if (status != GEMLET_OK) {
+        return status;
+    }
     while (same < count && same < session->length && session->history[same] == tokens[same]) {
         same++;
     }
@@ -185,7 +237,7 @@ gemlet_status gemlet_feed_prompt(gemlet_session *session, const uint32_t *tokens
         same = 0;
         gemlet_session_reset(session);
     }
-    gemlet_status status = check_tokens(session, tokens + same, count - same, error);
+    status = check_room(session, count - same, error);
     if (status != GEMLET_OK) {
         *session = before;
         return status;
@@ -206,19 +258,24 @@ static gemlet_status count_tokens(void *context, const uint32_t *tokens, size_t 
 
 typedef struct text_job {
     gemlet_session *session;
+    size_t total;
+    size_t done;
     gemlet_error *error;
 } text_job;
 
 /* Feeds what is pending once more comes, so that the last of a text is still pending at its end. */
 static gemlet_status feed_pending(void *context, const uint32_t *tokens, size_t count) {
-    const text_job *job = context;
+    text_job *job = context;
     gemlet_session *s = job->session;
     for (size_t i = 0; i < count; i++) {
         if (s->pending_count == s->decoder.chunk) {
-            gemlet_status status = feed(s, &(feed_job){.tokens = s->pending, .count = s->pending_count}, job->error);
+            size_t after = job->total - job->done - s->pending_count;
+            feed_job some = {.tokens = s->pending, .count = s->pending_count, .before = job->done, .after = after};
+            gemlet_status status = feed(s, &some, job->error);
             if (status != GEMLET_OK) {
                 return status;
             }
+            job->done += s->pending_count;
             s->pending_count = 0;
         }
         s->pending[s->pending_count++] = tokens[i];
@@ -237,7 +294,18 @@ static gemlet_status encode(gemlet_session *s, const char *text, size_t bytes, b
     return status == GEMLET_OK ? gemlet_encoder_finish(&s->encoder, error) : status;
 }
 
+gemlet_status gemlet_session_count(gemlet_session *session, const char *text, size_t bytes, size_t *count, gemlet_error *error) {
+    return encode(session, text, bytes, true, count_tokens, count, error);
+}
+
+gemlet_status gemlet_session_check_room(const gemlet_session *session, size_t count, gemlet_error *error) {
+    return check_room(session, count, error);
+}
+
 gemlet_status gemlet_feed_text(gemlet_session *session, const char *text, size_t bytes, bool special, gemlet_error *error) {
+    if (text == NULL && bytes > 0) {
+        return gemlet_fail(error, GEMLET_ERROR_ARGUMENT, "text must not be NULL");
+    }
     uint32_t first = gemlet_tokenizer_special(&session->model->tokenizer, GEMLET_SPECIAL_BOS);
     bool begins = session->length == 0 && first != GEMLET_NO_TOKEN;
     size_t count = begins ? 1 : 0;
@@ -248,13 +316,14 @@ gemlet_status gemlet_feed_text(gemlet_session *session, const char *text, size_t
     if (status != GEMLET_OK || count == 0) {
         return status;
     }
-    text_job job = {session, error};
+    text_job job = {session, count, 0, error};
     session->pending_count = 0;
     if (begins) {
         session->pending[session->pending_count++] = first;
     }
     status = encode(session, text, bytes, special, feed_pending, &job, error);
-    return status != GEMLET_OK ? status : gemlet_feed(session, session->pending, session->pending_count, error);
+    feed_job rest = {.tokens = session->pending, .count = session->pending_count, .before = job.done, .last_wanted = true};
+    return status != GEMLET_OK ? status : feed(session, &rest, error);
 }
 
 /* ---- State ---- */

@@ -1,0 +1,198 @@
+/* Antialiased bilinear resampling of bytes: a triangle as wide as the reduction, in two passes of 22-bit fixed point, columns
+ * first, rounded to bytes in between.  Pillow's Resample.c computes the same.
+ *
+ * Rows stream: the frame is read once from top to bottom, and only the rows that the window of one output row reaches are held. */
+#include <math.h>
+#include <string.h>
+
+#include "model/image.h"
+
+enum { FRACTION_BITS = 22, CHANNELS = 3 };
+
+/* What an output sample is made of: `count` inputs from `first` on. */
+typedef struct window {
+    size_t first, count;
+} window;
+
+/* The longest window that any output of `from` samples brought to `to` has. */
+static size_t longest_window(size_t from, size_t to) {
+    return from > to ? 2 * ((from + to - 1) / to) + 1 : 3;
+}
+
+/* The window of output `i` and its weights, which sum to 1 up to rounding. */
+static window weigh(size_t from, size_t to, size_t i, int32_t *weights) {
+    double scale = (double)from / (double)to;
+    double support = scale > 1.0 ? scale : 1.0;
+    double centre = ((double)i + 0.5) * scale;
+    double low = centre - support + 0.5;
+    double high = centre + support + 0.5;
+    window w = {low > 0.0 ? (size_t)low : 0, (size_t)high < from ? (size_t)high : from};
+    w.count -= w.first;
+    double sum = 0.0;
+    for (size_t k = 0; k < w.count; k++) {
+        sum += fmax(0.0, 1.0 - fabs(((double)(w.first + k) - centre + 0.5) / support));
+    }
+    for (size_t k = 0; k < w.count; k++) {
+        double share = fmax(0.0, 1.0 - fabs(((double)(w.first + k) - centre + 0.5) / support)) / sum;
+        weights[k] = (int32_t)(share * (double)(1 << FRACTION_BITS) + 0.5);
+    }
+    return w;
+}
+
+static uint8_t to_byte(int32_t fixed) {
+    int32_t value = fixed / (1 << FRACTION_BITS); /* no weight is negative */
+    return (uint8_t)(value > 255 ? 255 : value);
+}
+
+/* ---- Formats ---- */
+
+static uint8_t clamp(int32_t value) {
+    return (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
+}
+
+/* BT.601 with Y 16 .. 235 and U, V 16 .. 240, in 1 / 256. */
+static void from_luma(int32_t y, int32_t u, int32_t v, uint8_t *rgb) {
+    int32_t grey = 298 * (y - 16) + 128;
+    rgb[0] = clamp((grey + 409 * (v - 128)) / 256);
+    rgb[1] = clamp((grey - 100 * (u - 128) - 208 * (v - 128)) / 256);
+    rgb[2] = clamp((grey + 516 * (u - 128)) / 256);
+}
+
+static void read_row(const gemlet_image *image, size_t row, uint8_t *rgb) {
+    const uint8_t *from = image->pixels + row * image->stride;
+    const uint8_t *chroma = image->format == GEMLET_PIXELS_NV12 ? image->chroma + row / 2 * image->chroma_stride : NULL;
+    for (size_t x = 0; x < image->width; x++, rgb += CHANNELS) {
+        switch (image->format) {
+        case GEMLET_PIXELS_RGB: memcpy(rgb, from + 3 * x, CHANNELS); break;
+        case GEMLET_PIXELS_RGBA: memcpy(rgb, from + 4 * x, CHANNELS); break;
+        case GEMLET_PIXELS_GREY: memset(rgb, from[x], CHANNELS); break;
+        case GEMLET_PIXELS_YUYV: from_luma(from[2 * x], from[x / 2 * 4 + 1], from[x / 2 * 4 + 3], rgb); break;
+        case GEMLET_PIXELS_NV12: from_luma(from[x], chroma[x / 2 * 2], chroma[x / 2 * 2 + 1], rgb); break;
+        case GEMLET_PIXELS_BGR:
+            rgb[0] = from[3 * x + 2];
+            rgb[1] = from[3 * x + 1];
+            rgb[2] = from[3 * x];
+            break;
+        }
+    }
+}
+
+static gemlet_status fail_number(gemlet_error *error, const char *text, uint64_t expected, uint64_t found) {
+    gemlet_fail(error, GEMLET_ERROR_ARGUMENT, text);
+    gemlet_error_number(error, expected);
+    gemlet_error_text(error, " but is ");
+    gemlet_error_number(error, found);
+    return GEMLET_ERROR_ARGUMENT;
+}
+
+static gemlet_status check(const gemlet_image *image, gemlet_error *error) {
+    static const uint8_t bytes[] = {3, 3, 4, 1, 2, 1};
+    if (image == NULL || image->pixels == NULL) {
+        return gemlet_fail(error, GEMLET_ERROR_ARGUMENT, "an image must have pixels");
+    }
+    if ((unsigned)image->format > (unsigned)GEMLET_PIXELS_NV12) {
+        return fail_number(error, "the pixel format must be at most ", GEMLET_PIXELS_NV12, (unsigned)image->format);
+    }
+    uint32_t longer = image->width > image->height ? image->width : image->height;
+    if (image->width == 0 || image->height == 0 || longer > GEMLET_LARGEST_IMAGE) {
+        return fail_number(error, "an image's sides must be 1 pixel to ", GEMLET_LARGEST_IMAGE, longer > 0 ? longer : 0);
+    }
+    bool planar = image->format == GEMLET_PIXELS_NV12;
+    if ((planar || image->format == GEMLET_PIXELS_YUYV) && (image->width % 2 != 0 || (planar && image->height % 2 != 0))) {
+        return gemlet_fail(error, GEMLET_ERROR_ARGUMENT, "a YUYV image must have an even width, an NV12 image an even height too");
+    }
+    size_t row = (size_t)image->width * bytes[image->format];
+    if (image->stride < row) {
+        return fail_number(error, "the image's stride must be at least ", row, image->stride);
+    }
+    if (planar && (image->chroma == NULL || image->chroma_stride < image->width)) {
+        return fail_number(error, "an NV12 image needs a chroma plane with a stride of at least ", image->width,
+                           image->chroma_stride);
+    }
+    return GEMLET_OK;
+}
+
+/* ---- The two passes ---- */
+
+typedef struct resizer {
+    size_t size;
+    window *columns;  /* [size] */
+    int32_t *weights; /* [size][longest window of a row] */
+    int32_t *down;    /* [longest window of a column] */
+    size_t longest_row, longest_column;
+    uint8_t *row;  /* [image width][3] */
+    uint8_t *ring; /* [longest window of a column][size][3]: row r in slot r % longest_column */
+} resizer;
+
+static void resize_row(const resizer *r, const uint8_t *from, uint8_t *to) {
+    for (size_t i = 0; i < r->size; i++, to += CHANNELS) {
+        const int32_t *weight = r->weights + i * r->longest_row;
+        const uint8_t *x = from + r->columns[i].first * CHANNELS;
+        int32_t sum[CHANNELS] = {1 << (FRACTION_BITS - 1), 1 << (FRACTION_BITS - 1), 1 << (FRACTION_BITS - 1)};
+        for (size_t k = 0; k < r->columns[i].count; k++, x += CHANNELS) {
+            for (size_t c = 0; c < CHANNELS; c++) {
+                sum[c] += weight[k] * x[c];
+            }
+        }
+        for (size_t c = 0; c < CHANNELS; c++) {
+            to[c] = to_byte(sum[c]);
+        }
+    }
+}
+
+static void mix_rows(const resizer *r, window w, uint8_t *to) {
+    for (size_t i = 0; i < r->size * CHANNELS; i++) {
+        int32_t sum = 1 << (FRACTION_BITS - 1);
+        for (size_t k = 0; k < w.count; k++) {
+            sum += r->down[k] * r->ring[(w.first + k) % r->longest_column * r->size * CHANNELS + i];
+        }
+        to[i] = to_byte(sum);
+    }
+}
+
+/* Lays the arrays out in `scratch`; the wide types first. */
+static size_t lay_out(resizer *r, size_t width, size_t height, unsigned char *scratch) {
+    r->longest_row = longest_window(width, r->size);
+    r->longest_column = longest_window(height, r->size);
+    const size_t bytes[] = {r->size * sizeof(window), r->size * r->longest_row * sizeof(int32_t),
+                            r->longest_column * sizeof(int32_t), width * CHANNELS, r->longest_column * r->size * CHANNELS};
+    void *place[5];
+    size_t used = 0;
+    for (size_t i = 0; i < 5; i++) {
+        place[i] = scratch != NULL ? scratch + used : NULL;
+        used += bytes[i];
+    }
+    r->columns = place[0];
+    r->weights = place[1];
+    r->down = place[2];
+    r->row = place[3];
+    r->ring = place[4];
+    return used;
+}
+
+size_t gemlet_resize_bytes(size_t size) {
+    resizer r = {.size = size};
+    return lay_out(&r, GEMLET_LARGEST_IMAGE, GEMLET_LARGEST_IMAGE, NULL);
+}
+
+gemlet_status gemlet_resize(const gemlet_image *image, size_t size, void *scratch, uint8_t *square, gemlet_error *error) {
+    gemlet_status status = check(image, error);
+    if (status != GEMLET_OK) {
+        return status;
+    }
+    resizer r = {.size = size};
+    lay_out(&r, image->width, image->height, scratch);
+    for (size_t i = 0; i < size; i++) {
+        r.columns[i] = weigh(image->width, size, i, r.weights + i * r.longest_row);
+    }
+    size_t done = 0;
+    for (size_t i = 0; i < size; i++) {
+        window rows = weigh(image->height, size, i, r.down);
+        for (done = done > rows.first ? done : rows.first; done < rows.first + rows.count; done++) {
+            read_row(image, done, r.row);
+            resize_row(&r, r.row, r.ring + done % r.longest_column * size * CHANNELS);
+        }
+        mix_rows(&r, rows, square + i * size * CHANNELS);
+    }
+    return GEMLET_OK;
+}
