@@ -1,4 +1,5 @@
-/* Saving and restoring a session: a header, the history, the logits, and of each ring the rows that were written. */
+/* Saving and restoring a session: a header, the history, the logits, and of each ring the rows that were written.  The header holds
+ * the CRC-32 of all, itself with that CRC as 0 first. */
 #include <string.h>
 
 #include "model/model.h"
@@ -6,7 +7,7 @@
 typedef struct state_header {
     char magic[8];
     uint32_t width, layers, first_shared, kv_heads, head_width, vocabulary, context, chunk, cache;
-    uint32_t has_logits;
+    uint32_t has_logits, model, crc32;
     uint64_t length, written;
 } state_header;
 
@@ -25,6 +26,7 @@ static state_header header_of(const gemlet_session *s) {
     header.chunk = s->decoder.chunk;
     header.cache = s->decoder.int8_cache ? 1 : 0;
     header.has_logits = s->has_logits ? 1 : 0;
+    header.model = s->model->weights.fingerprint;
     header.length = s->length;
     header.written = s->written;
     return header;
@@ -89,11 +91,14 @@ gemlet_status gemlet_session_save(const gemlet_session *session, void *buffer, s
     unsigned char *to = buffer;
     copy_out(&to, &header, sizeof header);
     visit_pieces(session, copy_out, &to);
+    header.crc32 = gemlet_crc32(0, buffer, needed);
+    memcpy(buffer, &header, sizeof header);
     return GEMLET_OK;
 }
 
 gemlet_status gemlet_session_restore(gemlet_session *session, const void *buffer, size_t bytes, gemlet_error *error) {
     state_header header;
+    const unsigned char *body = (const unsigned char *)buffer + sizeof header;
     if (buffer == NULL || bytes < sizeof header) {
         return gemlet_fail(error, GEMLET_ERROR_FORMAT, "not a saved session: too short");
     }
@@ -104,15 +109,20 @@ gemlet_status gemlet_session_restore(gemlet_session *session, const void *buffer
     wanted.length = sane ? (size_t)header.length : 0;
     wanted.written = sane ? (size_t)header.written : 0;
     wanted.has_logits = header.has_logits == 1;
+    uint32_t crc = header.crc32;
+    header.crc32 = 0;
     state_header expected = header_of(&wanted);
     if (!sane || memcmp(&header, &expected, sizeof header) != 0) {
         return gemlet_fail(error, GEMLET_ERROR_FORMAT, "the saved session is of another model, other options or damaged");
     }
-    if (bytes < gemlet_session_state_bytes(&wanted)) {
+    size_t needed = gemlet_session_state_bytes(&wanted);
+    if (bytes < needed) {
         return gemlet_fail(error, GEMLET_ERROR_FORMAT, "the saved session is cut");
     }
+    if (gemlet_crc32(gemlet_crc32(0, &header, sizeof header), body, needed - sizeof header) != crc) {
+        return gemlet_fail(error, GEMLET_ERROR_FORMAT, "the saved session is damaged");
+    }
     *session = wanted;
-    const unsigned char *from = (const unsigned char *)buffer + sizeof header;
-    visit_pieces(session, copy_in, &from);
+    visit_pieces(session, copy_in, &body);
     return GEMLET_OK;
 }

@@ -174,6 +174,9 @@ gemlet_status gemlet_text_forward(gemlet_text_decoder *d, const gemlet_text_chun
     size_t count = chunk->count;
     for (uint32_t i = 0; i < c->layers && count > 0; i++) {
         count = layer_forward(d, i, chunk->position, count, wanted);
+        if (d->tap != NULL && count > 0) {
+            d->tap(d->tap_context, i, chunk->position + chunk->count - count, count, d->scratch.streams);
+        }
     }
     for (size_t i = 0; i < chunk->wanted; i++) {
         gemlet_text_logits(d, count - chunk->wanted + i);

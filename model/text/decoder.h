@@ -63,6 +63,7 @@ typedef struct gemlet_text_weights {
     const float *output_norm;
     const float *vision_embedding, *audio_embedding; /* [count][width] */
     double *local_turns, *global_turns;              /* RoPE frequencies, [head_width / 2] */
+    uint32_t fingerprint;                            /* CRC-32 of the tensors' CRC-32s */
 } gemlet_text_weights;
 
 /* Keys and values of one layer: rings of `slots` positions, [kv_heads][slots][head_width]. */
@@ -96,6 +97,9 @@ typedef struct gemlet_text_scratch {
     float *table_values;        /* [layers * per_layer_width], not by token */
 } gemlet_text_scratch;
 
+/* Called behind each layer with its streams, [count][streams][width], of the tokens from `position` on. */
+typedef void (*gemlet_text_tap)(void *context, uint32_t layer, size_t position, size_t count, const float *streams);
+
 typedef struct gemlet_text_decoder {
     const gemlet_text_config *config;
     const gemlet_text_weights *weights;
@@ -107,9 +111,11 @@ typedef struct gemlet_text_decoder {
     bool int8_cache, no_skipping;
     gemlet_text_cache *caches; /* [first_shared] */
     gemlet_text_scratch scratch;
-    float *logits;    /* [vocabulary] */
-    size_t score_row; /* floats of a row of scores */
-    size_t rotated;   /* tokens of the chunk that the RoPE tables are for */
+    float *logits;       /* [vocabulary] */
+    size_t score_row;    /* floats of a row of scores */
+    size_t rotated;      /* tokens of the chunk that the RoPE tables are for */
+    gemlet_text_tap tap; /* NULL but in tests */
+    void *tap_context;
 } gemlet_text_decoder;
 
 /* What a chunk is made of: `tokens`, or where that is NULL `embeddings` [count][width]. */

@@ -10,6 +10,7 @@ typedef struct loader {
     uint64_t *mapped;
     gemlet_error *error;
     gemlet_status status;
+    uint32_t fingerprint;
     char name[GEMLET_NAME_BYTES];
 } loader;
 
@@ -51,6 +52,7 @@ static void fail_shape(loader *l, const gemlet_tensor *tensor, size_t rows, size
 
 static const void *load_data(loader *l, const gemlet_tensor *tensor) {
     const void *data = NULL;
+    l->fingerprint = gemlet_crc32(l->fingerprint, &tensor->crc32, sizeof tensor->crc32);
     l->status = gemlet_container_load(l->container, tensor, l->arena, "weights", &data, l->mapped, l->error);
     return data;
 }
@@ -71,6 +73,7 @@ static gemlet_matrix load_matrix(loader *l, const char *name, gemlet_packing pac
     }
     if (offset != NULL) {
         *offset = tensor.offset; /* read a row at a time, never resident */
+        l->fingerprint = gemlet_crc32(l->fingerprint, &tensor.crc32, sizeof tensor.crc32);
     } else {
         matrix.data = load_data(l, &tensor);
     }
@@ -196,5 +199,6 @@ gemlet_status gemlet_text_load(gemlet_container *container, gemlet_text_config *
             layers[i] = layer;
         }
     }
+    weights->fingerprint = l.fingerprint;
     return l.status;
 }
