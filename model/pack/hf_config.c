@@ -197,8 +197,8 @@ static gemlet_status read_encoders(part *p, pack_model *model) {
 
 static gemlet_status read_json(const char *folder, const char *name, char *path, size_t capacity, cJSON **json,
                                gemlet_error *error) {
-    char *text;
-    size_t length;
+    char *text = NULL;
+    size_t length = 0;
     snprintf(path, capacity, "%s/%s", folder, name);
     gemlet_status status = pack_read_whole(path, 64 << 20, &text, &length, error);
     if (status != GEMLET_OK) {

@@ -58,8 +58,8 @@ static gemlet_status load_indexed(pack_model *model, const char *folder, const c
 }
 
 static gemlet_status load_weights(pack_model *model, const char *folder, gemlet_error *error) {
-    char path[4096], *text;
-    size_t length;
+    char path[4096], *text = NULL;
+    size_t length = 0;
     snprintf(path, sizeof path, "%s/model.safetensors.index.json", folder);
     if (pack_read_whole(path, 64 << 20, &text, &length, NULL) != GEMLET_OK) {
         snprintf(path, sizeof path, "%s/model.safetensors", folder);
@@ -100,8 +100,8 @@ static gemlet_status add_tokens(pack_model *model, const cJSON *added, const cha
 }
 
 static gemlet_status load_added(pack_model *model, const char *folder, gemlet_error *error) {
-    char path[4096], *text;
-    size_t length;
+    char path[4096], *text = NULL;
+    size_t length = 0;
     snprintf(path, sizeof path, "%s/tokenizer_config.json", folder);
     gemlet_status status = pack_read_whole(path, 64 << 20, &text, &length, error);
     if (status != GEMLET_OK) {
@@ -120,8 +120,8 @@ static gemlet_status load_added(pack_model *model, const char *folder, gemlet_er
 }
 
 static gemlet_status load_vocabulary(pack_model *model, const char *folder, gemlet_error *error) {
-    char path[4096], *bytes;
-    size_t length;
+    char path[4096], *bytes = NULL;
+    size_t length = 0;
     snprintf(path, sizeof path, "%s/tokenizer.model", folder);
     gemlet_status status = pack_read_whole(path, 64 << 20, &bytes, &length, error);
     if (status != GEMLET_OK) {

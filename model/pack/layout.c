@@ -31,7 +31,8 @@ gemlet_status pack_add_item(pack_layout *layout, const pack_item *item, gemlet_e
 gemlet_status pack_need(pack_model *model, const char *name, pack_tensor **tensor, gemlet_error *error) {
     *tensor = pack_find(model, name);
     if (*tensor == NULL) {
-        return pack_fail(error, GEMLET_ERROR_FORMAT, "the source lacks tensor \"%s\": give the files of one complete model", name);
+        pack_fail(error, GEMLET_ERROR_FORMAT, "the source lacks tensor \"%s\": give the files of one complete model", name);
+        return GEMLET_ERROR_FORMAT;
     }
     float probe[256];
     unsigned char block[256] = {0};

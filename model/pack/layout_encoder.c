@@ -1,5 +1,6 @@
 /* The encoders' tensors.  Their sizes are what the files say; which tensors a block must have follows from those that it has. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/quant/conv.h"
@@ -151,16 +152,31 @@ static const char *const vision_needs[] = {
     "v.msfa.norm.weight",      "v.msfa.ffn.pw_proj.bn.weight", "v.msfa.ffn.pw_exp.bn.weight", "v.msfa.ffn.pw_proj.conv.weight",
 };
 
+/* The stage and block of "v.blk.STAGE.BLOCK.", and false for other names. */
+static bool find_block(const char *name, unsigned long *stage, unsigned long *block) {
+    char *end;
+    if (strncmp(name, "v.blk.", 6) != 0) {
+        return false;
+    }
+    *stage = strtoul(name + 6, &end, 10);
+    if (*end != '.') {
+        return false;
+    }
+    *block = strtoul(end + 1, &end, 10);
+    return *end == '.';
+}
+
 /* Every block of every stage must be there up to the last one. */
 static gemlet_status check_blocks(pack_model *model, gemlet_error *error) {
-    unsigned stage = 0, block = 0;
+    unsigned long stage = 0, block = 0;
     for (size_t i = 0; i < model->tensor_count; i++) {
-        unsigned s, k;
-        if (sscanf(model->tensors[i].name, "v.blk.%u.%u.", &s, &k) == 2 && (s != stage || k != block)) {
+        unsigned long s, k;
+        if (find_block(model->tensors[i].name, &s, &k) && (s != stage || k != block)) {
             if (!(s == stage && k == block + 1) && !(s == stage + 1 && k == 0)) {
-                return pack_fail(error, GEMLET_ERROR_FORMAT,
-                                 "the source has the encoder's block %u.%u after block %u.%u: give the files of one complete model",
-                                 s, k, stage, block);
+                return pack_fail(
+                    error, GEMLET_ERROR_FORMAT,
+                    "the source has the encoder's block %lu.%lu after block %lu.%lu: give the files of one complete model", s, k,
+                    stage, block);
             }
             stage = s;
             block = k;

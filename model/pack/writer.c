@@ -28,7 +28,8 @@ typedef struct writer {
 } writer;
 
 static gemlet_status out_of_memory(const writer *w) {
-    return pack_fail(w->error, GEMLET_ERROR_MEMORY, "out of memory for tensor \"%s\"", w->item->name);
+    pack_fail(w->error, GEMLET_ERROR_MEMORY, "out of memory for tensor \"%s\"", w->item->name);
+    return GEMLET_ERROR_MEMORY;
 }
 
 static gemlet_status emit(writer *w, const void *bytes, size_t length) {
@@ -56,7 +57,7 @@ static gemlet_status read_reals(writer *w, const pack_tensor *t, uint64_t first,
         if (!isfinite(out[i])) {
             return pack_fail(w->error, GEMLET_ERROR_FORMAT,
                              "%s: tensor \"%s\" holds %s at element %llu: the file is damaged or was badly converted",
-                             t->file->path, t->name, isnan(out[i]) ? "NaN" : "an infinity", (unsigned long long)(first + i));
+                             t->file->path, t->name, isnan(out[i]) ? "NaN" : "an infinity", (unsigned long long)first + i);
         }
     }
     return GEMLET_OK;
@@ -116,7 +117,7 @@ static gemlet_status read_blocks(writer *w, gemlet_weight_type type, uint64_t fi
             status =
                 pack_fail(w->error, GEMLET_ERROR_FORMAT,
                           "%s: tensor \"%s\" has weights beyond float16 in row %llu: the file is damaged or was badly converted",
-                          t->file->path, t->name, (unsigned long long)(first + i / row_bytes));
+                          t->file->path, t->name, (unsigned long long)first + i / row_bytes);
         }
     }
     return status;
@@ -198,12 +199,12 @@ static gemlet_status write_conv(writer *w) {
 /* [outputs][channels][taps] to [taps][channels][outputs]. */
 static gemlet_status write_real_conv(writer *w) {
     size_t outputs = w->item->rows, channels = w->item->columns, taps = w->item->taps, count = outputs * channels * taps;
+    if (count > PIECE_ELEMENTS) {
+        return pack_fail(w->error, GEMLET_ERROR_UNSUPPORTED, "tensor \"%s\" has %zu weights, at most %d expected", w->item->name,
+                         count, PIECE_ELEMENTS);
+    }
     float *out = malloc(4 * count + 1);
     gemlet_status status = out != NULL ? GEMLET_OK : out_of_memory(w);
-    if (count > PIECE_ELEMENTS) {
-        status = pack_fail(w->error, GEMLET_ERROR_UNSUPPORTED, "tensor \"%s\" has %zu weights, at most %d expected", w->item->name,
-                           count, PIECE_ELEMENTS);
-    }
     status = status != GEMLET_OK ? status : read_reals(w, w->item->source, 0, count, w->reals);
     for (size_t i = 0; i < count && status == GEMLET_OK; i++) {
         size_t o = i / (channels * taps), c = i / taps % channels, t = i % taps;

@@ -88,11 +88,11 @@ static float *packed_numbers(open_gguf *packed, const gemlet_tensor *t) {
 
 /* "altup_proj.1.weight" is slice 1 of the source's "altup_proj.weight". */
 static void source_name(const char *name, char out[GEMLET_NAME_BYTES]) {
-    unsigned slice;
-    if (sscanf(name, "altup_proj.%u.weight", &slice) == 1) {
-        snprintf(out, GEMLET_NAME_BYTES, "altup_proj.weight#%u", slice);
-    } else if (sscanf(name, "altup_unembd_proj.%u.weight", &slice) == 1) {
-        snprintf(out, GEMLET_NAME_BYTES, "altup_unembd_proj.weight#%u", slice);
+    const char *stem = strncmp(name, "altup_proj.", 11) == 0          ? "altup_proj"
+                       : strncmp(name, "altup_unembd_proj.", 18) == 0 ? "altup_unembd_proj"
+                                                                      : NULL;
+    if (stem != NULL) {
+        snprintf(out, GEMLET_NAME_BYTES, "%s.weight#%c", stem, name[strlen(stem) + 1]);
     } else {
         snprintf(out, GEMLET_NAME_BYTES, "%s", name);
     }

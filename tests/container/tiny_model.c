@@ -140,7 +140,7 @@ static size_t read_rows(row *rows) {
 }
 
 static void put_numbers(FILE *out, open_gguf *text, open_gguf *projector, const row *r) {
-    size_t count;
+    size_t count = 0;
     float *numbers = gguf_numbers(text, r->gguf, &count);
     if (numbers == NULL) {
         numbers = gguf_numbers(projector, r->gguf, &count);
@@ -250,7 +250,7 @@ void write_shape_hf(const char *folder, const char *shapes) {
     for (uint64_t elements = read_shape(file, name, shape); elements != 0; elements = read_shape(file, name, shape)) {
         length += (size_t)sprintf(header + length, "%c\"%s\":{\"dtype\":\"BF16\",\"shape\":[%s],\"data_offsets\":[%llu,%llu]}",
                                   length == 0 ? '{' : ',', name, shape, (unsigned long long)offset,
-                                  (unsigned long long)(offset + 2 * elements));
+                                  (unsigned long long)offset + 2 * elements);
         offset += 2 * elements;
     }
     fclose(file);
