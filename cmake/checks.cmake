@@ -6,6 +6,11 @@ function(gemlet_add_check name script)
     set_tests_properties(${test} PROPERTIES TIMEOUT 900 ENVIRONMENT "EMULATOR=${emulator}")
 endfunction()
 
+# The program, under the sanitizers too.
+if(TARGET gemlet-program AND TARGET gemlet-pack)
+    gemlet_add_check(program program $<TARGET_FILE:gemlet-program> $<TARGET_FILE:gemlet-pack> ${test_cpus})
+endif()
+
 # The archive that is shipped has no sanitizer in it.
 if(NOT GEMLET_SANITIZE)
     gemlet_add_check(symbols symbols $<TARGET_FILE:gemlet> ${CMAKE_NM} ${CMAKE_OBJDUMP})

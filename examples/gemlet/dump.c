@@ -12,7 +12,7 @@
 typedef struct dump {
     engine engine;
     FILE *out;
-    bool written; /* without failure so far */
+    int failure; /* errno of the first row that could not be written, or 0 */
     engine_work work;
     gemlet_error error;
 } dump;
@@ -20,14 +20,16 @@ typedef struct dump {
 static void write_row(void *context, size_t index, const float *logits, size_t count) {
     dump *d = context;
     (void)index;
-    d->written = d->written && npy_row(d->out, logits, count);
+    if (d->failure == 0 && !npy_row(d->out, logits, count)) {
+        d->failure = errno;
+    }
 }
 
 static gemlet_status feed_and_write(dump *d, const token_list *tokens, size_t rows) {
     gemlet_session *session = d->engine.session;
     size_t unwritten = tokens->count - rows;
     uint64_t started = engine_time(&d->engine);
-    d->written = npy_header(d->out, rows, d->engine.facts.vocabulary);
+    d->failure = npy_header(d->out, rows, d->engine.facts.vocabulary) ? 0 : errno;
     gemlet_status status = unwritten > 0 ? gemlet_feed(session, tokens->ids, unwritten, &d->error) : GEMLET_OK;
     if (status == GEMLET_OK) {
         status = gemlet_feed_with_logits(session, tokens->ids + unwritten, rows, write_row, d, &d->error);
@@ -37,8 +39,7 @@ static gemlet_status feed_and_write(dump *d, const token_list *tokens, size_t ro
     return status;
 }
 
-static gemlet_status fail_to_write(dump *d, const char *path) {
-    int reason = errno;
+static gemlet_status fail_to_write(dump *d, const char *path, int reason) {
     gemlet_fail(&d->error, GEMLET_ERROR_IO, path);
     gemlet_error_text(&d->error, ": ");
     gemlet_error_text(&d->error, strerror(reason));
@@ -57,14 +58,14 @@ static gemlet_status write_logits(dump *d, const options *o, const token_list *t
     size_t rows = o->last != 0 && o->last < tokens->count ? o->last : tokens->count;
     d->out = fopen(o->logits, "wb");
     if (d->out == NULL) {
-        return fail_to_write(d, o->logits);
+        return fail_to_write(d, o->logits, errno);
     }
     gemlet_status status = feed_and_write(d, tokens, rows);
-    errno = 0;
-    bool closed = fclose(d->out) == 0;
-    if (status == GEMLET_OK && !(d->written && closed)) {
-        errno = errno != 0 ? errno : EIO;
-        status = fail_to_write(d, o->logits);
+    if (fclose(d->out) != 0 && d->failure == 0) {
+        d->failure = errno;
+    }
+    if (status == GEMLET_OK && d->failure != 0) {
+        status = fail_to_write(d, o->logits, d->failure);
     }
     if (status != GEMLET_OK) {
         remove_file(o->logits);
