@@ -588,8 +588,11 @@ bool gemlet_container_find_tensor(gemlet_container *container, const char *name,
 }
 
 gemlet_status gemlet_container_tensor(gemlet_container *container, const char *name, gemlet_tensor *out, gemlet_error *error) {
-    return gemlet_container_find_tensor(container, name, out) ? GEMLET_OK
-                                                              : part_failed(container, "tensor", name, "is missing", error);
+    if (gemlet_container_find_tensor(container, name, out)) {
+        return GEMLET_OK;
+    }
+    return container->unreadable ? file_failed(container, GEMLET_ERROR_IO, "can't be read", error)
+                                 : part_failed(container, "tensor", name, "is missing", error);
 }
 
 gemlet_status gemlet_container_read(gemlet_container *container, const gemlet_tensor *tensor, uint64_t offset, void *out,

@@ -154,7 +154,8 @@ gemlet_status gemlet_container_require_packed(const gemlet_container *container,
 bool gemlet_container_find(gemlet_container *container, const char *key, gemlet_value *value);
 
 /* A number into `*out`.  Where the key holds an array, element `index` of it; where it holds one number, that one for every index.
- * GEMLET_ERROR_FORMAT where the key is missing, has another type, is negative or too large, or has too few elements. */
+ * GEMLET_ERROR_IO where the port fails, GEMLET_ERROR_FORMAT where the key is missing, has another type, is negative or too large,
+ * or has too few elements. */
 gemlet_status gemlet_container_u32(gemlet_container *container, const char *key, uint64_t index, uint32_t *out,
                                    gemlet_error *error);
 gemlet_status gemlet_container_f32(gemlet_container *container, const char *key, uint64_t index, float *out, gemlet_error *error);

@@ -40,13 +40,23 @@ static gemlet_status key_failed(const gemlet_container *container, const char *k
     return GEMLET_ERROR_FORMAT;
 }
 
+/* A key that was not found is missing, unless the port has failed. */
+static gemlet_status key_missing(const gemlet_container *container, const char *key, gemlet_error *error) {
+    if (!container->unreadable) {
+        return key_failed(container, key, "is missing", error);
+    }
+    gemlet_fail(error, GEMLET_ERROR_IO, container->path);
+    gemlet_error_text(error, ": can't be read");
+    return GEMLET_ERROR_IO;
+}
+
 /* Finds element `index` of `key` and reads its bytes as a little-endian number. */
 static gemlet_status element(gemlet_container *container, const char *key, uint64_t index, gemlet_value_type *type, uint64_t *bits,
                              gemlet_error *error) {
     gemlet_value value;
     unsigned char b[8];
     if (!gemlet_container_find(container, key, &value)) {
-        return key_failed(container, key, container->unreadable ? "can't be read" : "is missing", error);
+        return key_missing(container, key, error);
     }
     uint32_t bytes = gemlet_value_bytes(value.type);
     if (bytes == 0) {
@@ -130,7 +140,7 @@ gemlet_status gemlet_container_string(gemlet_container *container, const char *k
                                       gemlet_error *error) {
     gemlet_value value;
     if (!gemlet_container_find(container, key, &value)) {
-        return key_failed(container, key, container->unreadable ? "can't be read" : "is missing", error);
+        return key_missing(container, key, error);
     }
     if (value.type != GEMLET_VALUE_STRING || value.array) {
         return key_failed(container, key, "must hold a string", error);

@@ -265,6 +265,24 @@ static void a_failing_port_is_an_error(void **state) {
     }
 }
 
+/* After opening, too, a port that fails is not mistaken for a file that lacks something. */
+static void a_port_that_fails_later_is_an_error(void **state) {
+    fixture *f = *state;
+    fault_port fault;
+    gemlet_port failing;
+    gemlet_tensor t;
+    uint32_t number;
+    fault_port_open(&fault, &f->port, &failing);
+    assert_int_equal(gemlet_container_open(&f->container, &failing, "model.gguf", &f->arena, &f->error), GEMLET_OK);
+    fault.fail_call = fault.calls + 1;
+    fault.fail_every_later = true;
+    assert_int_equal(gemlet_container_u32(&f->container, "numbers", 0, &number, &f->error), GEMLET_ERROR_IO);
+    assert_string_equal(f->error.message, "model.gguf: can't be read");
+    assert_int_equal(gemlet_container_tensor(&f->container, "blob", &t, &f->error), GEMLET_ERROR_IO);
+    assert_string_equal(f->error.message, "model.gguf: can't be read");
+    gemlet_container_close(&f->container);
+}
+
 static void an_unpacked_file_says_what_to_do(void **state) {
     fixture *f = *state;
     size_t at = find_text(&f->file, "gemlet.version");
@@ -298,6 +316,7 @@ int main(void) {
         TEST(damage_is_found),
         TEST(a_cut_file_is_refused),
         TEST(a_failing_port_is_an_error),
+        TEST(a_port_that_fails_later_is_an_error),
         TEST(an_unpacked_file_says_what_to_do),
         cmocka_unit_test(crc_is_that_of_zlib),
     };
