@@ -51,8 +51,9 @@ gemlet_status gemlet_encode_image(gemlet_session *session, const gemlet_image *i
  * (and <bos> before where the session is empty).  GEMLET_ERROR_CONTEXT where that does not fit: before anything is computed. */
 gemlet_status gemlet_feed_image(gemlet_session *session, const gemlet_image *image, gemlet_error *error);
 
-/* Brings a frame to [size][size][3] bytes, RGB, with antialiased bilinear resampling: Pillow's "bilinear", the same bytes.
- * `scratch` has gemlet_resize_bytes(size) bytes and the alignment of an int32_t. */
+/* Brings a frame to [size][size][3] bytes, RGB, with antialiased bilinear resampling, columns first: the bytes of Pillow's
+ * "bilinear", or (for high pictures, whose rows Pillow takes first) at most 1 off. `scratch` has gemlet_resize_bytes(size) bytes
+ * and the alignment of an int32_t. */
 size_t gemlet_resize_bytes(size_t size);
 gemlet_status gemlet_resize(const gemlet_image *image, size_t size, void *scratch, uint8_t *square, gemlet_error *error);
 

@@ -1,5 +1,6 @@
 /* Antialiased bilinear resampling of bytes: a triangle as wide as the reduction, in two passes of 22-bit fixed point, columns
- * first, rounded to bytes in between.  Pillow's Resample.c computes the same.
+ * first, rounded to bytes in between.  Pillow's Resample.c and torchvision
+ * compute the same.
  *
  * Rows stream: the frame is read once from top to bottom, and only the rows that the window of one output row reaches are held. */
 #include <math.h>

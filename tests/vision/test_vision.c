@@ -1,0 +1,354 @@
+/* The image encoder on the tiny model: against the reference implementation, and against itself where threads, bands and chunks
+ * must not matter. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "model/image.h"
+#include "model/pack/pack.h"
+#include "port/posix/posix.h"
+#include "tests/container/tiny_model.h"
+#include "tests/golden/golden.h"
+
+enum { SIDE = 256, TOKENS = 256, WIDTH = 128, STAGES = 5, SOFT_BYTES = TOKENS * WIDTH * sizeof(float) };
+
+static const struct {
+    const char *name;
+    size_t pixels, channels;
+} stages[STAGES] = {
+    {"stage0", 64 * 64, 16}, {"stage1", 32 * 32, 32}, {"stage2", 16 * 16, 64}, {"stage3", 8 * 8, 128}, {"msfa", 256, 128}};
+
+static char folder[FOLDER_BYTES];
+static char packed[FOLDER_BYTES + 32];
+static unsigned char *picture; /* [SIDE][SIDE][3] */
+static gemlet_image frame;
+static const gemlet_options options = {.context = 512};
+
+static void *read_data(const char *name, size_t *bytes) {
+    char path[128];
+    snprintf(path, sizeof path, "tests/data/vision/%s", name);
+    FILE *file = fopen(path, "rb");
+    if (file == NULL) {
+        fail_msg("%s is missing", path);
+    }
+    fseek(file, 0, SEEK_END);
+    *bytes = (size_t)ftell(file);
+    rewind(file);
+    void *data = malloc(*bytes);
+    assert_int_equal(fread(data, 1, *bytes, file), *bytes);
+    fclose(file);
+    return data;
+}
+
+static int set_up(void **state) {
+    (void)state;
+    gemlet_error error = {GEMLET_OK, ""};
+    size_t bytes = 0;
+    folder_make(folder, "vision");
+    snprintf(packed, sizeof packed, "%s/tiny.gguf", folder);
+    pack_options pack = {.text = TINY_TEXT, .projector = TINY_PROJECTOR, .output = packed};
+    if (pack_run(&pack, &error) != GEMLET_OK) {
+        print_error("%s\n", error.message);
+        return -1;
+    }
+    picture = read_data("image.rgb", &bytes);
+    frame =
+        (gemlet_image){.format = GEMLET_PIXELS_RGB, .width = SIDE, .height = SIDE, .pixels = picture, .stride = (size_t)3 * SIDE};
+    return bytes == (size_t)SIDE * SIDE * 3 ? 0 : -1;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    free(picture);
+    folder_remove(folder);
+    return 0;
+}
+
+static const float *encode(running *r) {
+    const float *soft = NULL;
+    size_t count = 0;
+    if (gemlet_encode_image(r->session, &frame, &soft, &count, &r->error) != GEMLET_OK) {
+        fail_msg("%s", r->error.message);
+    }
+    assert_int_equal(count, TOKENS);
+    return soft;
+}
+
+/* ---- Against the reference ---- */
+
+static void check_numbers(const char *name, const float *found, size_t rows, size_t width, double mean, double worst) {
+    size_t bytes = 0;
+    float *wanted = read_data(name, &bytes);
+    assert_int_equal(bytes, rows * width * sizeof(float));
+    assert_agreement(name, agreement_of(found, wanted, rows, width), mean, worst, 0.0);
+    free(wanted);
+}
+
+typedef struct stage_watch {
+    float *values[STAGES];
+} stage_watch;
+
+static void keep_stage(void *context, const char *name, const float *values, size_t first, size_t pixels, size_t channels) {
+    stage_watch *w = context;
+    for (size_t i = 0; i < STAGES; i++) {
+        if (strcmp(name, stages[i].name) == 0) {
+            assert_int_equal(channels, stages[i].channels);
+            memcpy(w->values[i] + first * channels, values, pixels * channels * sizeof *values);
+        }
+    }
+}
+
+static void stages_are_the_reference_s(void **state) {
+    (void)state;
+    running r;
+    stage_watch w;
+    running_open(&r, packed, 1, &options);
+    for (size_t i = 0; i < STAGES; i++) {
+        w.values[i] = calloc(stages[i].pixels * stages[i].channels, sizeof(float));
+    }
+    r.session->vision.watch = keep_stage;
+    r.session->vision.watch_context = &w;
+    const float *soft = encode(&r);
+    for (size_t i = 0; i < STAGES; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "tiny_%s.f32", stages[i].name);
+        check_numbers(name, w.values[i], stages[i].pixels, stages[i].channels, 0.999, 0.996);
+        free(w.values[i]);
+    }
+    check_numbers("tiny_soft.f32", soft, TOKENS, WIDTH, 0.999, 0.996);
+    running_close(&r);
+}
+
+/* Activations around 2e5, beyond half precision. */
+static void hot_activations_are_right(void **state) {
+    (void)state;
+    running r;
+    stage_watch w = {{NULL}};
+    running_open(&r, packed, 1, &options);
+    gemlet_vision_block *block = r.model->vision_weights.blocks + r.model->vision_config.blocks[0];
+    float *scales[GEMLET_MAX_VISION_BLOCKS];
+    size_t count = r.model->vision_config.blocks[1];
+    for (size_t i = 0; i < count; i++) {
+        scales[i] = malloc(block[i].outputs * sizeof(float));
+        for (size_t c = 0; c < block[i].outputs; c++) {
+            scales[i][c] = block[i].layer_scale[c] * 1e5f;
+        }
+        block[i].layer_scale = scales[i];
+    }
+    for (size_t i = 0; i < STAGES; i++) {
+        w.values[i] = calloc(stages[i].pixels * stages[i].channels, sizeof(float));
+    }
+    r.session->vision.watch = keep_stage;
+    r.session->vision.watch_context = &w;
+    const float *soft = encode(&r);
+    check_numbers("hot_stage1.f32", w.values[1], stages[1].pixels, stages[1].channels, 0.999, 0.996);
+    check_numbers("hot_soft.f32", soft, TOKENS, WIDTH, 0.999, 0.996);
+    for (size_t i = 0; i < STAGES; i++) {
+        free(w.values[i]);
+    }
+    for (size_t i = 0; i < count; i++) {
+        free(scales[i]);
+    }
+    running_close(&r);
+}
+
+/* ---- Against itself ---- */
+
+static float *copy_of(const float *soft) {
+    float *copy = malloc(SOFT_BYTES);
+    memcpy(copy, soft, SOFT_BYTES);
+    return copy;
+}
+
+static float *plain_soft_tokens(void) {
+    running r;
+    running_open(&r, packed, 1, &options);
+    float *soft = copy_of(encode(&r));
+    running_close(&r);
+    return soft;
+}
+
+/* Memory of exactly the planned size for another band or chunk. */
+static void encode_as(running *r, uint32_t band, uint32_t chunk, const float *wanted) {
+    gemlet_vision v = r->session->vision;
+    v.band = band;
+    v.chunk = chunk;
+    assert_int_equal(gemlet_vision_plan(&v, &r->model->container, WIDTH, &r->error), GEMLET_OK);
+    size_t bytes = v.picture_bytes + v.work_bytes;
+    v.memory = aligned_alloc(GEMLET_ALIGNMENT, bytes);
+    memset(v.memory, 0xA5, bytes);
+    memcpy(gemlet_vision_square(&v), picture, (size_t)SIDE * SIDE * 3);
+    float *soft = malloc(SOFT_BYTES);
+    gemlet_vision_run(&v, soft);
+    assert_memory_equal(soft, wanted, SOFT_BYTES);
+    free(soft);
+    free(v.memory);
+}
+
+static void bands_and_chunks_do_not_matter(void **state) {
+    (void)state;
+    float *plain = plain_soft_tokens();
+    running r;
+    running_open(&r, packed, 1, &options);
+    const struct { uint32_t band, chunk; } cases[] = {{1, 32}, {3, 7}, {9, 32}, {1000, 1}, {17, 31}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        encode_as(&r, cases[i].band, cases[i].chunk, plain);
+    }
+    running_close(&r);
+    free(plain);
+}
+
+static void threads_do_not_matter(void **state) {
+    (void)state;
+    float *plain = plain_soft_tokens();
+    for (size_t threads = 2; threads <= 5; threads += 3) {
+        running r;
+        running_open(&r, packed, threads, &options);
+        assert_memory_equal(encode(&r), plain, SOFT_BYTES);
+        running_close(&r);
+    }
+    free(plain);
+}
+
+static void levels_do_not_matter(void **state) {
+    (void)state;
+    float *plain = plain_soft_tokens();
+    for (uint32_t level = 0; level <= (uint32_t)GEMLET_LEVEL_I8MM; level++) {
+        gemlet_options limited = options;
+        limited.level_limit = level + 1;
+        running r;
+        running_open(&r, packed, 1, &limited);
+        assert_memory_equal(encode(&r), plain, SOFT_BYTES);
+        running_close(&r);
+    }
+    free(plain);
+}
+
+/* ---- Memory ---- */
+
+static void plan_is_what_is_used(void **state) {
+    (void)state;
+    gemlet_options cases[] = {options, options, options, options};
+    cases[1].no_images = true;
+    cases[2].image_size = 1024; /* needs more scratch than text */
+    cases[3].chunk = 256;       /* now text needs the more scratch */
+    size_t arena[4];
+    for (size_t i = 0; i < 4; i++) {
+        running r;
+        running_open(&r, packed, 2, &cases[i]);
+        assert_int_equal(r.arena.peak, r.plan.arena);
+        assert_int_equal(gemlet_session_image_facts(r.session).size, i == 1 ? 0 : i == 2 ? 1024 : SIDE);
+        arena[i] = r.plan.arena;
+        running_close(&r);
+    }
+    assert_true(arena[1] < arena[0] && arena[0] < arena[2]);
+}
+
+/* An image between two texts leaves the conversation as if its soft tokens had come from elsewhere. */
+static void scratch_is_shared_without_a_trace(void **state) {
+    (void)state;
+    static const uint32_t text[] = {2, 20, 31, 45, 12, 77, 41, 100};
+    enum { COUNT = sizeof text / sizeof text[0] };
+    running r[2];
+    const float *logits[2];
+    float *soft = plain_soft_tokens();
+    size_t count = 0;
+    for (size_t i = 0; i < 2; i++) {
+        running_open(&r[i], packed, 1, &options);
+        assert_int_equal(gemlet_feed(r[i].session, text, COUNT, &r[i].error), GEMLET_OK);
+        const float *fed = i == 0 ? soft : encode(&r[i]);
+        assert_int_equal(gemlet_feed_embeddings(r[i].session, fed, TOKENS, &r[i].error), GEMLET_OK);
+        assert_int_equal(gemlet_feed(r[i].session, text + 1, COUNT - 1, &r[i].error), GEMLET_OK);
+        assert_int_equal(gemlet_logits(r[i].session, &logits[i], &count, &r[i].error), GEMLET_OK);
+    }
+    assert_memory_equal(logits[0], logits[1], count * sizeof(float));
+    running_close(&r[0]);
+    running_close(&r[1]);
+    free(soft);
+}
+
+/* ---- Feeding, and what is refused ---- */
+
+static void an_image_takes_its_positions(void **state) {
+    (void)state;
+    running r;
+    running_open(&r, packed, 1, &options);
+    size_t around = 0;
+    static const char text[] = "\n\n<start_of_image>";
+    assert_int_equal(gemlet_session_count(r.session, text, sizeof text - 1, &around, &r.error), GEMLET_OK);
+    assert_int_equal(gemlet_session_count(r.session, "\n\n", 2, &around, &r.error), GEMLET_OK);
+    assert_int_equal(gemlet_feed_image(r.session, &frame, &r.error), GEMLET_OK);
+    assert_int_equal(gemlet_session_length(r.session), 1 + around + TOKENS + 1); /* <bos>, ..., <end_of_image> */
+    assert_int_equal(gemlet_feed_image(r.session, &frame, &r.error), GEMLET_ERROR_CONTEXT);
+    assert_int_equal(gemlet_session_length(r.session), 1 + around + TOKENS + 1);
+    running_close(&r);
+}
+
+static void sizes_are_checked(void **state) {
+    (void)state;
+    static const uint32_t wrong[] = {63, 100, 2112, UINT32_MAX};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        gemlet_options o = options;
+        gemlet_memory_plan plan;
+        gemlet_port port;
+        gemlet_error error;
+        gemlet_posix *posix = gemlet_posix_open(1, &port);
+        o.image_size = wrong[i];
+        assert_int_equal(gemlet_plan(&port, packed, &o, &plan, &error), GEMLET_ERROR_ARGUMENT);
+        assert_non_null(strstr(error.message, "image_size"));
+        gemlet_posix_close(posix);
+    }
+}
+
+static void a_session_without_images_says_so(void **state) {
+    (void)state;
+    gemlet_options o = options;
+    o.no_images = true;
+    running r;
+    running_open(&r, packed, 1, &o);
+    assert_int_equal(gemlet_feed_image(r.session, &frame, &r.error), GEMLET_ERROR_UNSUPPORTED);
+    assert_int_equal(gemlet_session_length(r.session), 0);
+    running_close(&r);
+}
+
+/* Every size takes one of the two ways to 16 x 16: average pooling, bilinear sampling. */
+static void other_sizes_give_soft_tokens(void **state) {
+    (void)state;
+    static const uint32_t sizes[] = {64, 320, 512};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        gemlet_options o = options;
+        o.image_size = sizes[i];
+        running r;
+        running_open(&r, packed, 2, &o);
+        const float *soft = encode(&r);
+        for (size_t k = 0; k < (size_t)TOKENS; k++) {
+            double sum = 0.0;
+            for (size_t c = 0; c < WIDTH; c++) {
+                sum += (double)soft[k * WIDTH + c] * (double)soft[k * WIDTH + c];
+            }
+            assert_true(sum > 0.9 * WIDTH && sum < 1.1 * WIDTH); /* normed */
+        }
+        running_close(&r);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(stages_are_the_reference_s),
+        cmocka_unit_test(hot_activations_are_right),
+        cmocka_unit_test(bands_and_chunks_do_not_matter),
+        cmocka_unit_test(threads_do_not_matter),
+        cmocka_unit_test(levels_do_not_matter),
+        cmocka_unit_test(plan_is_what_is_used),
+        cmocka_unit_test(scratch_is_shared_without_a_trace),
+        cmocka_unit_test(an_image_takes_its_positions),
+        cmocka_unit_test(sizes_are_checked),
+        cmocka_unit_test(a_session_without_images_says_so),
+        cmocka_unit_test(other_sizes_give_soft_tokens),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
