@@ -1,0 +1,518 @@
+/* The text decoder on the tiny model: against the reference implementation, and against itself where ways to the same result must
+ * agree to the bit. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "model/pack/pack.h"
+#include "port/posix/posix.h"
+#include "tests/container/tiny_model.h"
+#include "tests/golden/golden.h"
+
+enum { TOKENS = 64, VOCABULARY = 528, WIDTH = 128, STREAMS = 4, WINDOW = 16, GUARD = GEMLET_ALIGNMENT };
+
+static char folder[FOLDER_BYTES];
+static char packed[FOLDER_BYTES + 32];
+static uint32_t *ids;   /* [TOKENS] */
+static float *expected; /* [TOKENS][VOCABULARY] */
+static float *plain;    /* the same, computed with one thread in one chunk */
+
+static const gemlet_options whole = {.context = 512, .chunk = TOKENS};
+
+static int set_up(void **state) {
+    (void)state;
+    gemlet_error error = {GEMLET_OK, ""};
+    folder_make(folder, "golden");
+    snprintf(packed, sizeof packed, "%s/tiny.gguf", folder);
+    pack_options options = {.text = TINY_TEXT, .projector = TINY_PROJECTOR, .output = packed};
+    if (pack_run(&options, &error) != GEMLET_OK) {
+        print_error("%s\n", error.message);
+        return -1;
+    }
+    size_t count;
+    ids = golden_read("text_ids.u32", &count);
+    assert_int_equal(count, TOKENS);
+    expected = golden_read("text_logits.f32", &count);
+    assert_int_equal(count, TOKENS * VOCABULARY);
+    running r;
+    running_open(&r, packed, 1, &whole);
+    plain = running_logits(&r, ids, TOKENS);
+    running_close(&r);
+    return 0;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    free(ids);
+    free(expected);
+    free(plain);
+    folder_remove(folder);
+    return 0;
+}
+
+/* ---- Against the reference ---- */
+
+static void logits_are_the_reference_s(void **state) {
+    (void)state;
+    assert_agreement("logits", agreement_of(plain, expected, TOKENS, VOCABULARY), 0.9998, 0.9996, 0.98);
+}
+
+typedef struct layer_tap {
+    uint32_t layer;
+    size_t seen;
+    float streams[TOKENS * STREAMS * WIDTH];
+} layer_tap;
+
+static void keep_layer(void *context, uint32_t layer, size_t position, size_t count, const float *streams) {
+    layer_tap *tap = context;
+    if (layer == tap->layer) {
+        memcpy(tap->streams + position * STREAMS * WIDTH, streams, count * STREAMS * WIDTH * sizeof *streams);
+        tap->seen += count;
+    }
+}
+
+static void streams_of_every_recorded_layer_are_the_reference_s(void **state) {
+    (void)state;
+    static const uint32_t recorded[] = {0, 4, 9, 10, 19, 20, 24};
+    static layer_tap tap;
+    running r;
+    running_open(&r, packed, 1, &whole);
+    r.session->decoder.tap = keep_layer;
+    r.session->decoder.tap_context = &tap;
+    for (size_t i = 0; i < sizeof recorded / sizeof *recorded; i++) {
+        char name[32];
+        size_t count;
+        snprintf(name, sizeof name, "text_layer%u.f32", recorded[i]);
+        float *streams = golden_read(name, &count);
+        assert_int_equal(count, TOKENS * STREAMS * WIDTH);
+        tap.layer = recorded[i];
+        tap.seen = 0;
+        gemlet_session_reset(r.session);
+        free(running_logits(&r, ids, TOKENS));
+        assert_int_equal(tap.seen, TOKENS);
+        assert_agreement(name, agreement_of(tap.streams, streams, TOKENS * STREAMS, WIDTH), 0.9998, 0.998, 0.0);
+        free(streams);
+    }
+    running_close(&r);
+}
+
+/* With the reference's own soft tokens: this checks <end_of_image>'s embedding, which is not in the text's table. */
+static void an_image_between_texts_gives_the_reference_s_logits(void **state) {
+    (void)state;
+    size_t count, soft, tail;
+    uint32_t *sequence = golden_read("image_ids.u32", &count);
+    float *embeddings = golden_read("image_soft_tokens.f32", &soft);
+    float *reference = golden_read("image_logits_tail.f32", &tail);
+    size_t first = 0;
+    soft /= WIDTH;
+    tail /= VOCABULARY;
+    while (sequence[first] != sequence[first + 1]) {
+        first++;
+    }
+    size_t rest = count - first - soft; /* the tail begins with the last soft token */
+    assert_int_equal(rest + 1, tail);
+    running r;
+    running_open(&r, packed, 1, &(gemlet_options){.context = 512, .chunk = 100});
+    assert_int_equal(sequence[first + soft], r.model->config.vision_offset);
+    assert_int_equal(gemlet_feed(r.session, sequence, first, &r.error), GEMLET_OK);
+    assert_int_equal(gemlet_feed_embeddings(r.session, embeddings, soft, &r.error), GEMLET_OK);
+    const float *last;
+    assert_int_equal(gemlet_logits(r.session, &last, &(size_t){0}, &r.error), GEMLET_OK);
+    assert_agreement("last soft token", agreement_of(last, reference, 1, VOCABULARY), 0.999, 0.999, 0.0);
+    float *logits = running_logits(&r, sequence + first + soft, rest);
+    assert_agreement("behind <end_of_image>", agreement_of(logits, reference + VOCABULARY, 1, VOCABULARY), 0.999, 0.999, 0.0);
+    assert_agreement("behind an image", agreement_of(logits, reference + VOCABULARY, rest, VOCABULARY), 0.999, 0.999, 0.9);
+    free(logits);
+    free(sequence);
+    free(embeddings);
+    free(reference);
+    running_close(&r);
+}
+
+static void an_int8_cache_costs_little(void **state) {
+    (void)state;
+    running r;
+    running_open(&r, packed, 1, &(gemlet_options){.context = 512, .cache = GEMLET_CACHE_S8});
+    float *logits = running_logits(&r, ids, TOKENS);
+    agreement with = agreement_of(logits, expected, TOKENS, VOCABULARY);
+    assert_agreement("logits, int8 cache", with, agreement_of(plain, expected, TOKENS, VOCABULARY).mean - 0.0005, 0.999, 0.98);
+    free(logits);
+    running_close(&r);
+}
+
+/* ---- The same bytes on every way ---- */
+
+/* `logits` are those of the last `count` positions. */
+static void assert_plain(const float *logits, size_t count) {
+    assert_memory_equal(logits, plain + (TOKENS - count) * VOCABULARY, count * VOCABULARY * sizeof *logits);
+}
+
+static const float *next_logits(running *r) {
+    const float *logits;
+    size_t count;
+    assert_int_equal(gemlet_logits(r->session, &logits, &count, &r->error), GEMLET_OK);
+    assert_int_equal(count, VOCABULARY);
+    return logits;
+}
+
+static void feed_well(running *r, const uint32_t *tokens, size_t count) {
+    if (gemlet_feed(r->session, tokens, count, &r->error) != GEMLET_OK) {
+        fail_msg("%s", r->error.message);
+    }
+}
+
+static void a_token_at_a_time_gives_the_same(void **state) {
+    (void)state;
+    running r;
+    running_open(&r, packed, 1, &whole);
+    for (size_t i = 0; i < TOKENS; i++) {
+        feed_well(&r, ids + i, 1);
+        assert_memory_equal(next_logits(&r), plain + i * VOCABULARY, VOCABULARY * sizeof(float));
+    }
+    running_close(&r);
+}
+
+/* Chunks below, at and beyond the window, and one that leaves a rest. */
+static void every_chunk_size_gives_the_same(void **state) {
+    (void)state;
+    static const uint32_t chunks[] = {3, WINDOW, WINDOW + 1, 256};
+    for (size_t i = 0; i < sizeof chunks / sizeof *chunks; i++) {
+        running r;
+        running_open(&r, packed, 1, &(gemlet_options){.context = 512, .chunk = chunks[i]});
+        float *logits = running_logits(&r, ids, TOKENS);
+        assert_plain(logits, TOKENS);
+        free(logits);
+        gemlet_session_reset(r.session);
+        feed_well(&r, ids, TOKENS);
+        assert_plain(next_logits(&r), 1);
+        running_close(&r);
+    }
+}
+
+static void every_number_of_threads_gives_the_same(void **state) {
+    (void)state;
+    static const size_t threads[] = {2, 4};
+    for (size_t i = 0; i < sizeof threads / sizeof *threads; i++) {
+        running r;
+        running_open(&r, packed, threads[i], &(gemlet_options){.context = 512, .chunk = 40});
+        float *logits = running_logits(&r, ids, TOKENS - 4);
+        assert_memory_equal(logits, plain, (TOKENS - 4) * VOCABULARY * sizeof *logits);
+        free(logits);
+        for (size_t t = TOKENS - 4; t < TOKENS; t++) {
+            feed_well(&r, ids + t, 1);
+        }
+        assert_plain(next_logits(&r), 1);
+        running_close(&r);
+    }
+}
+
+static void skipping_changes_nothing(void **state) {
+    (void)state;
+    running r;
+    running_open(&r, packed, 1, &(gemlet_options){.context = 512, .chunk = TOKENS, .no_skipping = true});
+    float *logits = running_logits(&r, ids, TOKENS);
+    assert_plain(logits, TOKENS);
+    free(logits);
+    gemlet_session_reset(r.session);
+    feed_well(&r, ids, TOKENS - 1);
+    feed_well(&r, ids + TOKENS - 1, 1);
+    assert_plain(next_logits(&r), 1);
+    running_close(&r);
+}
+
+/* Integer products are the same at every level; float sums differ by their order only. */
+static void every_level_gives_nearly_the_same(void **state) {
+    (void)state;
+    for (uint32_t limit = 1; limit <= 4; limit++) {
+        running r;
+        running_open(&r, packed, 1, &(gemlet_options){.context = 512, .level_limit = limit});
+        float *logits = running_logits(&r, ids, TOKENS);
+        assert_agreement(gemlet_model_facts(r.model).level, agreement_of(logits, plain, TOKENS, VOCABULARY), 0.9999, 0.9998, 0.98);
+        free(logits);
+        running_close(&r);
+    }
+}
+
+/* ---- State ---- */
+
+static void a_restored_session_goes_on_with_the_same_bits(void **state) {
+    (void)state;
+    for (gemlet_cache_type cache = GEMLET_CACHE_F16; cache <= GEMLET_CACHE_S8; cache++) {
+        gemlet_options options = {.context = 512, .chunk = 20, .cache = cache};
+        running one, two;
+        running_open(&one, packed, 1, &options);
+        running_open(&two, packed, 2, &options);
+        feed_well(&one, ids, 50);
+        size_t bytes = gemlet_session_state_bytes(one.session);
+        unsigned char *saved = malloc(bytes + 1);
+        assert_int_equal(gemlet_session_save(one.session, saved + 1, bytes, &one.error), GEMLET_OK);
+        assert_int_equal(gemlet_session_save(one.session, saved + 1, bytes - 1, &one.error), GEMLET_ERROR_ARGUMENT);
+        feed_well(&two, ids + 9, 7); /* what is there is replaced */
+        assert_int_equal(gemlet_session_restore(two.session, saved + 1, bytes, &two.error), GEMLET_OK);
+        assert_int_equal(gemlet_session_length(two.session), 50);
+        assert_memory_equal(next_logits(&two), next_logits(&one), VOCABULARY * sizeof(float));
+        for (size_t i = 50; i < TOKENS; i++) {
+            feed_well(&one, ids + i, 1);
+            feed_well(&two, ids + i, 1);
+            assert_memory_equal(next_logits(&two), next_logits(&one), VOCABULARY * sizeof(float));
+        }
+        free(saved);
+        running_close(&one);
+        running_close(&two);
+    }
+}
+
+static void a_damaged_state_is_refused_and_changes_nothing(void **state) {
+    (void)state;
+    running r, other;
+    running_open(&r, packed, 1, &whole);
+    feed_well(&r, ids, 30);
+    size_t bytes = gemlet_session_state_bytes(r.session);
+    unsigned char *saved = malloc(bytes);
+    assert_int_equal(gemlet_session_save(r.session, saved, bytes, &r.error), GEMLET_OK);
+    gemlet_session_reset(r.session);
+    feed_well(&r, ids, TOKENS - 1);
+    for (size_t i = 0; i < 96; i++) { /* the header byte by byte, then everywhere */
+        size_t at = i < 64 ? i : (i - 64) * (bytes - 1) / 31;
+        saved[at] ^= 0x40;
+        assert_int_equal(gemlet_session_restore(r.session, saved, bytes, &r.error), GEMLET_ERROR_FORMAT);
+        saved[at] ^= 0x40;
+    }
+    for (size_t i = 0; i < 64; i++) {
+        assert_int_equal(gemlet_session_restore(r.session, saved, bytes * i / 64, &r.error), GEMLET_ERROR_FORMAT);
+    }
+    assert_int_equal(gemlet_session_restore(r.session, NULL, bytes, &r.error), GEMLET_ERROR_FORMAT);
+    running_open(&other, packed, 1, &(gemlet_options){.context = 256, .chunk = TOKENS});
+    assert_int_equal(gemlet_session_restore(other.session, saved, bytes, &r.error), GEMLET_ERROR_FORMAT);
+    running_close(&other);
+    feed_well(&r, ids + TOKENS - 1, 1);
+    assert_plain(next_logits(&r), 1);
+    free(saved);
+    running_close(&r);
+}
+
+static void a_rewound_session_goes_on_with_the_same_bits(void **state) {
+    (void)state;
+    running r;
+    running_open(&r, packed, 1, &(gemlet_options){.context = 512, .chunk = 20});
+    static const uint32_t other[12] = {9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31};
+    feed_well(&r, ids, 40);
+    feed_well(&r, other, 12);
+    assert_int_equal(gemlet_session_rewind(r.session, 40, &r.error), GEMLET_OK);
+    assert_int_equal(gemlet_session_length(r.session), 40);
+    assert_int_equal(gemlet_logits(r.session, &(const float *){NULL}, &(size_t){0}, &r.error), GEMLET_ERROR_STATE);
+    feed_well(&r, ids + 40, TOKENS - 40);
+    assert_plain(next_logits(&r), 1);
+    assert_int_equal(gemlet_session_rewind(r.session, TOKENS + 1, &r.error), GEMLET_ERROR_ARGUMENT);
+    assert_int_equal(gemlet_session_rewind(r.session, 40, &r.error), GEMLET_ERROR_STATE); /* needs 25, rings hold 28 and later */
+    assert_int_equal(gemlet_session_length(r.session), TOKENS);
+    assert_int_equal(gemlet_session_rewind(r.session, 43, &r.error), GEMLET_OK);
+    feed_well(&r, ids + 43, TOKENS - 43);
+    assert_plain(next_logits(&r), 1);
+    assert_int_equal(gemlet_session_rewind(r.session, 0, &r.error), GEMLET_OK);
+    feed_well(&r, ids, TOKENS);
+    assert_plain(next_logits(&r), 1);
+    running_close(&r);
+}
+
+static void a_prompt_pays_only_for_what_is_new(void **state) {
+    (void)state;
+    running r;
+    size_t kept = 99;
+    uint32_t prompt[TOKENS];
+    running_open(&r, packed, 1, &(gemlet_options){.context = 512, .chunk = 20});
+    memcpy(prompt, ids, sizeof prompt);
+    prompt[50] ^= 1;
+    assert_int_equal(gemlet_feed_prompt(r.session, prompt, TOKENS, &kept, &r.error), GEMLET_OK);
+    assert_int_equal(kept, 0);
+    assert_int_equal(gemlet_feed_prompt(r.session, ids, TOKENS, &kept, &r.error), GEMLET_OK);
+    assert_int_equal(kept, 50);
+    assert_plain(next_logits(&r), 1);
+    assert_int_equal(gemlet_feed_prompt(r.session, ids, TOKENS, &kept, &r.error), GEMLET_OK);
+    assert_int_equal(kept, TOKENS - 1);
+    assert_plain(next_logits(&r), 1);
+    assert_int_equal(gemlet_feed_prompt(r.session, ids, 5, &kept, &r.error), GEMLET_OK); /* the rings lost what 5 saw */
+    assert_int_equal(kept, 0);
+    assert_memory_equal(next_logits(&r), plain + 4 * VOCABULARY, VOCABULARY * sizeof(float));
+    prompt[3] = UINT32_MAX;
+    assert_int_equal(gemlet_feed_prompt(r.session, prompt, TOKENS, &kept, &r.error), GEMLET_ERROR_ARGUMENT);
+    assert_int_equal(gemlet_session_length(r.session), 5);
+    assert_memory_equal(next_logits(&r), plain + 4 * VOCABULARY, VOCABULARY * sizeof(float));
+    running_close(&r);
+}
+
+/* ---- Limits and errors ---- */
+
+static void wrong_calls_are_refused_and_change_nothing(void **state) {
+    (void)state;
+    running r;
+    const float *logits;
+    size_t count;
+    uint32_t wrong[2] = {5, VOCABULARY};
+    running_open(&r, packed, 1, &(gemlet_options){.context = TOKENS, .chunk = 20});
+    assert_int_equal(gemlet_logits(r.session, &logits, &count, &r.error), GEMLET_ERROR_STATE);
+    assert_int_equal(gemlet_feed(r.session, ids, 0, &r.error), GEMLET_OK);
+    assert_int_equal(gemlet_logits(r.session, &logits, &count, &r.error), GEMLET_ERROR_STATE);
+    feed_well(&r, ids, TOKENS - 1);
+    assert_int_equal(gemlet_feed(r.session, ids, 0, &r.error), GEMLET_OK);
+    assert_int_equal(gemlet_feed(r.session, wrong, 2, &r.error), GEMLET_ERROR_ARGUMENT);
+    assert_string_equal(r.error.message, "token ids must be below 528 but number 1 is 528");
+    assert_int_equal(gemlet_feed(r.session, NULL, 1, &r.error), GEMLET_ERROR_ARGUMENT);
+    assert_int_equal(gemlet_feed_embeddings(r.session, NULL, 1, &r.error), GEMLET_ERROR_ARGUMENT);
+    assert_int_equal(gemlet_feed_text(r.session, NULL, 1, false, &r.error), GEMLET_ERROR_ARGUMENT);
+    assert_int_equal(gemlet_feed(r.session, ids, 2, &r.error), GEMLET_ERROR_CONTEXT);
+    assert_string_equal(r.error.message, "the context is full: 2 tokens to feed, but room for 1 of 64");
+    assert_int_equal(gemlet_feed_text(r.session, "no room for all of this", 23, false, &r.error), GEMLET_ERROR_CONTEXT);
+    feed_well(&r, ids + TOKENS - 1, 1);
+    assert_plain(next_logits(&r), 1);
+    assert_int_equal(gemlet_feed(r.session, ids, 1, &r.error), GEMLET_ERROR_CONTEXT);
+    assert_plain(next_logits(&r), 1);
+    running_close(&r);
+}
+
+typedef struct progress_record {
+    size_t calls, done, total, cancel_at;
+} progress_record;
+
+static bool note_progress(void *context, size_t done, size_t total) {
+    progress_record *record = context;
+    record->calls++;
+    assert_true(done > record->done || record->calls == 1);
+    record->done = done;
+    record->total = total;
+    return done < record->cancel_at;
+}
+
+static void the_caller_can_cancel(void **state) {
+    (void)state;
+    running r;
+    running_open(&r, packed, 1, &(gemlet_options){.context = 512, .chunk = 20});
+    progress_record record = {.cancel_at = 1000};
+    gemlet_session_on_progress(r.session, note_progress, &record);
+    feed_well(&r, ids, TOKENS);
+    assert_int_equal(record.calls, 4);
+    assert_int_equal(record.done, TOKENS);
+    assert_int_equal(record.total, TOKENS);
+    gemlet_session_reset(r.session);
+    record = (progress_record){.cancel_at = 40};
+    assert_int_equal(gemlet_feed(r.session, ids, TOKENS, &r.error), GEMLET_ERROR_CANCELLED);
+    assert_int_equal(gemlet_session_length(r.session), 40);
+    assert_int_equal(gemlet_logits(r.session, &(const float *){NULL}, &(size_t){0}, &r.error), GEMLET_ERROR_STATE);
+    gemlet_session_on_progress(r.session, NULL, NULL);
+    feed_well(&r, ids + 40, TOKENS - 40);
+    assert_plain(next_logits(&r), 1);
+    running_close(&r);
+}
+
+static void feeding_text_reports_its_own_progress(void **state) {
+    (void)state;
+    static const char text[] = "the quick brown fox jumps over the lazy dog and there is no image here at all";
+    running r;
+    running_open(&r, packed, 1, &(gemlet_options){.context = 512, .chunk = 8});
+    progress_record record = {.cancel_at = 1000};
+    gemlet_session_on_progress(r.session, note_progress, &record);
+    assert_int_equal(gemlet_feed_text(r.session, text, sizeof text - 1, false, &r.error), GEMLET_OK);
+    size_t length = gemlet_session_length(r.session);
+    assert_int_equal(record.total, length);
+    assert_int_equal(record.done, length);
+    assert_int_equal(record.calls, (length + 7) / 8);
+    assert_true(record.calls > 2);
+    float *logits = malloc(VOCABULARY * sizeof *logits);
+    memcpy(logits, next_logits(&r), VOCABULARY * sizeof *logits);
+    uint32_t *fed = malloc(length * sizeof *fed);
+    gemlet_session_on_progress(r.session, NULL, NULL);
+    memcpy(fed, r.session->history, length * sizeof *fed);
+    gemlet_session_reset(r.session);
+    feed_well(&r, fed, length);
+    assert_memory_equal(next_logits(&r), logits, VOCABULARY * sizeof *logits);
+    gemlet_session_reset(r.session);
+    record = (progress_record){.cancel_at = 16};
+    gemlet_session_on_progress(r.session, note_progress, &record);
+    assert_int_equal(gemlet_feed_text(r.session, text, sizeof text - 1, false, &r.error), GEMLET_ERROR_CANCELLED);
+    assert_int_equal(gemlet_session_length(r.session), 16);
+    free(fed);
+    free(logits);
+    running_close(&r);
+}
+
+/* ---- Memory ---- */
+
+static void the_plan_is_what_is_used(void **state) {
+    (void)state;
+    static const gemlet_options some[] = {{0},
+                                          {.context = 2048, .chunk = 256},
+                                          {.context = 1, .chunk = 1},
+                                          {.context = 100, .cache = GEMLET_CACHE_S8},
+                                          {.context = 32, .chunk = 64}};
+    for (size_t i = 0; i < sizeof some / sizeof *some; i++) {
+        running r;
+        running_open(&r, packed, i + 1, &some[i]);
+        assert_int_equal(r.arena.peak, r.plan.arena);
+        assert_int_equal(r.plan.persistent + r.plan.cache + r.plan.scratch, r.plan.arena);
+        size_t room = gemlet_session_capacity(r.session);
+        feed_well(&r, ids, room < 8 ? room : 8);
+        assert_int_equal(r.arena.peak, r.plan.arena);
+        running_close(&r);
+    }
+}
+
+static void every_smaller_arena_is_refused(void **state) {
+    (void)state;
+    running r;
+    running_open(&r, packed, 1, &whole);
+    gemlet_arena arena;
+    gemlet_model *model;
+    gemlet_session *session;
+    unsigned char guard[GUARD];
+    unsigned char *memory = aligned_alloc(GEMLET_ALIGNMENT, r.plan.arena + GEMLET_ALIGNMENT);
+    memset(guard, 0x5A, GUARD);
+    for (size_t i = 0; i <= 64; i++) {
+        size_t size = i < 64 ? r.plan.arena * i / 64 : r.plan.arena - 1;
+        memset(memory + size, 0x5A, GUARD);
+        assert_int_equal(gemlet_arena_init(&arena, memory, size, &r.error), GEMLET_OK);
+        gemlet_status status = gemlet_model_open(&r.port, packed, &whole, &arena, &model, &r.error);
+        if (status == GEMLET_OK) {
+            status = gemlet_session_open(model, &whole, &arena, &session, &r.error);
+            assert_null(session);
+        } else {
+            assert_null(model);
+        }
+        assert_int_equal(status, GEMLET_ERROR_MEMORY);
+        assert_true(strlen(r.error.message) > 10);
+        gemlet_model_close(model);
+        assert_memory_equal(memory + size, guard, GUARD);
+    }
+    free(memory);
+    running_close(&r);
+}
+
+#define TEST(name) cmocka_unit_test(name)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(logits_are_the_reference_s),
+        TEST(streams_of_every_recorded_layer_are_the_reference_s),
+        TEST(an_image_between_texts_gives_the_reference_s_logits),
+        TEST(an_int8_cache_costs_little),
+        TEST(a_token_at_a_time_gives_the_same),
+        TEST(every_chunk_size_gives_the_same),
+        TEST(every_number_of_threads_gives_the_same),
+        TEST(skipping_changes_nothing),
+        TEST(every_level_gives_nearly_the_same),
+        TEST(a_restored_session_goes_on_with_the_same_bits),
+        TEST(a_damaged_state_is_refused_and_changes_nothing),
+        TEST(a_rewound_session_goes_on_with_the_same_bits),
+        TEST(a_prompt_pays_only_for_what_is_new),
+        TEST(wrong_calls_are_refused_and_change_nothing),
+        TEST(the_caller_can_cancel),
+        TEST(feeding_text_reports_its_own_progress),
+        TEST(the_plan_is_what_is_used),
+        TEST(every_smaller_arena_is_refused),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
