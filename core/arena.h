@@ -33,11 +33,11 @@ typedef struct gemlet_arena_user {
 typedef struct gemlet_arena {
     unsigned char *base; /* NULL in a counting arena */
     size_t size;
-    size_t kept;         /* bytes in use from the low end */
-    size_t scratch;      /* bytes in use from the high end */
+    size_t kept;    /* bytes in use from the low end */
+    size_t scratch; /* bytes in use from the high end */
     size_t kept_peak;
     size_t scratch_peak;
-    size_t peak;         /* the most that kept + scratch ever was: the bytes a buffer must have */
+    size_t peak; /* the most that kept + scratch ever was: the bytes a buffer must have */
     size_t user_count;
     gemlet_arena_user users[GEMLET_ARENA_USERS];
     /* The scratch allocations that are held, oldest first, so that a release knows whose bytes it gives back. */

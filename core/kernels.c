@@ -15,10 +15,12 @@ gemlet_level gemlet_level_for(uint32_t cpu_features) {
 }
 
 gemlet_kernels gemlet_kernels_for(gemlet_level level) {
-    gemlet_kernels kernels = {GEMLET_LEVEL_SCALAR, &gemlet_matrix_kernels_scalar, &gemlet_conv_kernels_scalar, &gemlet_real_kernels_scalar};
+    gemlet_kernels kernels = {GEMLET_LEVEL_SCALAR, &gemlet_matrix_kernels_scalar, &gemlet_conv_kernels_scalar,
+                              &gemlet_real_kernels_scalar};
 #if GEMLET_LEVEL_LIMIT >= 1
     if (level >= GEMLET_LEVEL_NEON) {
-        kernels = (gemlet_kernels){GEMLET_LEVEL_NEON, &gemlet_matrix_kernels_neon, &gemlet_conv_kernels_neon, &gemlet_real_kernels_neon};
+        kernels =
+            (gemlet_kernels){GEMLET_LEVEL_NEON, &gemlet_matrix_kernels_neon, &gemlet_conv_kernels_neon, &gemlet_real_kernels_neon};
     }
 #endif
 #if GEMLET_LEVEL_LIMIT >= 2

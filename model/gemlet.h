@@ -40,9 +40,10 @@ typedef struct gemlet_options {
         chunk; /* tokens of a prompt that are computed together; default 64, at most 256: more is faster and takes more scratch */
     gemlet_cache_type cache; /* default GEMLET_CACHE_F16 */
     uint32_t level_limit;    /* highest gemlet_level to use plus 1; 0: whatever the CPU has.  For comparing levels */
-    bool no_images;           /* leave the image encoder out: no memory for it */
-    uint32_t image_size;      /* pixels of the square that images are brought to, a multiple of 64; default what the model was made for */
-    bool no_skipping;        /* compute what is known not to matter (KV-shared layers of earlier tokens, zero gates): for tests */
+    bool no_images;          /* leave the image encoder out: no memory for it */
+    uint32_t
+        image_size;   /* pixels of the square that images are brought to, a multiple of 64; default what the model was made for */
+    bool no_skipping; /* compute what is known not to matter (KV-shared layers of earlier tokens, zero gates): for tests */
 } gemlet_options;
 
 /* Bytes that a model with one session takes. */

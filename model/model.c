@@ -65,7 +65,8 @@ static gemlet_status load_vision(gemlet_model *model, const gemlet_options *opti
     }
     status = gemlet_arena_keep(arena, "model", c->block_count * sizeof(gemlet_vision_block), &blocks, error);
     if (status == GEMLET_OK) {
-        status = gemlet_vision_load(&model->container, c, model->config.width, blocks, arena, &model->vision_weights, &model->mapped, error);
+        status = gemlet_vision_load(&model->container, c, model->config.width, blocks, arena, &model->vision_weights,
+                                    &model->mapped, error);
     }
     return status;
 }

@@ -41,6 +41,8 @@ double exp(double x);
 double fabs(double x);
 double floor(double x);
 double fma(double x, double y, double z);
+double fmax(double x, double y);
+double fmin(double x, double y);
 double log(double x);
 double nearbyint(double x);
 double pow(double x, double y);
