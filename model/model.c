@@ -49,8 +49,9 @@ static gemlet_status load_tokenizer(gemlet_model *model, gemlet_arena *arena, ge
     if (status == GEMLET_OK) {
         status = gemlet_container_load(&model->container, &tables, arena, "weights", &data, &model->mapped, error);
     }
-    return status == GEMLET_OK && data != NULL ? gemlet_tokenizer_open(&model->tokenizer, data, (size_t)tables.bytes, error)
-                                               : status;
+    /* A plan needs no tokenizer, and a header-only file has none. */
+    return status == GEMLET_OK && arena->base != NULL ? gemlet_tokenizer_open(&model->tokenizer, data, (size_t)tables.bytes, error)
+                                                      : status;
 }
 
 static gemlet_status load_vision(gemlet_model *model, const gemlet_options *options, gemlet_arena *arena, gemlet_error *error) {
