@@ -1,5 +1,8 @@
 #include "examples/gemlet/answer.h"
 
+#include "examples/gemlet/image.h"
+#include "examples/gemlet/turn.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -102,18 +105,54 @@ static answer_end print_answer(answerer *a, gemlet_decoder *decoder) {
     return ANSWER_LIMIT;
 }
 
+static gemlet_status feed_image(answerer *a, const char *path) {
+    image_file file;
+    const float *soft_tokens;
+    size_t count;
+    gemlet_status status = image_read(&file, path, &a->error);
+    if (status == GEMLET_OK) {
+        status = gemlet_encode_image(a->engine.session, &file.image, &soft_tokens, &count, &a->error);
+    }
+    if (status == GEMLET_OK) {
+        status = gemlet_feed_embeddings(a->engine.session, soft_tokens, count, &a->error);
+        a->work.tokens_in += count;
+    }
+    image_free(&file);
+    return status;
+}
+
+/* Tokens, and images where the prompt has a place for them. */
+static gemlet_status feed_prompt(answerer *a, const token_list *prompt) {
+    gemlet_status status = GEMLET_OK;
+    size_t images = 0;
+    for (size_t first = 0; first < prompt->count && status == GEMLET_OK;) {
+        size_t end = first;
+        while (end < prompt->count && prompt->ids[end] != TURN_IMAGE) {
+            end++;
+        }
+        status = end > first ? gemlet_feed(a->engine.session, prompt->ids + first, end - first, &a->error) : GEMLET_OK;
+        if (status == GEMLET_OK) {
+            gemlet_sampler_remember(&a->sampler, prompt->ids + first, end - first);
+            a->work.tokens_in += end - first;
+        }
+        if (status == GEMLET_OK && end < prompt->count) {
+            status = feed_image(a, a->options->images.paths[images++]);
+        }
+        first = end + 1;
+    }
+    return status;
+}
+
 answer_end answer(answerer *a, const token_list *prompt) {
     uint64_t started = engine_time(&a->engine);
     a->prompt_started = gemlet_session_length(a->engine.session);
     a->unfed = false;
-    gemlet_status status = gemlet_feed(a->engine.session, prompt->ids, prompt->count, &a->error);
+    gemlet_status status = feed_prompt(a, prompt);
     uint64_t fed = engine_time(&a->engine);
     a->work.time_in += fed - started;
     if (status != GEMLET_OK) {
         return status == GEMLET_ERROR_CANCELLED ? ANSWER_CANCELLED : ANSWER_FAILED;
     }
-    gemlet_sampler_remember(&a->sampler, prompt->ids, prompt->count);
-    a->work.tokens_in += prompt->count;
     gemlet_decoder decoder;
     const char *text;
     size_t bytes;

@@ -1,10 +1,11 @@
-/* gemlet dump: the logits after each token, for comparing with other programs. */
+/* gemlet dump: the logits after each token, or the soft tokens of an image, for comparing with other programs. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "examples/gemlet/engine.h"
+#include "examples/gemlet/image.h"
 #include "examples/gemlet/npy.h"
 #include "examples/gemlet/program.h"
 #include "examples/gemlet/tokens.h"
@@ -54,21 +55,37 @@ static void remove_file(const char *path) {
     }
 }
 
-static gemlet_status write_logits(dump *d, const options *o, const token_list *tokens) {
-    size_t rows = o->last != 0 && o->last < tokens->count ? o->last : tokens->count;
-    d->out = fopen(o->logits, "wb");
-    if (d->out == NULL) {
-        return fail_to_write(d, o->logits, errno);
+static gemlet_status encode_and_write(dump *d, const image_file *file) {
+    const float *soft_tokens;
+    size_t rows;
+    gemlet_status status = gemlet_encode_image(d->engine.session, &file->image, &soft_tokens, &rows, &d->error);
+    if (status != GEMLET_OK) {
+        return status;
     }
-    gemlet_status status = feed_and_write(d, tokens, rows);
+    d->failure = npy_header(d->out, rows, d->engine.facts.width) ? 0 : errno;
+    for (size_t i = 0; i < rows; i++) {
+        write_row(d, i, soft_tokens + i * d->engine.facts.width, d->engine.facts.width);
+    }
+    return GEMLET_OK;
+}
+
+/* Of the image where there is one, else of the tokens. */
+static gemlet_status write_values(dump *d, const options *o, const token_list *tokens, const image_file *file) {
+    const char *path = file != NULL ? o->soft_tokens : o->logits;
+    size_t rows = o->last != 0 && o->last < tokens->count ? o->last : tokens->count;
+    d->out = fopen(path, "wb");
+    if (d->out == NULL) {
+        return fail_to_write(d, path, errno);
+    }
+    gemlet_status status = file != NULL ? encode_and_write(d, file) : feed_and_write(d, tokens, rows);
     if (fclose(d->out) != 0 && d->failure == 0) {
         d->failure = errno;
     }
     if (status == GEMLET_OK && d->failure != 0) {
-        status = fail_to_write(d, o->logits, d->failure);
+        status = fail_to_write(d, path, d->failure);
     }
     if (status != GEMLET_OK) {
-        remove_file(o->logits);
+        remove_file(path);
     }
     return status;
 }
@@ -81,17 +98,20 @@ int command_dump(int argc, char **argv) {
     if (!options_parse(&o, OPTIONS_DUMP, argc, argv, &code)) {
         return code;
     }
-    gemlet_status status = tokens_read(&tokens, o.tokens, &d.error);
+    image_file file = {.pixels = NULL};
+    bool image = o.images.count > 0;
+    gemlet_status status = image ? image_read(&file, o.images.paths[0], &d.error) : tokens_read(&tokens, o.tokens, &d.error);
     if (status == GEMLET_OK) {
-        status = engine_open(&d.engine, &o, (uint32_t)tokens.count, &d.error);
+        status = engine_open(&d.engine, &o, image ? 1 : (uint32_t)tokens.count, &d.error);
     }
     if (status == GEMLET_OK) {
-        status = write_logits(&d, &o, &tokens);
+        status = write_values(&d, &o, &tokens, image ? &file : NULL);
     }
     if (status == GEMLET_OK && o.stats) {
         engine_print_stats(&d.engine, &o, &d.work);
     }
     engine_close(&d.engine);
     tokens_free(&tokens);
+    image_free(&file);
     return status == GEMLET_OK ? 0 : program_fail(&d.error);
 }

@@ -7,7 +7,9 @@ gemlet_status engine_open(engine *e, const options *o, uint32_t context, gemlet_
     gemlet_options chosen = {.context = o->context != 0 ? o->context : context,
                              .chunk = o->chunk,
                              .cache = (gemlet_cache_type)o->cache,
-                             .level_limit = o->level_limit};
+                             .level_limit = o->level_limit,
+                             .no_images = o->images.count == 0,
+                             .image_size = o->image_size};
     *e = (engine){.posix = NULL};
     e->posix = gemlet_posix_open(o->threads, &e->port);
     if (e->posix == NULL) {

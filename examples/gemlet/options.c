@@ -12,6 +12,7 @@
 typedef enum option_kind {
     KIND_FLAG,   /* bool, no value */
     KIND_TEXT,   /* const char * */
+    KIND_FILES,  /* options_files; may be repeated */
     KIND_COUNT,  /* uint32_t */
     KIND_SEED,   /* uint64_t */
     KIND_REAL,   /* float */
@@ -41,9 +42,14 @@ static const option table[] = {
     {"-m", "FILE", "packed model, as gemlet-pack writes it", AT(model), 0, 0, KIND_TEXT, EVERY, EVERY},
     {"-p", "TEXT", "what to say to the model; - reads standard input to its end", AT(prompt), 0, 0, KIND_TEXT, OPTIONS_RUN,
      OPTIONS_RUN},
-    {"--tokens", "FILE", "token ids in text, separated by white space", AT(tokens), 0, 0, KIND_TEXT, OPTIONS_DUMP, OPTIONS_DUMP},
-    {"--logits", "FILE", "the .npy file to write: float32 [tokens, vocabulary]", AT(logits), 0, 0, KIND_TEXT, OPTIONS_DUMP,
-     OPTIONS_DUMP},
+    {"--tokens", "FILE", "token ids in text, separated by white space", AT(tokens), 0, 0, KIND_TEXT, OPTIONS_DUMP, 0},
+    {"--logits", "FILE", "the .npy file to write: float32 [tokens, vocabulary]", AT(logits), 0, 0, KIND_TEXT, OPTIONS_DUMP, 0},
+    {"--image", "FILE", "JPEG, PPM or PGM; stands at the next <image> of the text, else before it; may be repeated", AT(images), 0,
+     0, KIND_FILES, OPTIONS_RUN | OPTIONS_DUMP, 0},
+    {"--soft-tokens", "FILE", "the .npy file to write for the image: float32 [soft tokens, width]", AT(soft_tokens), 0, 0,
+     KIND_TEXT, OPTIONS_DUMP, 0},
+    {"--image-size", "N", "pixels of the square that images are brought to (what the model was made for)", AT(image_size), 64, 2048,
+     KIND_COUNT, OPTIONS_RUN | OPTIONS_DUMP, 0},
     {"--file", "FILE", "text to predict", AT(file), 0, 0, KIND_TEXT, OPTIONS_PERPLEXITY, OPTIONS_PERPLEXITY},
     {"--system", "TEXT", "instructions that stand before the first turn", AT(system), 0, 0, KIND_TEXT, ANSWERS, 0},
     {"--raw", NULL, "continue the text as it is: no turns", AT(raw), 0, 0, KIND_FLAG, OPTIONS_RUN, 0},
@@ -135,6 +141,14 @@ static bool within(const option *t, double number) {
     return number >= t->least && number <= t->most; /* false for NaN */
 }
 
+static bool append(const char *text, options_files *files) {
+    if (files->count == OPTIONS_MOST_FILES) {
+        return false;
+    }
+    files->paths[files->count++] = text;
+    return true;
+}
+
 static bool store(const option *t, const char *text, void *member) {
     uint64_t whole;
     uint32_t place;
@@ -142,6 +156,7 @@ static bool store(const option *t, const char *text, void *member) {
     switch (t->kind) {
     case KIND_FLAG: *(bool *)member = true; return true;
     case KIND_TEXT: *(const char **)member = text; return true;
+    case KIND_FILES: return append(text, member);
     case KIND_COUNT:
         if (!parse_whole(text, &whole) || !within(t, (double)whole)) {
             return false;
@@ -171,6 +186,7 @@ static int bad_value(const char *name, const option *t, const char *found) {
     case KIND_COUNT: snprintf(expected, sizeof expected, "a whole number from %.0f to %.0f", t->least, t->most); break;
     case KIND_SEED: snprintf(expected, sizeof expected, "a whole number below 2^64"); break;
     case KIND_REAL: snprintf(expected, sizeof expected, "a number from %g to %g", t->least, t->most); break;
+    case KIND_FILES: snprintf(expected, sizeof expected, "at most %d files", OPTIONS_MOST_FILES); break;
     default: snprintf(expected, sizeof expected, "%s", t->value != NULL ? t->value : "nothing"); break;
     }
     snprintf(problem, sizeof problem, "option %s: expected %s, found %s%.200s%s", t->name, expected, found != NULL ? "\"" : "",
@@ -187,6 +203,15 @@ static bool check_required(const options *o, options_command command, const char
             *code = misused(name, problem);
             return false;
         }
+    }
+    if (command == OPTIONS_DUMP && (o->images.count == 0 ? o->tokens == NULL || o->logits == NULL
+                                                         : o->images.count > 1 || o->soft_tokens == NULL || o->tokens != NULL)) {
+        *code = misused(name, "expected --tokens FILE --logits FILE, or --image FILE --soft-tokens FILE");
+        return false;
+    }
+    if (o->raw && o->images.count > 0) {
+        *code = misused(name, "option --image: expected turns, found --raw");
+        return false;
     }
     if (o->raw && o->system != NULL) {
         *code = misused(name, "option --system: expected turns, found --raw");

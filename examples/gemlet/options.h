@@ -13,6 +13,14 @@ typedef enum options_command {
     OPTIONS_PERPLEXITY = 1 << 3
 } options_command;
 
+enum { OPTIONS_MOST_FILES = 16 };
+
+/* The values of an option that may be repeated, in order. */
+typedef struct options_files {
+    const char *paths[OPTIONS_MOST_FILES];
+    uint32_t count;
+} options_files;
+
 typedef struct options {
     const char *model;
     const char *prompt;
@@ -20,6 +28,9 @@ typedef struct options {
     const char *tokens;
     const char *logits;
     const char *file;
+    const char *soft_tokens;
+    options_files images;
+    uint32_t image_size;
     uint32_t predict; /* tokens at most; 0: until the turn ends or the context is full */
     uint32_t context; /* 0: the command's default */
     uint32_t chunk;

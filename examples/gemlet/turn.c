@@ -3,7 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "examples/gemlet/options.h"
 #include "model/chat.h"
+
+enum { MOST_PARTS = 2 * OPTIONS_MOST_FILES + 1 };
 
 /* Text segments between two tokens go through one encoder, because BPE may join them. */
 typedef struct turn {
@@ -22,8 +25,12 @@ static gemlet_status append_segment(void *context, const gemlet_segment *segment
     if (status != GEMLET_OK) {
         return status;
     }
+    if (segment->type == GEMLET_SEGMENT_IMAGE) {
+        const uint32_t image = TURN_IMAGE;
+        return tokens_append(t->list, &image, 1);
+    }
     if (segment->type != GEMLET_SEGMENT_SPECIAL) {
-        return gemlet_fail(t->error, GEMLET_ERROR_UNSUPPORTED, "a turn of text has no place for images and sounds");
+        return gemlet_fail(t->error, GEMLET_ERROR_UNSUPPORTED, "a turn has no place for sounds");
     }
     uint32_t id = gemlet_tokenizer_special(t->tokenizer, segment->special);
     if (id == GEMLET_NO_TOKEN) {
@@ -32,10 +39,32 @@ static gemlet_status append_segment(void *context, const gemlet_segment *segment
     return tokens_append(t->list, &id, 1);
 }
 
-static gemlet_status render(turn *t, const char *system, const char *text, bool first) {
-    const gemlet_message_part parts[] = {{GEMLET_PART_TEXT, system, system != NULL ? strlen(system) : 0},
-                                         {GEMLET_PART_TEXT, text, strlen(text)}};
-    const gemlet_message messages[] = {{GEMLET_ROLE_SYSTEM, &parts[0], 1}, {GEMLET_ROLE_USER, &parts[1], 1}};
+/* The user's text with its images; answers how many parts. */
+static size_t split(const char *text, size_t images, gemlet_message_part parts[MOST_PARTS]) {
+    static const char mark[] = "<image>";
+    size_t marks = 0;
+    size_t count = 0;
+    for (const char *at = text; (at = strstr(at, mark)) != NULL; at += sizeof mark - 1) {
+        marks++;
+    }
+    for (; images > marks; images--) {
+        parts[count++] = (gemlet_message_part){GEMLET_PART_IMAGE, NULL, 0};
+    }
+    for (; images > 0; images--) {
+        const char *at = strstr(text, mark);
+        parts[count++] = (gemlet_message_part){GEMLET_PART_TEXT, text, (size_t)(at - text)};
+        parts[count++] = (gemlet_message_part){GEMLET_PART_IMAGE, NULL, 0};
+        text = at + sizeof mark - 1;
+    }
+    parts[count++] = (gemlet_message_part){GEMLET_PART_TEXT, text, strlen(text)};
+    return count;
+}
+
+static gemlet_status render(turn *t, const char *system, const char *text, size_t images, bool first) {
+    const gemlet_message_part instructions = {GEMLET_PART_TEXT, system, system != NULL ? strlen(system) : 0};
+    gemlet_message_part parts[MOST_PARTS];
+    size_t count = split(text, images, parts);
+    const gemlet_message messages[] = {{GEMLET_ROLE_SYSTEM, &instructions, 1}, {GEMLET_ROLE_USER, parts, count}};
     bool instructed = first && system != NULL;
     const gemlet_segment ending[] = {{.type = GEMLET_SEGMENT_SPECIAL, .special = GEMLET_SPECIAL_END_OF_TURN},
                                      {.type = GEMLET_SEGMENT_TEXT, .text = "\n", .bytes = 1}};
@@ -50,8 +79,8 @@ static gemlet_status render(turn *t, const char *system, const char *text, bool 
     return status == GEMLET_OK ? gemlet_encoder_finish(&t->encoder, t->error) : status;
 }
 
-gemlet_status turn_append(token_list *list, const gemlet_tokenizer *tokenizer, const char *system, const char *text, bool first,
-                          gemlet_error *error) {
+gemlet_status turn_append(token_list *list, const gemlet_tokenizer *tokenizer, const char *system, const char *text, size_t images,
+                          bool first, gemlet_error *error) {
     turn t = {.list = list, .tokenizer = tokenizer, .error = error};
     void *scratch = malloc(GEMLET_ENCODER_BYTES);
     if (scratch == NULL) {
@@ -60,7 +89,7 @@ gemlet_status turn_append(token_list *list, const gemlet_tokenizer *tokenizer, c
     gemlet_status status =
         gemlet_encoder_begin(&t.encoder, tokenizer, GEMLET_TEXT_PLAIN, scratch, GEMLET_ENCODER_BYTES, tokens_append, list, error);
     if (status == GEMLET_OK) {
-        status = render(&t, system, text, first);
+        status = render(&t, system, text, images, first);
     }
     free(scratch);
     return status;
