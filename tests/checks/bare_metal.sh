@@ -9,7 +9,7 @@ done
 tests/checks/symbols.sh build/bare-metal/libgemlet.a aarch64-linux-gnu-nm aarch64-linux-gnu-objdump
 
 # That the headers are out of reach is itself checked: with the build's own flags.
-read -ra compiler <<<"$(cmake -LA -N build/bare-metal | sed -n 's/^CMAKE_C_COMPILER:[A-Z]*=//p') $(cmake -LA -N build/bare-metal | sed -n 's/^CMAKE_C_FLAGS:STRING=//p')"
+read -ra compiler <<<"$(sed -n 's/^set(CMAKE_C_COMPILER "\(.*\)")$/\1/p' build/bare-metal/CMakeFiles/*/CMakeCCompiler.cmake) $(cmake -LA -N build/bare-metal | sed -n 's/^CMAKE_C_FLAGS:STRING=//p')"
 can_include() {
     echo "#include <$1>" | "${compiler[@]}" -std=c11 -x c -fsyntax-only - 2>/dev/null
 }
