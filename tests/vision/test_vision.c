@@ -194,7 +194,7 @@ static void bands_and_chunks_do_not_matter(void **state) {
     float *plain = plain_soft_tokens();
     running r;
     running_open(&r, packed, 1, &options);
-    const struct { uint32_t band, chunk; } cases[] = {{1, 32}, {3, 7}, {9, 32}, {1000, 1}, {17, 31}};
+    const struct { uint32_t band, chunk; } cases[] = {{1, 32}, {3, 7}, {1000, 31}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         encode_as(&r, cases[i].band, cases[i].chunk, plain);
     }
@@ -214,15 +214,21 @@ static void threads_do_not_matter(void **state) {
     free(plain);
 }
 
+/* A small square: the scalar definition is slow. */
 static void levels_do_not_matter(void **state) {
     (void)state;
-    float *plain = plain_soft_tokens();
+    float *plain = NULL;
     for (uint32_t level = 0; level <= (uint32_t)GEMLET_LEVEL_I8MM; level++) {
         gemlet_options limited = options;
         limited.level_limit = level + 1;
+        limited.image_size = 64;
         running r;
         running_open(&r, packed, 1, &limited);
-        assert_memory_equal(encode(&r), plain, SOFT_BYTES);
+        const float *soft = encode(&r);
+        if (plain == NULL) {
+            plain = copy_of(soft);
+        }
+        assert_memory_equal(soft, plain, SOFT_BYTES);
         running_close(&r);
     }
     free(plain);
@@ -272,6 +278,49 @@ static void scratch_is_shared_without_a_trace(void **state) {
 }
 
 /* ---- Feeding, and what is refused ---- */
+
+typedef struct tail_rows {
+    size_t first;
+    float *logits;
+} tail_rows;
+
+static void keep_tail(void *context, size_t index, const float *logits, size_t count) {
+    tail_rows *tail = context;
+    if (index >= tail->first) {
+        memcpy(tail->logits + (index - tail->first) * count, logits, count * sizeof *logits);
+    }
+}
+
+/* From pixels to logits: the last positions behind an image. */
+static void answers_are_the_reference_s(void **state) {
+    (void)state;
+    enum { TAIL = 12, VOCABULARY = 528, SOFT_TOKEN = 513 };
+    size_t count = 0;
+    size_t wanted_count = 0;
+    uint32_t *ids = golden_read("image_ids.u32", &count);
+    float *wanted = golden_read("image_logits_tail.f32", &wanted_count);
+    assert_int_equal(wanted_count, TAIL * VOCABULARY);
+    running r;
+    running_open(&r, packed, 1, &options);
+    size_t first = 0;
+    while (ids[first] != SOFT_TOKEN) {
+        first++;
+    }
+    size_t behind = first + TOKENS;
+    size_t rest = count - behind;
+    float *logits = calloc(TAIL * VOCABULARY, sizeof(float));
+    tail_rows tail = {0, logits + (TAIL - rest) * VOCABULARY};
+    assert_true(rest <= TAIL);
+    assert_int_equal(gemlet_feed(r.session, ids, first, &r.error), GEMLET_OK);
+    assert_int_equal(gemlet_feed_embeddings(r.session, encode(&r), TOKENS, &r.error), GEMLET_OK);
+    assert_int_equal(gemlet_feed_with_logits(r.session, ids + behind, rest, keep_tail, &tail, &r.error), GEMLET_OK);
+    assert_agreement("logits behind an image", agreement_of(tail.logits, wanted + (TAIL - rest) * VOCABULARY, rest, VOCABULARY),
+                     0.999, 0.998, 0.9);
+    running_close(&r);
+    free(logits);
+    free(wanted);
+    free(ids);
+}
 
 static void an_image_takes_its_positions(void **state) {
     (void)state;
@@ -346,6 +395,7 @@ int main(void) {
         cmocka_unit_test(plan_is_what_is_used),
         cmocka_unit_test(scratch_is_shared_without_a_trace),
         cmocka_unit_test(an_image_takes_its_positions),
+        cmocka_unit_test(answers_are_the_reference_s),
         cmocka_unit_test(sizes_are_checked),
         cmocka_unit_test(a_session_without_images_says_so),
         cmocka_unit_test(other_sizes_give_soft_tokens),
