@@ -6,7 +6,7 @@
     all     all 256 soft tokens, as a user's prompt has them, and matrices rounded to Q4_0
     full    AltUp's coefficients, the per-layer inputs and the layers that rested join in
 
-    python train_text.py WORK [--until PHASE] [--threads 1]
+    python train_text.py WORK [--until PHASE] [--threads 2]
 """
 import argparse
 import math
