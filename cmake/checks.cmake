@@ -3,7 +3,7 @@ function(gemlet_add_check name script)
     set(test ${GEMLET_TEST_PREFIX}/check/${name})
     add_test(NAME ${test} COMMAND bash tests/checks/${script}.sh ${ARGN} WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR})
     list(JOIN CMAKE_CROSSCOMPILING_EMULATOR " " emulator)
-    set_tests_properties(${test} PROPERTIES TIMEOUT 900 ENVIRONMENT "EMULATOR=${emulator}")
+    set_tests_properties(${test} PROPERTIES TIMEOUT 2400 ENVIRONMENT "EMULATOR=${emulator}")
 endfunction()
 
 # The program, under the sanitizers too.
