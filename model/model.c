@@ -78,7 +78,7 @@ static gemlet_status fill_model(gemlet_model *model, const gemlet_port *port, co
     memset(model, 0, sizeof *model);
     model->port = port;
     model->kernels = gemlet_kernels_for(pick_level(port, options));
-    gemlet_status status = gemlet_container_open(&model->container, port, path, arena, error);
+    gemlet_status status = gemlet_container_open(&model->container, port, path, error);
     if (status != GEMLET_OK) {
         return status;
     }

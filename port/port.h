@@ -37,7 +37,8 @@ typedef struct gemlet_port {
     bool (*size)(void *context, gemlet_file *file, uint64_t *size);
 
     /* Maps [offset, offset + length) for reading until close and answers its address, or NULL for "cannot": gemlet then reads the
-     * range into the arena.  `offset` is any multiple of 64; the address must be one too. */
+     * range into the arena.  gemlet maps all weights of a file at once.  `offset` is any multiple of 64; the address must be one
+     * too. */
     const void *(*map)(void *context, gemlet_file *file, uint64_t offset, size_t length);
 
     /* Reads up to `length` bytes at `offset` into `buffer` and answers how many, fewer only at the end of the file; negative on

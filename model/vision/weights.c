@@ -41,8 +41,7 @@ static const char *named(loader *l, const char *suffix) {
 }
 
 static bool has(loader *l, const char *suffix) {
-    gemlet_tensor tensor;
-    return gemlet_container_find_tensor(l->container, named(l, suffix), &tensor);
+    return gemlet_container_has_tensor(l->container, named(l, suffix));
 }
 
 static void fail(loader *l, gemlet_status status, const char *text) {

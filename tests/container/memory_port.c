@@ -17,8 +17,9 @@ static bool file_size(void *context, gemlet_file *handle, uint64_t *size) {
 }
 
 static const void *map_file(void *context, gemlet_file *handle, uint64_t offset, size_t length) {
-    const memory_file *file = context;
+    memory_file *file = context;
     (void)handle;
+    file->mappings++;
     return file->maps && offset <= file->size && length <= file->size - offset ? file->data + offset : NULL;
 }
 

@@ -8,7 +8,8 @@ typedef struct memory_file {
     const unsigned char *data; /* aligned to 64 where it is to be mapped */
     size_t size;
     bool maps;
-    size_t open; /* files opened and not closed */
+    size_t open;     /* files opened and not closed */
+    size_t mappings; /* made */
 } memory_file;
 
 /* Fills what a container needs of `port`; `file` must outlive it. */
