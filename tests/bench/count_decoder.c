@@ -2,9 +2,9 @@
  *
  *     count_decoder MODEL prefill|decode COUNT [THREADS] [all]
  *
- * COUNT tokens at once, or one after the other.  With more than one thread, what they would do is done by one, task by task, between
- * marks that tests/bench/count_instructions.c looks for: a task's length is then what one thread would have to do.  "all": nothing
- * is skipped (gemlet_options). */
+ * COUNT tokens at once, or one after the other.  With more than one thread, what they would do is done by one, task by task,
+ * between marks that tests/bench/count_instructions.c looks for: a task's length is then what one thread would have to do.  "all":
+ * nothing is skipped (gemlet_options). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,9 +19,15 @@ static volatile int mark;
 void mark_task_begin(void);
 void mark_task_end(void);
 void mark_region_end(void);
-void mark_task_begin(void) { mark = 1; }
-void mark_task_end(void) { mark = 2; }
-void mark_region_end(void) { mark = 3; }
+void mark_task_begin(void) {
+    mark = 1;
+}
+void mark_task_end(void) {
+    mark = 2;
+}
+void mark_region_end(void) {
+    mark = 3;
+}
 static void (*volatile const task_begin)(void) = mark_task_begin;
 static void (*volatile const task_end)(void) = mark_task_end;
 static void (*volatile const region_end)(void) = mark_region_end;
