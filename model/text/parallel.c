@@ -99,8 +99,9 @@ static void quantize_task(void *argument, size_t task) {
     gemlet_text_share((job->count + GEMLET_TILE - 1) / GEMLET_TILE, task, job->tasks, &first, &end);
     first *= GEMLET_TILE;
     end = end * GEMLET_TILE < job->count ? end * GEMLET_TILE : job->count;
+    size_t bytes = first * (job->length / GEMLET_BLOCK) * d->kernels.matrix->block_bytes;
     d->kernels.matrix->quantize(job->x + first * job->length, job->length, end - first, job->length,
-                                (unsigned char *)d->scratch.activations + gemlet_activation_bytes(first, job->length));
+                                (unsigned char *)d->scratch.activations + bytes);
 }
 
 void gemlet_text_quantize(const gemlet_text_decoder *d, const float *x, size_t count, size_t length) {
