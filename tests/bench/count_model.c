@@ -1,16 +1,17 @@
-/* Feeds a model so that its instructions can be counted:
+/* Runs a model so that its instructions can be counted:
  *
- *     count_decoder MODEL prefill|decode COUNT [THREADS] [all]
+ *     count_model MODEL prefill|decode|PICTURE.rgb COUNT [THREADS] [all]
  *
- * COUNT tokens at once, or one after the other.  With more than one thread, what they would do is done by one, task by task,
- * between marks that tests/bench/count_instructions.c looks for: a task's length is then what one thread would have to do.  "all":
- * nothing is skipped (gemlet_options). */
+ * COUNT tokens at once, or one after the other, or a picture encoded COUNT times.  With more than one thread, what they would do is
+ * done by one, task by task, between marks that tests/bench/count_instructions.c looks for: a task's length is then what one thread
+ * would have to do.  "all": nothing is skipped (gemlet_options). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/gemlet.h"
+#include "model/image.h"
 #include "port/posix/posix.h"
+#include "tests/bench/picture.h"
 
 enum { MOST = 2048 };
 
@@ -61,6 +62,16 @@ static gemlet_status feed(gemlet_session *session, size_t count, size_t step, ge
     return status;
 }
 
+static gemlet_status encode(gemlet_session *session, const picture *p, size_t count, gemlet_error *error) {
+    gemlet_image image = {.format = GEMLET_PIXELS_RGB, .width = p->size, .height = p->size, .pixels = p->pixels};
+    gemlet_status status = GEMLET_OK;
+    image.stride = (size_t)p->size * 3;
+    for (size_t i = 0; i < count && status == GEMLET_OK; i++) {
+        status = gemlet_encode_image(session, &image, &(const float *){NULL}, &(size_t){0}, error);
+    }
+    return status;
+}
+
 int main(int argc, char **argv) {
     gemlet_port port;
     gemlet_error error = {GEMLET_OK, ""};
@@ -68,10 +79,16 @@ int main(int argc, char **argv) {
     gemlet_arena arena;
     gemlet_model *model = NULL;
     gemlet_session *session = NULL;
+    static picture p;
     size_t count = argc >= 4 ? strtoul(argv[3], NULL, 10) : 0;
     if (count == 0 || count > MOST) {
-        fputs("count_decoder MODEL prefill|decode COUNT [THREADS] [all]\n", stderr);
+        fputs("count_model MODEL prefill|decode|PICTURE.rgb COUNT [THREADS] [all]\n", stderr);
         return 2;
+    }
+    bool decode = strcmp(argv[2], "decode") == 0;
+    bool text = decode || strcmp(argv[2], "prefill") == 0;
+    if (!text) {
+        picture_read(&p, argv[2]);
     }
     gemlet_posix *posix = gemlet_posix_open(1, &port);
     if (argc > 4) {
@@ -79,13 +96,15 @@ int main(int argc, char **argv) {
         port.thread_count = as_many_threads;
         port.run_tasks = one_after_the_other;
     }
-    gemlet_options options = {.context = MOST, .chunk = 128, .no_images = true, .no_skipping = argc > 5};
+    gemlet_options options = {.context = MOST, .chunk = 128, .no_images = text, .no_skipping = argc > 5};
     gemlet_status status = gemlet_plan(&port, argv[1], &options, &plan, &error);
     void *memory = status == GEMLET_OK ? aligned_alloc(GEMLET_ALIGNMENT, plan.arena) : NULL;
     status = status != GEMLET_OK ? status : gemlet_arena_init(&arena, memory, plan.arena, &error);
     status = status != GEMLET_OK ? status : gemlet_model_open(&port, argv[1], &options, &arena, &model, &error);
     status = status != GEMLET_OK ? status : gemlet_session_open(model, &options, &arena, &session, &error);
-    status = status != GEMLET_OK ? status : feed(session, count, strcmp(argv[2], "decode") == 0 ? 1 : count, &error);
+    if (status == GEMLET_OK) {
+        status = text ? feed(session, count, decode ? 1 : count, &error) : encode(session, &p, count, &error);
+    }
     if (status != GEMLET_OK) {
         fprintf(stderr, "%s\n", error.message);
     }
