@@ -460,11 +460,7 @@ static gemlet_status check_all(gemlet_container *c, gemlet_error *error) {
     status = status != GEMLET_OK || !c->packed ? status : check_tables(c, error);
     status = status != GEMLET_OK ? status : find_data(c, error);
     status = status != GEMLET_OK ? status : check_tensors(c, error);
-    /* A look-up that the port failed looks like a key that is not there. */
-    if (status == GEMLET_OK && c->unreadable) {
-        status = file_failed(c, GEMLET_ERROR_IO, "can't be read", error);
-    }
-    return status;
+    return status != GEMLET_OK ? status : gemlet_container_check_read(c, error);
 }
 
 gemlet_status gemlet_container_open(gemlet_container *container, const gemlet_port *port, const char *path, gemlet_error *error) {
@@ -486,6 +482,10 @@ void gemlet_container_close(gemlet_container *container) {
     container->mapping = NULL;
     container->tensor_count = 0;
     container->key_count = 0;
+}
+
+gemlet_status gemlet_container_check_read(const gemlet_container *container, gemlet_error *error) {
+    return container->unreadable ? file_failed(container, GEMLET_ERROR_IO, "can't be read", error) : GEMLET_OK;
 }
 
 gemlet_status gemlet_container_require_packed(const gemlet_container *container, gemlet_error *error) {

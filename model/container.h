@@ -155,6 +155,9 @@ void gemlet_container_close(gemlet_container *container);
 /* GEMLET_OK for a packed file of this version; otherwise the message says to run gemlet-pack. */
 gemlet_status gemlet_container_require_packed(const gemlet_container *container, gemlet_error *error);
 
+/* GEMLET_ERROR_IO where the port failed since the file was opened: what looked as if it were not there may be. */
+gemlet_status gemlet_container_check_read(const gemlet_container *container, gemlet_error *error);
+
 /* ---- Keys ---- */
 
 /* Whether `key` is there, and its value into `*value` (may be NULL).  False also where the file can't be read. */
