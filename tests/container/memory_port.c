@@ -3,13 +3,7 @@
 #include <string.h>
 
 #include "port/posix/posix.h"
-
-/* NEON that is emulated and sanitized takes hours. */
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define MEMORY_PORT_SCALAR
-#endif
-#endif
+#include "tests/support/sanitized.h"
 
 static gemlet_file *open_file(void *context, const char *path) {
     memory_file *file = context;
@@ -68,11 +62,7 @@ static size_t thread_count(void *context) {
 
 static uint32_t cpu_features(void *context) {
     (void)context;
-#ifdef MEMORY_PORT_SCALAR
-    return 0;
-#else
-    return gemlet_posix_cpu_features();
-#endif
+    return SANITIZED ? 0 : gemlet_posix_cpu_features();
 }
 
 void memory_port_open(memory_file *file, gemlet_port *port) {

@@ -71,7 +71,7 @@ packed_file packed_small(void) {
 
 void rig_init(rig *r, const unsigned char *bytes, size_t size, const gemlet_options *options) {
     memset(r, 0, sizeof *r);
-    r->file = (memory_file){bytes, size, true, 0};
+    r->file = (memory_file){.data = bytes, .size = size, .maps = true};
     r->options = *options;
     memory_port_open(&r->file, &r->memory_port);
     fault_port_open(&r->fault, &r->memory_port, &r->port);
