@@ -422,6 +422,43 @@ static gemlet_status check_tensors(gemlet_container *c, gemlet_error *error) {
     return GEMLET_OK;
 }
 
+/* ---- CRC-32 ---- */
+
+/* Continues the CRC-32 of the file's bytes [from, end). */
+static uint32_t crc_of_range(gemlet_container *c, uint32_t crc, uint64_t from, uint64_t end) {
+    gemlet_cursor at = gemlet_cursor_at(c, from);
+    unsigned char piece[256];
+    while (at.position < end && !at.failed) {
+        size_t length = end - at.position < sizeof piece ? (size_t)(end - at.position) : sizeof piece;
+        gemlet_cursor_bytes(&at, piece, length);
+        crc = gemlet_crc32(crc, piece, length);
+    }
+    return crc;
+}
+
+/* The last check, so that a file that is wrong in itself is refused with what is wrong. */
+static gemlet_status check_crc(gemlet_container *c, gemlet_error *error) {
+    static const unsigned char zeros[4];
+    gemlet_value value;
+    uint32_t expected;
+    if (!gemlet_container_find(c, GEMLET_HEADER_CRC32_KEY, &value)) {
+        return part_failed(c, "key", GEMLET_HEADER_CRC32_KEY, "is missing: run gemlet-pack on the original model", error);
+    }
+    gemlet_status status = gemlet_container_u32(c, GEMLET_HEADER_CRC32_KEY, 0, &expected, error);
+    if (status != GEMLET_OK || value.array || value.type != GEMLET_VALUE_UINT32) {
+        return status != GEMLET_OK ? status : part_failed(c, "key", GEMLET_HEADER_CRC32_KEY, "must be one uint32", error);
+    }
+    uint32_t crc = crc_of_range(c, 0, 0, value.offset);
+    crc = gemlet_crc32(crc, zeros, sizeof zeros);
+    crc = crc_of_range(c, crc, value.offset + sizeof zeros, c->data < c->size ? c->data : c->size);
+    if (crc != expected) {
+        file_failed(c, GEMLET_ERROR_FORMAT, "the header is damaged: CRC-32 ", error);
+        found(GEMLET_ERROR_FORMAT, "", expected, error);
+        return found(GEMLET_ERROR_FORMAT, " expected, found ", crc, error);
+    }
+    return GEMLET_OK;
+}
+
 /* ---- Public ---- */
 
 static gemlet_status open_file(gemlet_container *c, gemlet_error *error) {
@@ -460,11 +497,8 @@ static gemlet_status check_all(gemlet_container *c, gemlet_error *error) {
     status = status != GEMLET_OK || !c->packed ? status : check_tables(c, error);
     status = status != GEMLET_OK ? status : find_data(c, error);
     status = status != GEMLET_OK ? status : check_tensors(c, error);
-    /* A look-up that the port failed looks like a key that is not there. */
-    if (status == GEMLET_OK && c->unreadable) {
-        status = file_failed(c, GEMLET_ERROR_IO, "can't be read", error);
-    }
-    return status;
+    status = status != GEMLET_OK || !c->packed ? status : check_crc(c, error);
+    return status != GEMLET_OK ? status : gemlet_container_check_read(c, error);
 }
 
 gemlet_status gemlet_container_open(gemlet_container *container, const gemlet_port *port, const char *path, gemlet_error *error) {
@@ -486,6 +520,10 @@ void gemlet_container_close(gemlet_container *container) {
     container->mapping = NULL;
     container->tensor_count = 0;
     container->key_count = 0;
+}
+
+gemlet_status gemlet_container_check_read(const gemlet_container *container, gemlet_error *error) {
+    return container->unreadable ? file_failed(container, GEMLET_ERROR_IO, "can't be read", error) : GEMLET_OK;
 }
 
 gemlet_status gemlet_container_require_packed(const gemlet_container *container, gemlet_error *error) {

@@ -1,6 +1,7 @@
 /* The model file: a bounded reader of GGUF.
  *
- * A packed model is a GGUF v3 file with the key gemlet.version and, parallel to its list of tensors, the arrays gemlet.tensor.kind,
+ * A packed model is a GGUF v3 file with the keys gemlet.version and gemlet.header.crc32 (of all that stands before the data, itself
+ * as 0; checked when the file is opened) and, parallel to its list of tensors, the arrays gemlet.tensor.kind,
  * gemlet.tensor.rows, gemlet.tensor.columns, gemlet.tensor.taps and gemlet.crc32 (all uint32).  The same reader serves gemlet-pack
  * for GGUF files that are not packed.
  *
@@ -40,6 +41,8 @@ enum {
     GEMLET_NAME_FILTER_BYTES = 2048, /* see container_names.h */
     GEMLET_MAX_TAPS = 1024           /* of a convolution */
 };
+
+#define GEMLET_HEADER_CRC32_KEY "gemlet.header.crc32"
 
 /* Types of GGUF values. */
 typedef enum gemlet_value_type {
@@ -154,6 +157,9 @@ void gemlet_container_close(gemlet_container *container);
 
 /* GEMLET_OK for a packed file of this version; otherwise the message says to run gemlet-pack. */
 gemlet_status gemlet_container_require_packed(const gemlet_container *container, gemlet_error *error);
+
+/* GEMLET_ERROR_IO where the port failed since the file was opened: what looked as if it were not there may be. */
+gemlet_status gemlet_container_check_read(const gemlet_container *container, gemlet_error *error);
 
 /* ---- Keys ---- */
 

@@ -43,7 +43,12 @@ static gemlet_status open_vision(gemlet_session *s, const gemlet_options *option
                          .port = model->port,
                          .threads = s->decoder.threads,
                          .image_size = options->image_size != 0 ? options->image_size : c->image_size};
-    gemlet_status status = gemlet_vision_plan(v, &model->container, model->config.width, error);
+    /* Reading moves a container's window: a copy, as sessions may be opened from several threads. */
+    gemlet_container container = model->container;
+    gemlet_status status = gemlet_vision_plan(v, &container, model->config.width, error);
+    if (status == GEMLET_OK) {
+        status = gemlet_container_check_read(&container, error); /* of what an encoder need not have */
+    }
     size_t needed = v->picture_bytes + v->work_bytes;
     void *lowest = NULL;
     if (status == GEMLET_OK) {
@@ -64,6 +69,7 @@ gemlet_status gemlet_session_open(gemlet_model *model, const gemlet_options *opt
         return gemlet_fail(error, GEMLET_ERROR_ARGUMENT, "gemlet_session_open: model, arena and session must not be NULL");
     }
     gemlet_options checked;
+    gemlet_arena arena_before = *arena;
     gemlet_session made = {.model = model};
     *session = NULL;
     gemlet_session *memory = NULL;
@@ -88,7 +94,9 @@ gemlet_status gemlet_session_open(gemlet_model *model, const gemlet_options *opt
     if (status == GEMLET_OK) {
         status = open_vision(&made, &checked, arena->scratch - before, arena, error);
     }
-    if (status == GEMLET_OK && memory != NULL) {
+    if (status != GEMLET_OK) {
+        *arena = arena_before;
+    } else if (memory != NULL) {
         *memory = made;
         *session = memory;
     }
@@ -169,8 +177,6 @@ static gemlet_status feed_chunk(gemlet_session *s, const feed_job *job, size_t d
                                job->tokens != NULL ? NULL : job->embeddings + done * width, count, s->length, wanted};
     row_job rows = {job, done, s->model->config.vocabulary};
     s->has_logits = false;
-    /* The rings are written from here on, whatever comes of it. */
-    s->written = s->length + count > s->written ? s->length + count : s->written;
     gemlet_status status = gemlet_text_forward(&s->decoder, &chunk, job->row != NULL ? answer_row : NULL, &rows, error);
     if (status != GEMLET_OK) {
         return status;
@@ -179,6 +185,7 @@ static gemlet_status feed_chunk(gemlet_session *s, const feed_job *job, size_t d
         s->history[s->length + i] = chunk.tokens != NULL ? chunk.tokens[i] : GEMLET_SOFT_TOKEN;
     }
     s->length += count;
+    s->written = s->length > s->written ? s->length : s->written;
     s->has_logits = wanted > 0;
     return GEMLET_OK;
 }

@@ -1,7 +1,8 @@
 /* What gemlet asks of a board.  The caller fills one gemlet_port; see port/README.md for how to write one.
  *
- * Every function gets `context` first.  Functions may be called from the thread that calls gemlet only, except the task function
- * handed to run_tasks.  Nothing here is kept longer than the object (model, session) that was opened with it.
+ * Every function gets `context` first.  Functions are called from the thread that calls gemlet only, except the task function
+ * handed to run_tasks.  Where several threads call gemlet, each with a session of its own, all functions must allow calls from them
+ * at the same time.  Nothing here is kept longer than the object (model, session) that was opened with it.
  */
 #ifndef GEMLET_PORT_PORT_H
 #define GEMLET_PORT_PORT_H

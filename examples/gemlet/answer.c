@@ -75,12 +75,31 @@ static answer_end end_for(gemlet_status status) {
                                             : ANSWER_FAILED;
 }
 
+/* With --slide, makes room for `count` tokens where there is none: the first prompt stays (a quarter of the context at most), and
+ * of what else fits the newest half.  Where that can't be, feeding says that the context is full. */
+static gemlet_status make_room(answerer *a, size_t count) {
+    gemlet_session *session = a->engine.session;
+    size_t capacity = gemlet_session_capacity(session);
+    size_t length = gemlet_session_length(session);
+    size_t keep = a->first_prompt < capacity / 4 ? a->first_prompt : capacity / 4;
+    if (!a->options->slide || count <= capacity - length || length <= keep || count + keep + 2 > capacity) {
+        return GEMLET_OK;
+    }
+    size_t recent = (capacity - keep - count) / 2;
+    recent = recent < (length - keep + 1) / 2 ? recent : (length - keep + 1) / 2;
+    gemlet_status status = gemlet_session_slide(session, keep, recent, &a->error);
+    return status == GEMLET_ERROR_UNSUPPORTED ? GEMLET_OK : status;
+}
+
 static answer_end print_answer(answerer *a, gemlet_decoder *decoder) {
     gemlet_session *session = a->engine.session;
     for (uint32_t i = 0; a->options->predict == 0 || i < a->options->predict; i++) {
         const char *text;
         size_t bytes;
-        gemlet_status status = a->unfed ? gemlet_feed(session, &a->last, 1, &a->error) : GEMLET_OK;
+        gemlet_status status = a->unfed ? make_room(a, 1) : GEMLET_OK;
+        if (status == GEMLET_OK && a->unfed) {
+            status = gemlet_feed(session, &a->last, 1, &a->error);
+        }
         if (status == GEMLET_OK) {
             a->unfed = false;
             status = go_on(a, 0, 0) ? gemlet_sampler_next(&a->sampler, session, &a->last, &a->error) : GEMLET_ERROR_CANCELLED;
@@ -145,9 +164,15 @@ static gemlet_status feed_prompt(answerer *a, const token_list *prompt) {
 
 answer_end answer(answerer *a, const token_list *prompt) {
     uint64_t started = engine_time(&a->engine);
-    a->prompt_started = gemlet_session_length(a->engine.session);
     a->unfed = false;
-    gemlet_status status = feed_prompt(a, prompt);
+    gemlet_status status = make_room(a, prompt->count);
+    a->prompt_started = gemlet_session_length(a->engine.session);
+    if (status == GEMLET_OK) {
+        status = feed_prompt(a, prompt);
+    }
+    if (a->prompt_started == 0) {
+        a->first_prompt = gemlet_session_length(a->engine.session);
+    }
     uint64_t fed = engine_time(&a->engine);
     a->work.time_in += fed - started;
     if (status != GEMLET_OK) {

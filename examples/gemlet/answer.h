@@ -24,6 +24,7 @@ typedef struct answerer {
     bool unfed;            /* whether `last` was printed, but is not in the session yet */
     uint32_t last;         /* the token that was sampled last */
     size_t prompt_started; /* the session's length before the prompt */
+    size_t first_prompt;   /* how many tokens of the context the first prompt took: what --slide never forgets */
     gemlet_error error;
 } answerer;
 

@@ -55,6 +55,8 @@ static const option table[] = {
     {"--raw", NULL, "continue the text as it is: no turns", AT(raw), 0, 0, KIND_FLAG, OPTIONS_RUN, 0},
     {"-n", "N", "tokens of an answer at most (until the turn ends or the context is full)", AT(predict), 1, MOST_COUNT, KIND_COUNT,
      ANSWERS, 0},
+    {"--slide", NULL, "when the context is full, go on with its beginning and its newest half", AT(slide), 0, 0, KIND_FLAG, ANSWERS,
+     0},
     {"--last", "N", "logits of the last N tokens only", AT(last), 1, MOST_COUNT, KIND_COUNT, OPTIONS_DUMP, 0},
     {"--temp", "T", "temperature; 0: always the likeliest token (1)", AT(temperature), 0, 1000, KIND_REAL, ANSWERS, 0},
     {"--top-k", "K", "choose among the K likeliest; 0: among all (64)", AT(top_k), 0, MOST_COUNT, KIND_COUNT, ANSWERS, 0},

@@ -46,6 +46,7 @@ typedef struct options {
     float min_p;
     float repeat_penalty;
     bool raw;
+    bool slide;
     bool stats;
 } options;
 

@@ -33,8 +33,10 @@ static void keep_last(const gemlet_text_decoder *d, size_t count, size_t wanted)
                   {s->normed, c->width},
                   {s->per_layer, (size_t)c->layers * c->per_layer_width}};
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
-        memmove(arrays[i].values, arrays[i].values + (count - wanted) * arrays[i].length,
-                wanted * arrays[i].length * sizeof(float));
+        if (arrays[i].length > 0) { /* a model without per-layer inputs has no memory for them */
+            memmove(arrays[i].values, arrays[i].values + (count - wanted) * arrays[i].length,
+                    wanted * arrays[i].length * sizeof(float));
+        }
     }
 }
 

@@ -97,6 +97,7 @@ run run -m "$model" -p x -n 400 | head -c 1 >/dev/null || true # the reader goes
 expect 0 'out +3 tokens' run -m "$model" -p x -n 3 --stats
 expect 0 '(room for 0 of 40|the context is full)' run -m "$model" -p "one two" --ctx 40 --temp 0 --raw
 expect 1 'the context is full' run -m "$model" -p "$(printf 'word %.0s' {1..60})" --ctx 40
+expect 0 'out +90 tokens' run -m "$model" -p "one two" --ctx 40 --raw -n 90 --slide --stats
 if run run -m "$model" -p x -n 3 >/dev/full 2>"$work/output"; then
     complain "a full device goes unnoticed"
 fi

@@ -117,7 +117,7 @@ static void keys_are_walked(void **state) {
     while (gemlet_container_next_key(&f->container, &cursor, key, &value)) {
         count++;
     }
-    assert_int_equal(count, 14);
+    assert_int_equal(count, 15);
     assert_string_equal(key, "negative");
     gemlet_container_close(&f->container);
 }
