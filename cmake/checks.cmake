@@ -17,6 +17,7 @@ if(NOT GEMLET_SANITIZE)
 
     if(arm)
         gemlet_add_check(tidy tidy ${CMAKE_BINARY_DIR}) # where arm_neon.h is the compiler's own
+        gemlet_add_check(analyzer analyzer ${CMAKE_BINARY_DIR}) # likewise
     endif()
     if(CMAKE_CROSSCOMPILING)
         gemlet_add_check(bare-metal bare_metal $<TARGET_FILE:gemlet-program> $<TARGET_FILE:gemlet-pack> cortex-a72 cortex-a76)
@@ -34,6 +35,7 @@ if(NOT GEMLET_SANITIZE)
             set(expected_level i8mm)
         endif()
         gemlet_add_check(installed installed ${CMAKE_BINARY_DIR} ${CMAKE_C_COMPILER} ${HOST_CXX} none native=${expected_level})
+        gemlet_add_check(cppcheck cppcheck)
         gemlet_add_check(format format)
         gemlet_add_check(includes includes)
         gemlet_add_check(readme readme ${CMAKE_C_COMPILER})

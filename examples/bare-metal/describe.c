@@ -22,6 +22,11 @@ extern unsigned char board_stack_end[];
 extern unsigned char board_memory_start[];
 extern unsigned char board_memory_end[];
 
+/* The linker's symbols are objects of their own, whose addresses C does not subtract. */
+static size_t bytes_between(const unsigned char *start, const unsigned char *end) {
+    return (size_t)((uintptr_t)end - (uintptr_t)start);
+}
+
 enum { LINE_BYTES = 1024, HEADER_BYTES = 64, CHANNELS = 3, EXIT_FAILED = 1, EXIT_FAULT = 3 };
 
 typedef struct arguments {
@@ -266,9 +271,10 @@ static gemlet_status open_sampler(listener *l, memory *m, uint32_t temperature, 
 }
 
 static void print_memory(const gemlet_memory_plan *plan, const gemlet_arena *arena, const char *level) {
-    const unsigned char *deepest = board_stack_start;
-    while (deepest < board_stack_end && *deepest == BOARD_STACK_PAINT_BYTE) {
-        deepest++;
+    size_t unused = 0;
+    const size_t stack = bytes_between(board_stack_start, board_stack_end);
+    while (unused < stack && board_stack_start[unused] == BOARD_STACK_PAINT_BYTE) {
+        unused++;
     }
     print("level ");
     print(level);
@@ -276,7 +282,7 @@ static void print_memory(const gemlet_memory_plan *plan, const gemlet_arena *are
     print_number(plan->arena, 10);
     print(arena->peak == plan->arena ? " bytes used as planned" : " bytes not used as planned");
     print("; stack ");
-    print_number((uint64_t)(board_stack_end - deepest), 10);
+    print_number(stack - unused, 10);
     print(" bytes at most\n");
 }
 
@@ -327,7 +333,7 @@ int main(void) {
     gemlet_port port;
     gemlet_error error = {GEMLET_OK, ""};
     arguments a;
-    memory m = {board_memory_start, (size_t)(board_memory_end - board_memory_start)};
+    memory m = {board_memory_start, bytes_between(board_memory_start, board_memory_end)};
     gemlet_semihosting_open(&board, &port);
     if (!gemlet_semihosting_command_line(line, sizeof line)) {
         gemlet_fail(&error, GEMLET_ERROR_ARGUMENT, "the debugger hands over no command line, or one above 1,023 bytes");
