@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Installs the Debian 12 packages that building and testing need, as root or with sudo; does nothing where all are there.
 set -euo pipefail
-packages=(cmake ninja-build gcc g++ clang clang-format-14 clang-tidy-14 libclang-rt-14-dev pkg-config libsimde-dev libcmocka-dev
-    libcjson-dev libjpeg-dev gcc-aarch64-linux-gnu g++-aarch64-linux-gnu qemu-user llvm-14 python3)
+packages=(cmake cppcheck ninja-build gcc g++ clang clang-format-14 clang-tidy-14 libclang-rt-14-dev pkg-config libsimde-dev libcmocka-dev
+    libcjson-dev libjpeg-dev gcc-aarch64-linux-gnu g++-aarch64-linux-gnu qemu-user qemu-system-arm
+    picolibc-aarch64-linux-gnu llvm-14 python3)
 if [ "$(dpkg --print-architecture)" != arm64 ]; then
     packages+=(libc6-dev:arm64 libcmocka-dev:arm64 libcjson-dev:arm64 libjpeg-dev:arm64)
 fi

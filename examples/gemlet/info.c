@@ -20,7 +20,6 @@ typedef struct info {
     gemlet_container container;
     gemlet_error error;
     char architecture[32];
-    uint32_t blocks, window, heads, key_length, per_layer;
 } info;
 
 /* ---- Hyper-parameters ---- */

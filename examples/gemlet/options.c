@@ -151,12 +151,14 @@ static bool append(const char *text, options_files *files) {
     return true;
 }
 
+/* `text` is NULL for a flag, and for an option whose value is missing. */
 static bool store(const option *t, const char *text, void *member) {
     uint64_t whole;
     uint32_t place;
     double real;
-    switch (t->kind) {
-    case KIND_FLAG: *(bool *)member = true; return true;
+    const option_kind kind = text == NULL ? KIND_FLAG : t->kind;
+    switch (kind) {
+    case KIND_FLAG: *(bool *)member = true; return t->kind == KIND_FLAG;
     case KIND_TEXT: *(const char **)member = text; return true;
     case KIND_FILES: return append(text, member);
     case KIND_COUNT:
@@ -245,7 +247,7 @@ bool options_parse(options *o, options_command command, int argc, char **argv, i
             return false;
         }
         const char *value = t->kind == KIND_FLAG || i + 1 >= argc ? NULL : argv[++i];
-        if ((value == NULL && t->kind != KIND_FLAG) || !store(t, value, (char *)o + t->offset)) {
+        if (!store(t, value, (char *)o + t->offset)) {
             *code = bad_value(argv[0], t, value);
             return false;
         }
