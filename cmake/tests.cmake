@@ -73,6 +73,7 @@ target_link_libraries(unit-fault_port PRIVATE gemlet-template)
 if(TARGET unit-port_semihosting)
     target_link_libraries(unit-port_semihosting PRIVATE gemlet-semihosting)
 endif()
+target_link_libraries(camera-v4l2 PRIVATE gemlet-commands)
 # The test refuses the port its threads and memory.
 target_link_options(unit-port_posix PRIVATE -Wl,--wrap=pthread_create,--wrap=pthread_join,--wrap=calloc)
 
