@@ -47,12 +47,14 @@ static float window_pixel(const fusion_run *r, size_t token, size_t i, size_t *r
 }
 
 /* The near stage's pixel, and behind it the far stage's one that lies over it (nearest). */
-static void concatenate(const gemlet_vision_levels *l, size_t row, size_t column, float *x) {
-    const float *near = l->near + (row * l->near_side + column) * l->near_channels;
+static void concatenate(const fusion_run *r, size_t row, size_t column, float *x) {
+    const gemlet_real_kernels *real = r->v->kernels.real;
+    const gemlet_vision_levels *l = r->levels;
+    const uint16_t *near = l->near + (row * l->near_side + column) * l->near_channels;
     size_t far_row = row * l->far_side / l->near_side;
     size_t far_column = column * l->far_side / l->near_side;
-    memcpy(x, near, l->near_channels * sizeof *x);
-    memcpy(x + l->near_channels, l->far + (far_row * l->far_side + far_column) * l->far_channels, l->far_channels * sizeof *x);
+    real->from_bfloat16(near, l->near_channels, x);
+    real->from_bfloat16(l->far + (far_row * l->far_side + far_column) * l->far_channels, l->far_channels, x + l->near_channels);
 }
 
 /* The window pixels [first, first + count) of the tokens from `token` on, through the adapter's network, into their sums. */
@@ -66,7 +68,7 @@ static void add_pixels(const fusion_run *r, const gemlet_pixel_scratch *s, size_
         size_t row = 0;
         size_t column = 0;
         weight[i] = window_pixel(r, token + (first + i) / per_token, (first + i) % per_token, &row, &column);
-        concatenate(r->levels, row, column, s->input + i * f->expand.channels);
+        concatenate(r, row, column, s->input + i * f->expand.channels);
     }
     gemlet_vision_convolve(r->v, &f->expand, s->input, count, s, s->expanded);
     gemlet_vision_norm_gelu(r->v, f->expand_norm, count, f->expand.outputs, s->expanded);

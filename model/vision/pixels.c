@@ -1,6 +1,4 @@
 /* What blocks do to a few pixels, and how work is shared between threads. */
-#include <string.h>
-
 #include "model/vision/vision.h"
 
 void *gemlet_carve(gemlet_carver *carver, size_t count, size_t bytes) {
@@ -72,15 +70,18 @@ void gemlet_vision_norm_gelu(const gemlet_vision *v, const float *weight, size_t
     }
 }
 
-void gemlet_vision_add(const gemlet_vision *v, const gemlet_vision_block *block, float *source, size_t pixels, float *target) {
+void gemlet_vision_add(const gemlet_vision *v, const gemlet_vision_block *block, float *source, size_t pixels, uint16_t *target) {
+    const gemlet_real_kernels *real = v->kernels.real;
     size_t channels = block->outputs;
-    for (size_t p = 0; p < pixels && block->scaled; p++) {
-        v->kernels.real->multiply(source + p * channels, block->layer_scale, channels);
-    }
-    if (block->skip) {
-        v->kernels.real->add_scaled(target, 1.0f, source, pixels * channels);
-    } else {
-        memcpy(target, source, pixels * channels * sizeof *target);
+    for (size_t p = 0; p < pixels; p++, source += channels, target += channels) {
+        if (block->skip) {
+            real->add_bfloat16(target, block->layer_scale, source, channels);
+            continue;
+        }
+        if (block->layer_scale != NULL) {
+            real->multiply(source, block->layer_scale, channels);
+        }
+        real->to_bfloat16(source, channels, target);
     }
 }
 
