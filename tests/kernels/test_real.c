@@ -363,7 +363,7 @@ static void check_digits(const gemlet_real_kernels *kernels, const float *x, siz
     float scale = 0.0f;
     double sum = 0.0;
     double largest = -INFINITY;
-    int64_t total = 0;
+    double total = 0.0;
     memset(high, 1, sizeof high);
     memset(low, 1, sizeof low);
     kernels->softmax_digits(x, length, high, low, &scale);
@@ -382,7 +382,7 @@ static void check_digits(const gemlet_real_kernels *kernels, const float *x, siz
         total += t;
     }
     if (length > 0) {
-        assert_true(fabs((double)scale * (double)total - 1.0) < 1e-6);
+        assert_true(fabs((double)scale * total - 1.0) < 1e-6);
         assert_true(fabs(1.0 / ((double)scale * GEMLET_DIGIT * (GEMLET_DIGIT - 1)) - sum) <
                     0.52 * (double)length / 16256.0 + 1e-4 * sum);
     } else {
