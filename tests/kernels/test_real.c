@@ -368,7 +368,7 @@ static void check_digits(const gemlet_real_kernels *kernels, const float *x, siz
     memset(low, 1, sizeof low);
     kernels->softmax_digits(x, length, high, low, &scale);
     for (size_t i = 0; i < length; i++) {
-        largest = fmax(largest, (double)x[i]);
+        largest = (double)x[i] > largest ? (double)x[i] : largest;
     }
     for (size_t i = 0; i < length; i++) {
         sum += exp((double)x[i] - largest);
