@@ -11,6 +11,7 @@ typedef struct fusion_run {
     const gemlet_vision_levels *levels;
     size_t window; /* pixels of a soft token on a side */
     float *pooled; /* [threads][chunk][channels] */
+    float *project_sums;
     float *soft_tokens;
     gemlet_pixel_scratch *scratch;
 } fusion_run;
@@ -72,7 +73,7 @@ static void add_pixels(const fusion_run *r, const gemlet_pixel_scratch *s, size_
     }
     gemlet_vision_convolve(r->v, &f->expand, s->input, count, s, s->expanded);
     gemlet_vision_norm_gelu(r->v, f->expand_norm, count, f->expand.outputs, s->expanded);
-    gemlet_vision_convolve(r->v, &f->project, s->expanded, count, s, s->output);
+    gemlet_vision_convolve_centered(r->v, &f->project, r->project_sums, s->expanded, count, s, s->output);
     gemlet_vision_norm(r->v, s->output, f->project_norm, count, width, s->output);
     for (size_t i = 0; i < count; i++) {
         r->v->kernels.real->add_scaled(pooled + (first + i) / per_token * width, weight[i], s->output + i * width, width);
@@ -131,9 +132,11 @@ size_t gemlet_vision_fuse(const gemlet_vision *v, const gemlet_vision_fusion *fu
     size_t width = fusion->project.outputs;
     r.window = levels->near_side % side == 0 ? levels->near_side / side : 2;
     r.pooled = gemlet_carve(&carver, v->threads * v->chunk * width, sizeof(float));
+    r.project_sums = gemlet_carve(&carver, width, sizeof(float));
     size_t widest = channels > fusion->expand.outputs ? channels : fusion->expand.outputs;
     r.scratch = gemlet_carve_pixels(v, &carver, 1, widest > width ? widest : width, channels, fusion->expand.outputs, width);
     if (memory != NULL) {
+        gemlet_vision_sum(v, &fusion->project, &r.scratch[0], r.project_sums);
         gemlet_vision_parallel(v, token_task, &r);
     }
     return carver.used;

@@ -22,6 +22,7 @@ typedef struct residual_run {
     gemlet_row_ring widened;       /* without a middle depthwise convolution: none */
     size_t input_end, widened_end; /* rows done so far */
     size_t first, end;             /* rows of the phase under way */
+    float *project_sums;           /* of gemlet_vision_sum */
     gemlet_pixel_scratch *scratch;
 } residual_run;
 
@@ -67,7 +68,7 @@ static void expand(const residual_run *r, const gemlet_pixel_scratch *s, size_t 
 
 static void project(const residual_run *r, const gemlet_pixel_scratch *s, size_t row, size_t column, size_t count) {
     const gemlet_vision_block *b = r->block;
-    gemlet_vision_convolve(r->v, &b->project, s->expanded, count, s, s->output);
+    gemlet_vision_convolve_centered(r->v, &b->project, r->project_sums, s->expanded, count, s, s->output);
     gemlet_vision_norm(r->v, s->output, b->project_norm, count, b->outputs, s->output);
     gemlet_vision_add(r->v, b, s->output, count, r->target + (row * r->side + column) * b->outputs);
 }
@@ -209,6 +210,7 @@ size_t gemlet_vision_residual(const gemlet_vision *v, const gemlet_vision_block 
         gemlet_carve(&carver, (size_t)v->image_size * v->image_size, 3);
     }
     carve_rings(&r, &carver);
+    r.project_sums = gemlet_carve(&carver, b->outputs, sizeof(float));
     size_t window = gemlet_vision_input_length(&b->expand);
     size_t output = from_stem ? larger(b->outputs, GEMLET_STEM_INPUTS) : b->outputs;
     r.scratch =
@@ -216,6 +218,7 @@ size_t gemlet_vision_residual(const gemlet_vision *v, const gemlet_vision_block 
     if (memory == NULL) {
         return carver.used;
     }
+    gemlet_vision_sum(v, &b->project, &r.scratch[0], r.project_sums);
     if (first_kernel(b) == 0 && !has_middle) {
         run_phase(&r, expand_and_project, 0, 1, r.side * r.side); /* no pixel looks at another */
     } else {

@@ -160,7 +160,7 @@ void gemlet_vision_share(const gemlet_vision *v, size_t items, size_t task, size
 /* Scratch of one thread for `chunk` pixels. */
 typedef struct gemlet_pixel_scratch {
     int8_t *quantized;        /* [chunk][widest input of a convolution] */
-    float *scale;             /* [chunk] */
+    float *scale, *center;    /* [chunk] */
     const int8_t **pointers;  /* [taps][chunk] */
     float *input;             /* [chunk][channels of a window, a depthwise convolution, a concatenation] */
     float *expanded, *output; /* [chunk][...] */
@@ -177,6 +177,12 @@ size_t gemlet_vision_input_length(const gemlet_conv *conv);
  * multiplies: y [pixels][conv->outputs]. */
 void gemlet_vision_convolve(const gemlet_vision *v, const gemlet_conv *conv, const float *x, size_t pixels,
                             const gemlet_pixel_scratch *scratch, float *y);
+
+/* As gemlet_vision_convolve for a 1x1 convolution of what GELU has left.  `sums` of gemlet_vision_sum: what each output's weights
+ * add up to. */
+void gemlet_vision_convolve_centered(const gemlet_vision *v, const gemlet_conv *conv, const float *sums, const float *x,
+                                     size_t pixels, const gemlet_pixel_scratch *scratch, float *y);
+void gemlet_vision_sum(const gemlet_vision *v, const gemlet_conv *conv, const gemlet_pixel_scratch *scratch, float *sums);
 
 /* y = norm(x) of `pixels` pixels, in place or not. */
 void gemlet_vision_norm(const gemlet_vision *v, const float *x, const float *weight, size_t pixels, size_t channels, float *y);

@@ -1,7 +1,10 @@
-/* Encodes one image so that its instructions can be counted: count_vision MODEL [PIXELS OF A SIDE].  Prints the multiply-adds of
- * the convolutions and of attention, and the bytes of the encoder's scratch. */
+/* Encodes one image, so that instructions can be counted and stages compared: encode_image MODEL SIDE [LEVEL PIXELS FOLDER].
+ * PIXELS is a file of [SIDE][SIDE][3] bytes, RGB; without one the image is made up.  FOLDER gets a file of float32 for each stage
+ * and one for the soft tokens.  Prints the multiply-adds and the bytes of scratch. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "model/image.h"
 #include "model/model.h"
@@ -45,24 +48,67 @@ static double multiply_adds(const gemlet_vision *v) {
             side = after;
         }
     }
-    return sum + near * (dense(&f->expand) + dense(&f->project)) + (double)v->config->soft_tokens * dense(&f->embed);
+    /* Bilinear sampling computes four pixels for each soft token. */
+    double tokens = (double)v->config->soft_tokens;
+    bool pooled = (size_t)sqrt(near) % v->config->side == 0;
+    return sum + (pooled ? near : 4.0 * tokens) * (dense(&f->expand) + dense(&f->project)) + tokens * dense(&f->embed);
 }
 
-static gemlet_status encode(gemlet_session *session, gemlet_error *error) {
-    size_t side = session->vision.image_size;
-    unsigned char *pixels = malloc(side * side * 3);
-    if (pixels == NULL) {
-        return gemlet_fail(error, GEMLET_ERROR_MEMORY, "no memory for the picture");
+static void append(const char *folder, const char *name, const float *values, size_t count) {
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s.f32", folder, name);
+    FILE *file = fopen(path, "ab");
+    if (file == NULL || fwrite(values, sizeof *values, count, file) != count || fclose(file) != 0) {
+        perror(path);
+        exit(1);
     }
-    for (size_t i = 0; i < side * side * 3; i++) {
+}
+
+static void append_stage(void *context, const char *name, const float *values, size_t first, size_t pixels, size_t channels) {
+    (void)first; /* one thread: pixels come in order */
+    append(context, name, values, pixels * channels);
+}
+
+static unsigned char *read_pixels(const char *path, size_t bytes) {
+    unsigned char *pixels = malloc(bytes);
+    for (size_t i = 0; i < bytes && pixels != NULL; i++) {
         pixels[i] = (unsigned char)(i * i / 977 % 251);
     }
-    gemlet_image image = {.format = GEMLET_PIXELS_RGB, .width = side, .height = side, .pixels = pixels, .stride = side * 3};
+    FILE *file = path != NULL ? fopen(path, "rb") : NULL;
+    if (pixels == NULL || (path != NULL && (file == NULL || fread(pixels, 1, bytes, file) != bytes))) {
+        perror(path != NULL ? path : "pixels");
+        exit(1);
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+    return pixels;
+}
+
+static gemlet_status encode(gemlet_session *session, const char *path, char *folder, gemlet_error *error) {
+    uint32_t side = session->vision.image_size;
+    unsigned char *pixels = read_pixels(path, (size_t)side * side * 3);
+    gemlet_image image = {.format = GEMLET_PIXELS_RGB, .width = side, .height = side, .pixels = pixels, .stride = (size_t)side * 3};
     const float *soft_tokens = NULL;
     size_t count = 0;
+    if (folder != NULL) {
+        session->vision.watch = append_stage;
+        session->vision.watch_context = folder;
+    }
     gemlet_status status = gemlet_encode_image(session, &image, &soft_tokens, &count, error);
+    if (status == GEMLET_OK && folder != NULL) {
+        append(folder, "soft_tokens", soft_tokens, count * session->model->config.width);
+    }
     free(pixels);
     return status;
+}
+
+static uint32_t level_limit(const char *name) {
+    uint32_t limit = 0;
+    for (uint32_t level = 0; level <= (uint32_t)GEMLET_LEVEL_I8MM && name != NULL; level++) {
+        limit = strcmp(name, gemlet_level_name((gemlet_level)level)) == 0 ? level + 1 : limit;
+    }
+    return limit;
 }
 
 int main(int argc, char **argv) {
@@ -72,21 +118,22 @@ int main(int argc, char **argv) {
     gemlet_arena arena;
     gemlet_model *model = NULL;
     gemlet_session *session = NULL;
-    if (argc < 2) {
-        fputs("count_vision MODEL [PIXELS OF A SIDE]\n", stderr);
+    if (argc != 3 && argc != 6) {
+        fputs("encode_image MODEL SIDE [LEVEL PIXELS FOLDER]\n", stderr);
         return 2;
     }
     gemlet_posix *posix = gemlet_posix_open(1, &port);
-    gemlet_options options = {.context = 512, .image_size = argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) : 0};
+    gemlet_options options = {
+        .context = 512, .image_size = (uint32_t)strtoul(argv[2], NULL, 10), .level_limit = level_limit(argc > 3 ? argv[3] : NULL)};
     gemlet_status status = gemlet_plan(&port, argv[1], &options, &plan, &error);
     void *memory = status == GEMLET_OK ? aligned_alloc(GEMLET_ALIGNMENT, plan.arena) : NULL;
     status = status != GEMLET_OK ? status : gemlet_arena_init(&arena, memory, plan.arena, &error);
     status = status != GEMLET_OK ? status : gemlet_model_open(&port, argv[1], &options, &arena, &model, &error);
     status = status != GEMLET_OK ? status : gemlet_session_open(model, &options, &arena, &session, &error);
-    status = status != GEMLET_OK ? status : encode(session, &error);
+    status = status != GEMLET_OK ? status : encode(session, argc > 3 ? argv[4] : NULL, argc > 3 ? argv[5] : NULL, &error);
     if (status == GEMLET_OK) {
-        printf("level %s\nside %u\nmultiply-adds %.0f\nscratch %zu\n", gemlet_level_name(session->vision.kernels.level),
-               session->vision.image_size, multiply_adds(&session->vision), session->vision.bytes);
+        printf("level %s\nmultiply-adds %.0f\nscratch %zu\n", gemlet_level_name(session->vision.kernels.level),
+               multiply_adds(&session->vision), session->vision.bytes);
     } else {
         fprintf(stderr, "%s\n", error.message);
     }
