@@ -49,13 +49,12 @@ static gemlet_status open_vision(gemlet_session *s, const gemlet_options *option
     if (status == GEMLET_OK) {
         status = gemlet_container_check_read(&container, error); /* of what an encoder need not have */
     }
-    size_t needed = v->picture_bytes + v->work_bytes;
     void *lowest = NULL;
     if (status == GEMLET_OK) {
         status = take(arena, "soft tokens", sizeof(float) * c->soft_tokens * model->config.width, &s->soft_tokens, error);
     }
     if (status == GEMLET_OK) {
-        size_t missing = needed > text_scratch ? needed - text_scratch : 0;
+        size_t missing = v->bytes > text_scratch ? v->bytes - text_scratch : 0;
         status = gemlet_arena_scratch(arena, "image encoder, beyond text", missing, &lowest, error);
     }
     v->memory = lowest;

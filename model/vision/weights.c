@@ -265,31 +265,30 @@ gemlet_status gemlet_vision_load(gemlet_container *container, const gemlet_visio
 typedef struct measuring {
     const gemlet_vision *vision;
     gemlet_vision_weights *weights;
-    uint32_t stage;
-    size_t side;
-    size_t largest, near, far; /* bytes of a picture: the largest, the last stage but one, the last */
-    size_t work;
+    gemlet_vision_place place;
+    size_t bytes;
     gemlet_vision_levels levels;
 } measuring;
+
+static void measure(measuring *m, size_t work) {
+    m->bytes = m->place.work + work > m->bytes ? m->place.work + work : m->bytes;
+}
 
 static void measure_block(void *context, uint32_t stage, uint32_t index, const gemlet_vision_block *block) {
     measuring *m = context;
     const gemlet_vision *v = m->vision;
-    size_t work = block->kind == GEMLET_MOBILE_ATTENTION ? gemlet_vision_attention(v, block, m->side, NULL, NULL)
-                                                         : gemlet_vision_residual(v, block, index == 0, m->side, NULL, NULL, NULL);
-    m->side = gemlet_strided(m->side, block->stride);
-    size_t bytes = m->side * m->side * block->outputs * sizeof(float);
-    m->work = work > m->work ? work : m->work;
-    if (stage + 1 == v->config->stages) {
-        m->far = bytes;
-        m->levels.far_side = m->side;
-        m->levels.far_channels = block->outputs;
-    } else {
-        m->largest = bytes > m->largest ? bytes : m->largest;
-        m->near = bytes;
-        m->levels.near_side = m->side;
-        m->levels.near_channels = block->outputs;
+    size_t side = m->place.side;
+    bool new_picture = stage + 1 == v->config->stages && m->levels.near_side == 0;
+    if (new_picture) {
+        m->levels.near_side = side;
+        m->levels.near_channels = m->place.channels;
     }
+    gemlet_vision_enter(v, block, new_picture, &m->place);
+    measure(m, block->kind == GEMLET_MOBILE_ATTENTION ? gemlet_vision_attention(v, block, side, NULL, NULL)
+                                                      : gemlet_vision_residual(v, block, index == 0, side, NULL, NULL, NULL));
+    gemlet_vision_leave(block, &m->place);
+    m->levels.far_side = m->place.side;
+    m->levels.far_channels = block->outputs;
 }
 
 static gemlet_status fail_size(const gemlet_vision *vision, gemlet_error *error) {
@@ -314,17 +313,13 @@ gemlet_status gemlet_vision_plan(gemlet_vision *vision, gemlet_container *contai
     gemlet_vision measured = *vision;
     measured.weights = &shapes;
     gemlet_loader l = {.container = container, .error = error, .status = GEMLET_OK};
-    measuring m = {.vision = &measured, .weights = &shapes, .side = gemlet_strided(vision->image_size, GEMLET_STEM_STRIDE)};
+    measuring m = {.vision = &measured, .weights = &shapes};
+    m.place.side = gemlet_strided(vision->image_size, GEMLET_STEM_STRIDE);
     walk(&l, vision->config, text_width, &shapes, measure_block, &m);
     if (l.status != GEMLET_OK) {
         return l.status;
     }
-    size_t work = gemlet_vision_fuse(&measured, &shapes.fusion, &m.levels, NULL, NULL);
-    size_t both = m.near + m.far + GEMLET_ALIGNMENT;
-    vision->picture_bytes = (m.largest > both ? m.largest : both) + GEMLET_ALIGNMENT - 1;
-    size_t resizing = gemlet_resize_bytes(vision->image_size) + GEMLET_ALIGNMENT - 1;
-    vision->picture_bytes = vision->picture_bytes > resizing ? vision->picture_bytes : resizing;
-    vision->picture_bytes -= vision->picture_bytes % GEMLET_ALIGNMENT;
-    vision->work_bytes = work > m.work ? work : m.work;
+    measure(&m, gemlet_vision_fuse(&measured, &shapes.fusion, &m.levels, NULL, NULL));
+    vision->bytes = m.bytes;
     return GEMLET_OK;
 }

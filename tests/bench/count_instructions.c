@@ -1,6 +1,7 @@
 /* A qemu plugin (API version 1, qemu 7 and later) that counts the instructions that every virtual CPU executes and prints
- * "insns N" when the program ends.  The few declarations of qemu's interface that it needs stand here, since Debian's qemu packages
- * carry no header.
+ * "insns N" when the program ends; with the argument blocks=on, before that "block ADDRESS N" for every translated block, so that a
+ * script can tell by the program's symbols where instructions go.  The few declarations of qemu's interface that it needs stand
+ * here, since Debian's qemu packages carry no header.
  *
  * Of a program that calls the functions named in `marks` around its tasks (tests/bench/count_decoder.c), it also prints
  *
@@ -11,8 +12,10 @@
  *
  * from which follows how long threads would wait that take one task each: none of it depends on what a scheduler did. */
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef uint64_t qemu_plugin_id_t;
@@ -30,9 +33,18 @@ extern void qemu_plugin_register_atexit_cb(qemu_plugin_id_t id, exit_callback ca
 extern size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *block);
 extern struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *block, size_t index);
 extern const char *qemu_plugin_insn_symbol(const struct qemu_plugin_insn *instruction);
+extern uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *block);
 
 __attribute__((visibility("default"))) int qemu_plugin_version = 1;
 
+/* A block that is translated again gets another counter. */
+typedef struct counter {
+    struct counter *next;
+    uint64_t address, instructions;
+} counter;
+
+static bool print_blocks;
+static counter *counters;
 static uint64_t instructions;
 
 static struct {
@@ -77,6 +89,13 @@ static const struct {
 static void count_block(qemu_plugin_id_t id, struct qemu_plugin_tb *block) {
     (void)id;
     qemu_plugin_register_vcpu_tb_exec_inline(block, QEMU_PLUGIN_INLINE_ADD_U64, &instructions, qemu_plugin_tb_n_insns(block));
+    counter *c = print_blocks ? malloc(sizeof *c) : NULL;
+    if (c != NULL) {
+        *c = (counter){counters, qemu_plugin_tb_vaddr(block), 0};
+        counters = c;
+        qemu_plugin_register_vcpu_tb_exec_inline(block, QEMU_PLUGIN_INLINE_ADD_U64, &c->instructions,
+                                                 qemu_plugin_tb_n_insns(block));
+    }
     const char *symbol = qemu_plugin_insn_symbol(qemu_plugin_tb_get_insn(block, 0));
     for (size_t i = 0; symbol != NULL && i < sizeof marks / sizeof *marks; i++) {
         if (strcmp(symbol, marks[i].function) == 0) {
@@ -88,6 +107,11 @@ static void count_block(qemu_plugin_id_t id, struct qemu_plugin_tb *block) {
 static void print_count(qemu_plugin_id_t id, void *data) {
     (void)id;
     (void)data;
+    for (const counter *c = counters; c != NULL; c = c->next) {
+        if (c->instructions != 0) {
+            fprintf(stderr, "block %" PRIx64 " %" PRIu64 "\n", c->address, c->instructions);
+        }
+    }
     fprintf(stderr, "insns %" PRIu64 "\n", instructions);
     if (marked.regions > 0) {
         marked.serial += since_last();
@@ -98,8 +122,7 @@ static void print_count(qemu_plugin_id_t id, void *data) {
 
 __attribute__((visibility("default"))) int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, char **argv) {
     (void)info;
-    (void)argc;
-    (void)argv;
+    print_blocks = argc > 0 && strcmp(argv[0], "blocks=on") == 0;
     qemu_plugin_register_vcpu_tb_trans_cb(id, count_block);
     qemu_plugin_register_atexit_cb(id, print_count, NULL);
     return 0;

@@ -171,9 +171,8 @@ static float *encode_as(running *r, uint32_t band, uint32_t chunk) {
     v.band = band;
     v.chunk = chunk;
     assert_int_equal(gemlet_vision_plan(&v, &r->model->container, WIDTH, &r->error), GEMLET_OK);
-    size_t bytes = v.picture_bytes + v.work_bytes;
-    v.memory = aligned_alloc(GEMLET_ALIGNMENT, bytes);
-    memset(v.memory, 0xA5, bytes);
+    v.memory = aligned_alloc(GEMLET_ALIGNMENT, v.bytes);
+    memset(v.memory, 0xA5, v.bytes);
     memcpy(gemlet_vision_square(&v), picture, (size_t)3 * v.image_size * v.image_size);
     float *soft = malloc(SOFT_BYTES);
     gemlet_vision_run(&v, soft);
