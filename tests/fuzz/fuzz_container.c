@@ -1,5 +1,5 @@
-/* libFuzzer: any bytes as a model file, with the right CRC-32 of the header where nothing else is wrong with it.  Opens it and reads
- * everything that can be asked for. */
+/* libFuzzer: any bytes as a model file, with the right CRC-32 of the header where nothing else is wrong with it.  Opens it and
+ * reads everything that can be asked for. */
 #include <stdlib.h>
 #include <string.h>
 
