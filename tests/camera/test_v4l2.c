@@ -9,6 +9,7 @@
 #include <linux/videodev2.h>
 
 #include "examples/camera/v4l2.h"
+#include "examples/gemlet/image.h"
 
 enum { WIDTH = 8, HEIGHT = 4, LINE = 20, FRAME = LINE * HEIGHT, BUFFERS = 4, PATH_BYTES = 16 };
 
@@ -21,6 +22,8 @@ typedef struct player {
     const char *formats; /* codes of four letters, one after another */
     char path[PATH_BYTES];
     uint8_t memory[BUFFERS][FRAME];
+    uint8_t *jpeg; /* what every buffer holds instead, if there is one */
+    size_t jpeg_bytes;
     bool queued[BUFFERS], filled[BUFFERS];
     struct v4l2_buffer done[BUFFERS];
     uint32_t sequence;
@@ -54,13 +57,17 @@ static void play_close(void *context, int device) {
     memset(p->filled, 0, sizeof p->filled);
 }
 
+static size_t buffer_bytes(const player *p) {
+    return p->jpeg != NULL ? p->jpeg_bytes : FRAME;
+}
+
 static void capture(player *p, char kind) {
     for (uint32_t i = 0; i < BUFFERS; i++) {
         if (p->queued[i] && !p->filled[i]) {
             p->filled[i] = true;
             p->done[i] = (struct v4l2_buffer){.index = i,
                                               .sequence = p->counts ? p->sequence : 0,
-                                              .bytesused = kind == 's' ? FRAME - 1 : FRAME,
+                                              .bytesused = (uint32_t)buffer_bytes(p) - (kind == 's'),
                                               .flags = kind == 'e' ? V4L2_BUF_FLAG_ERROR : 0};
             memset(p->memory[i], (int)p->sequence, FRAME);
             break;
@@ -125,7 +132,7 @@ static int play_control(void *context, int device, unsigned long request, void *
     case VIDIOC_S_FMT: return give_format(p, &((struct v4l2_format *)argument)->fmt.pix);
     case VIDIOC_REQBUFS: return 0;
     case VIDIOC_QUERYBUF:
-        buffer->length = FRAME;
+        buffer->length = (uint32_t)buffer_bytes(p);
         buffer->m.offset = buffer->index * 4096;
         return 0;
     case VIDIOC_QBUF:
@@ -142,15 +149,15 @@ static int play_control(void *context, int device, unsigned long request, void *
 static void *play_map(void *context, int device, size_t bytes, int64_t offset) {
     player *p = context;
     assert_int_equal(device, 7);
-    assert_int_equal(bytes, FRAME);
+    assert_int_equal(bytes, buffer_bytes(p));
     p->mapped++;
-    return p->memory[offset / 4096];
+    return p->jpeg != NULL ? p->jpeg : p->memory[offset / 4096];
 }
 
 static void play_unmap(void *context, void *address, size_t bytes) {
     player *p = context;
     assert_non_null(address);
-    assert_int_equal(bytes, FRAME);
+    assert_int_equal(bytes, buffer_bytes(p));
     p->mapped--;
 }
 
@@ -384,6 +391,54 @@ static void one_that_only_fails_is_opened_anew(void **state) {
     end(&f);
 }
 
+#ifdef GEMLET_HAVE_JPEG
+/* Takes the Huffman tables out of a JPEG file, as cameras do; answers how many bytes are left. */
+static size_t without_tables(uint8_t *bytes, size_t count) {
+    for (size_t at = 2; at + 4 <= count && bytes[at + 1] != 0xDA;) {
+        size_t length = 2 + (size_t)bytes[at + 2] * 256 + bytes[at + 3];
+        assert_true(at + length <= count);
+        if (bytes[at + 1] == 0xC4) {
+            memmove(bytes + at, bytes + at + length, count - at - length);
+            count -= length;
+        } else {
+            at += length;
+        }
+    }
+    return count;
+}
+
+static void compressed_frames_are_pictures(void **state) {
+    (void)state;
+    static const char path[] = "examples/demo/one.jpg";
+    static uint8_t bytes[1 << 16];
+    image_file whole;
+    fixture f;
+    FILE *file = fopen(path, "rb");
+    assert_non_null(file);
+    size_t count = fread(bytes, 1, sizeof bytes, file);
+    fclose(file);
+    begin(&f, "fsf", false);
+    assert_int_equal(image_read(&whole, path, &f.error), GEMLET_OK);
+    f.player.formats = "MJPG";
+    f.player.jpeg = bytes;
+    f.player.jpeg_bytes = without_tables(bytes, count);
+    assert_true(f.player.jpeg_bytes < count);
+    start(&f);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(next(&f), FRAME_READY);
+        assert_int_equal(f.frame.image.format, GEMLET_PIXELS_RGB);
+        assert_int_equal(f.frame.image.width, whole.image.width);
+        assert_int_equal(f.frame.image.height, whole.image.height);
+        assert_memory_equal(f.frame.image.pixels, whole.image.pixels, whole.image.stride * whole.image.height);
+        if (i == 0) {
+            expect_lost(&f, "/dev/played: a damaged or cut JPEG file");
+        }
+    }
+    end(&f);
+    image_free(&whole);
+}
+#endif
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(frames_come_with_their_format),      cmocka_unit_test(what_is_no_camera_is_refused),
@@ -391,6 +446,9 @@ int main(void) {
         cmocka_unit_test(lost_frames_are_told_and_passed),    cmocka_unit_test(an_unplugged_camera_ends_the_frames),
         cmocka_unit_test(a_camera_that_comes_back_goes_on),   cmocka_unit_test(a_camera_that_is_not_there_yet_is_waited_for),
         cmocka_unit_test(one_that_only_fails_is_opened_anew),
+#ifdef GEMLET_HAVE_JPEG
+        cmocka_unit_test(compressed_frames_are_pictures),
+#endif
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
