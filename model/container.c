@@ -544,13 +544,13 @@ bool gemlet_container_next_tensor(gemlet_container *container, uint64_t *cursor,
 }
 
 bool gemlet_container_has_tensor(gemlet_container *container, const char *name) {
-    gemlet_description found;
-    return gemlet_names_find(container, name, &found);
+    gemlet_description place;
+    return gemlet_names_find(container, name, &place);
 }
 
 bool gemlet_container_find_tensor(gemlet_container *container, const char *name, gemlet_tensor *out) {
-    gemlet_description found;
-    return gemlet_names_find(container, name, &found) && gemlet_container_next_tensor(container, &found.position, found.index, out);
+    gemlet_description place;
+    return gemlet_names_find(container, name, &place) && gemlet_container_next_tensor(container, &place.position, place.index, out);
 }
 
 gemlet_status gemlet_container_tensor(gemlet_container *container, const char *name, gemlet_tensor *out, gemlet_error *error) {

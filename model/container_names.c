@@ -33,10 +33,10 @@ static bool may_be_there(const gemlet_container *c, uint64_t hash) {
 
 /* Whether the description at the cursor is that of `name`, of `length` bytes; goes on to the next one. */
 static bool pass_description(gemlet_cursor *at, const char *name, size_t length) {
-    char found[GEMLET_NAME_BYTES];
     uint64_t bytes = gemlet_cursor_u64(at);
     bool same = false;
     if (bytes == length) {
+        char found[GEMLET_NAME_BYTES];
         gemlet_cursor_bytes(at, found, length);
         same = memcmp(found, name, length) == 0;
     } else {

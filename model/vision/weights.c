@@ -264,7 +264,6 @@ gemlet_status gemlet_vision_load(gemlet_container *container, const gemlet_visio
 
 typedef struct measuring {
     const gemlet_vision *vision;
-    gemlet_vision_weights *weights;
     gemlet_vision_place place;
     size_t bytes;
     gemlet_vision_levels levels;
@@ -313,7 +312,7 @@ gemlet_status gemlet_vision_plan(gemlet_vision *vision, gemlet_container *contai
     gemlet_vision measured = *vision;
     measured.weights = &shapes;
     gemlet_loader l = {.container = container, .error = error, .status = GEMLET_OK};
-    measuring m = {.vision = &measured, .weights = &shapes};
+    measuring m = {.vision = &measured};
     m.place.side = gemlet_strided(vision->image_size, GEMLET_STEM_STRIDE);
     walk(&l, vision->config, text_width, &shapes, measure_block, &m);
     if (l.status != GEMLET_OK) {
