@@ -21,12 +21,17 @@ gemlet_status gemlet_encode_image(gemlet_session *session, const gemlet_image *i
     }
     /* The pictures of the encoder are not there yet: resampling uses their memory. */
     gemlet_status status = gemlet_resize(image, v->image_size, v->memory, gemlet_vision_square(v), error);
-    if (status == GEMLET_OK) {
-        gemlet_vision_run(v, session->soft_tokens);
-        *soft_tokens = session->soft_tokens;
-        *count = v->config->soft_tokens;
+    if (status != GEMLET_OK) {
+        return status;
     }
-    return status;
+    v->go_on = session->progress;
+    v->go_on_context = session->progress_context;
+    if (!gemlet_vision_run(v, session->soft_tokens)) {
+        return gemlet_fail(error, GEMLET_ERROR_CANCELLED, "cancelled by the caller");
+    }
+    *soft_tokens = session->soft_tokens;
+    *count = v->config->soft_tokens;
+    return GEMLET_OK;
 }
 
 /* The ids around an image are found by their text, as a prompt has it. */

@@ -43,7 +43,7 @@ gemlet_image_facts gemlet_session_image_facts(const gemlet_session *session);
 
 /* Encodes a frame: `*soft_tokens` [soft_tokens][width] stays valid until the next image.  Takes no position in the session; for
  * gemlet_feed_embeddings.  GEMLET_ERROR_ARGUMENT for a frame that can't be, GEMLET_ERROR_UNSUPPORTED where the session takes no
- * images. */
+ * images, GEMLET_ERROR_CANCELLED. */
 gemlet_status gemlet_encode_image(gemlet_session *session, const gemlet_image *image, const float **soft_tokens, size_t *count,
                                   gemlet_error *error);
 

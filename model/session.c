@@ -346,7 +346,8 @@ gemlet_status gemlet_feed_text(gemlet_session *session, const char *text, size_t
     /* The text could be encoded once already: what fails now is feeding, which has said why. */
     status = encode(session, text, bytes, special, feed_pending, &(text_job){session, error}, NULL);
     if (status == GEMLET_OK) {
-        status = feed(session, &(feed_job){.tokens = session->pending, .count = session->pending_count, .last_wanted = true}, error);
+        status =
+            feed(session, &(feed_job){.tokens = session->pending, .count = session->pending_count, .last_wanted = true}, error);
     }
     gemlet_session_end_call(session, outermost);
     return status;

@@ -206,7 +206,8 @@ typedef struct canceller {
 static bool go_on(void *context, size_t done, size_t total) {
     canceller *c = context;
     c->calls++;
-    assert_true(done <= total && (c->calls == 1 || (done > c->done && total == c->total)));
+    /* Tokens are counted anew behind the blocks of an encoder. */
+    assert_true(done <= total && (c->calls == 1 || total != c->total ? done > 0 : done > c->done));
     c->done = done;
     c->total = total;
     return c->calls != c->cancel_at;
@@ -248,13 +249,15 @@ static size_t cancel_everywhere(rig *r, gemlet_status (*step)(rig *), size_t str
         const float *logits = NULL;
         size_t count = 0;
         rig_restore(r, &before);
+        size_t length = gemlet_session_length(r->session);
         c = (canceller){.cancel_at = at};
         gemlet_status status = step(r);
         assert_int_equal(status, at < calls ? GEMLET_ERROR_CANCELLED : GEMLET_OK); /* at the end there is nothing to cancel */
         rig_check_status(r, status);
         assert_int_equal(c.calls, at);
         if (at < calls) {
-            assert_int_equal(gemlet_logits(r->session, &logits, &count, &r->error), GEMLET_ERROR_STATE);
+            bool fed = gemlet_session_length(r->session) != length || step == slide;
+            assert_int_equal(gemlet_logits(r->session, &logits, &count, &r->error), fed ? GEMLET_ERROR_STATE : GEMLET_OK);
             rig_restore(r, &before);
             must(r, step(r));
             cancelled++;
@@ -282,6 +285,7 @@ static void every_token_may_be_the_last(void **state) {
     rig_close(&r);
     if (!SANITIZED) {
         rig_start(&r, &mini, &(gemlet_options){.context = 400, .chunk = 8, .image_size = 64});
+        must(&r, gemlet_feed(r.session, ids, 3, &r.error));
         cancelled += cancel_everywhere(&r, feed_image, 3);
         rig_close(&r);
     }
