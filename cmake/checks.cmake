@@ -7,8 +7,8 @@ function(gemlet_add_check name script)
     set_tests_properties(${test} PROPERTIES TIMEOUT 2400 COST 100 ENVIRONMENT "EMULATOR=${emulator}")
 endfunction()
 
-# The program, under the sanitizers too.
-if(TARGET gemlet-program AND TARGET gemlet-pack)
+# The program, under the address sanitizer too.
+if(TARGET gemlet-program AND TARGET gemlet-pack AND NOT GEMLET_SANITIZE STREQUAL "thread")
     set(program_cpus ${test_cpus})
     if(GEMLET_SANITIZE)
         set(program_cpus sanitized)

@@ -32,7 +32,7 @@ if(CMAKE_CROSSCOMPILING)
 else()
     set(test_cpus native)
 endif()
-set(without_kernels "^(container|tokenizer)/|^golden/memory$|^unit/(arena|fault_port|port_template|sampler|status)$|^vision/resize$")
+set(without_kernels "^(container|tokenizer|robust)/|^golden/memory$|^unit/(arena|fault_port|port_template|sampler|status)$|^vision/resize$")
 
 # Adds the test `name` that runs the program of `target`, once per CPU.
 function(gemlet_add_test name target)
@@ -53,6 +53,26 @@ function(gemlet_add_test name target)
     endforeach()
 endfunction()
 
+# The builds that a test runs in where that is not all but ThreadSanitizer's: whole forward passes take too long where sanitized NEON is
+# emulated without optimisation; what the tests of robustness look for does not depend on the CPU, and shows under one sanitizer.
+if(CMAKE_CROSSCOMPILING)
+    set(this_build cross)
+elseif(GEMLET_SANITIZE)
+    set(this_build ${GEMLET_SANITIZE})
+else()
+    set(this_build plain)
+endif()
+set(asan "address,undefined")
+foreach(name golden/text golden/memory vision/vision vision/resize)
+    set(builds_of_${name} plain cross)
+endforeach()
+set(builds_of_robust/arena plain)
+set(builds_of_robust/faults plain ${asan})
+set(builds_of_robust/limits plain ${asan})
+set(builds_of_robust/damage ${asan})
+set(builds_of_robust/concurrency thread)
+set(builds_of_unit/port_posix plain ${asan} thread cross)
+
 foreach(source ${test_sources})
     cmake_path(GET source PARENT_PATH directory)
     cmake_path(GET directory FILENAME group)
@@ -62,9 +82,11 @@ foreach(source ${test_sources})
     add_executable(${target} ${source})
     set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY tests)
     target_link_libraries(${target} PRIVATE gemlet-test-support)
-    # Whole forward passes take too long where sanitized NEON is emulated without optimisation; what the tests of robustness look for
-    # does not depend on the CPU.
-    if(NOT (GEMLET_SANITIZE AND group MATCHES "^(golden|vision)$") AND NOT (CMAKE_CROSSCOMPILING AND group STREQUAL "robust"))
+    set(builds plain ${asan} cross)
+    if(DEFINED builds_of_${group}/${name})
+        set(builds ${builds_of_${group}/${name}})
+    endif()
+    if(this_build IN_LIST builds)
         gemlet_add_test(${group}/${name} ${target})
     endif()
 endforeach()
@@ -79,7 +101,7 @@ target_link_options(unit-port_posix PRIVATE -Wl,--wrap=pthread_create,--wrap=pth
 
 # Each fuzz target on all its seeds, then for the rest of 20 seconds on what it makes of them; tests/fuzz/run.sh fuzzes for as long
 # as one likes.
-if(GEMLET_SANITIZE AND CMAKE_C_COMPILER_ID MATCHES "Clang")
+if(GEMLET_SANITIZE MATCHES "address" AND CMAKE_C_COMPILER_ID MATCHES "Clang")
     foreach(source ${fuzz_sources})
         cmake_path(GET source PARENT_PATH directory)
         cmake_path(GET source STEM target)

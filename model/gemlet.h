@@ -75,8 +75,9 @@ gemlet_status gemlet_session_open(gemlet_model *model, const gemlet_options *opt
 
 /* ---- Prompt in ---- */
 
-/* Called between chunks of a prompt with the tokens done so far and in all; false cancels (GEMLET_ERROR_CANCELLED: the tokens done
- * so far stay in the session).  May be called from the session's thread only. */
+/* Called between chunks of a prompt with the tokens done so far and in all, and before them, behind each block of an image's
+ * encoder, with the steps done so far and in all; false cancels (GEMLET_ERROR_CANCELLED: the tokens done so far stay in the
+ * session).  Called from the session's thread only. */
 typedef bool (*gemlet_progress)(void *context, size_t done, size_t total);
 
 void gemlet_session_on_progress(gemlet_session *session, gemlet_progress progress, void *context);

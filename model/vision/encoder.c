@@ -55,9 +55,14 @@ static void watch(const gemlet_vision *v, uint32_t stage, const uint16_t *pictur
     }
 }
 
+static bool go_on(const gemlet_vision *v, const gemlet_vision_block *next) {
+    size_t done = (size_t)(next - v->weights->blocks);
+    return v->go_on == NULL || v->go_on(v->go_on_context, done, v->config->block_count + 1);
+}
+
 /* Stem, stages, fusion.  The stem has no picture of its own: the first block calls for its rows.  Every block rewrites the picture
  * in place, but for the last stage: its first block leaves the picture to the fusion and begins another behind it. */
-void gemlet_vision_run(const gemlet_vision *vision, float *soft_tokens) {
+bool gemlet_vision_run(const gemlet_vision *vision, float *soft_tokens) {
     const gemlet_vision_config *c = vision->config;
     const gemlet_vision_block *block = vision->weights->blocks;
     gemlet_vision_place place = {.side = gemlet_strided(vision->image_size, GEMLET_STEM_STRIDE)};
@@ -80,6 +85,9 @@ void gemlet_vision_run(const gemlet_vision *vision, float *soft_tokens) {
             }
             picture = target;
             gemlet_vision_leave(block, &place);
+            if (!go_on(vision, block + 1)) {
+                return false;
+            }
         }
         watch(vision, stage, picture, &place);
     }
@@ -87,4 +95,5 @@ void gemlet_vision_run(const gemlet_vision *vision, float *soft_tokens) {
     levels.far_side = place.side;
     levels.far_channels = place.channels;
     gemlet_vision_fuse(vision, &vision->weights->fusion, &levels, soft_tokens, vision->memory + place.work);
+    return true;
 }

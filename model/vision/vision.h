@@ -90,6 +90,8 @@ typedef struct gemlet_vision {
     /* For tests, may be NULL: called with "stage0", ..., "msfa" and what has just been computed, a few pixels at a time. */
     void (*watch)(void *context, const char *name, const float *values, size_t first_pixel, size_t pixels, size_t channels);
     void *watch_context;
+    bool (*go_on)(void *context, size_t done, size_t total); /* asked behind each block; NULL: to the end in any case */
+    void *go_on_context;
 } gemlet_vision;
 
 /* Reads the keys and counts the blocks.  config->block_count is 0 where the model has no image encoder. */
@@ -107,8 +109,8 @@ gemlet_status gemlet_vision_plan(gemlet_vision *vision, gemlet_container *contai
 /* Where the square of [image_size][image_size][3] bytes, RGB, has to be before a run: in vision->memory. */
 uint8_t *gemlet_vision_square(const gemlet_vision *vision);
 
-/* Encodes the square into soft tokens [soft_tokens][text width]. */
-void gemlet_vision_run(const gemlet_vision *vision, float *soft_tokens);
+/* Encodes the square into soft tokens [soft_tokens][text width].  False where go_on said so: soft_tokens are not filled then. */
+bool gemlet_vision_run(const gemlet_vision *vision, float *soft_tokens);
 
 /* ---- Between the files of this folder ---- */
 

@@ -14,7 +14,7 @@
 #include "tests/container/tiny_model.h"
 #include "tests/golden/golden.h"
 
-enum { TOKENS = 64, VOCABULARY = 528, WIDTH = 128, STREAMS = 4, WINDOW = 16, GUARD = GEMLET_ALIGNMENT };
+enum { TOKENS = 64, VOCABULARY = 528, WIDTH = 128, STREAMS = 4, WINDOW = 16 };
 
 static char folder[FOLDER_BYTES];
 static char packed[FOLDER_BYTES + 32];
@@ -459,36 +459,6 @@ static void the_plan_is_what_is_used(void **state) {
     }
 }
 
-static void every_smaller_arena_is_refused(void **state) {
-    (void)state;
-    running r;
-    running_open(&r, packed, 1, &whole);
-    gemlet_arena arena;
-    gemlet_model *model;
-    gemlet_session *session;
-    unsigned char guard[GUARD];
-    unsigned char *memory = aligned_alloc(GEMLET_ALIGNMENT, r.plan.arena + GEMLET_ALIGNMENT);
-    memset(guard, 0x5A, GUARD);
-    for (size_t i = 0; i <= 64; i++) {
-        size_t size = i < 64 ? r.plan.arena * i / 64 : r.plan.arena - 1;
-        memset(memory + size, 0x5A, GUARD);
-        assert_int_equal(gemlet_arena_init(&arena, memory, size, &r.error), GEMLET_OK);
-        gemlet_status status = gemlet_model_open(&r.port, packed, &whole, &arena, &model, &r.error);
-        if (status == GEMLET_OK) {
-            status = gemlet_session_open(model, &whole, &arena, &session, &r.error);
-            assert_null(session);
-        } else {
-            assert_null(model);
-        }
-        assert_int_equal(status, GEMLET_ERROR_MEMORY);
-        assert_true(strlen(r.error.message) > 10);
-        gemlet_model_close(model);
-        assert_memory_equal(memory + size, guard, GUARD);
-    }
-    free(memory);
-    running_close(&r);
-}
-
 #define TEST(name) cmocka_unit_test(name)
 
 int main(int argc, char **argv) {
@@ -513,7 +483,6 @@ int main(int argc, char **argv) {
         TEST(the_caller_can_cancel),
         TEST(feeding_text_reports_its_own_progress),
         TEST(the_plan_is_what_is_used),
-        TEST(every_smaller_arena_is_refused),
     };
     int failed = cmocka_run_group_tests(of_the_cpu, set_up, tear_down);
     return argc > 1 ? failed : failed + cmocka_run_group_tests(others, set_up, tear_down);

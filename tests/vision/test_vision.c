@@ -175,7 +175,7 @@ static float *encode_as(running *r, uint32_t band, uint32_t chunk) {
     memset(v.memory, 0xA5, v.bytes);
     memcpy(gemlet_vision_square(&v), picture, (size_t)3 * v.image_size * v.image_size);
     float *soft = malloc(SOFT_BYTES);
-    gemlet_vision_run(&v, soft);
+    assert_true(gemlet_vision_run(&v, soft));
     free(v.memory);
     return soft;
 }
