@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 model=${MODEL:-examples/demo/demo.gguf}
-context=512 # an image's 256 soft tokens, a question and an answer
+with=(-m "$model" --ctx 512 --threads "$(nproc)") # 512: an image's 256 soft tokens, a question and an answer
 if [ ! -r "$model" ]; then
     echo "demo.sh: $model: no such file" >&2
     exit 1
@@ -31,7 +31,7 @@ gemlet=("${run[@]}" $build/gemlet)
 
 printf '%s, %s bytes, run by: %s\n' "$model" "$(wc -c <"$model")" "${gemlet[*]}"
 while IFS=$'\t' read -r picture question _; do
-    answer=$("${gemlet[@]}" run -m "$model" --ctx $context --temp 0 --image "examples/demo/$picture" -p "$question" --stats 2>build/demo.stats </dev/null) || {
+    answer=$("${gemlet[@]}" run "${with[@]}" --temp 0 --image "examples/demo/$picture" -p "$question" --stats 2>build/demo.stats </dev/null) || {
         cat build/demo.stats
         exit 1
     }
@@ -39,5 +39,5 @@ while IFS=$'\t' read -r picture question _; do
     grep -E '^arena .* bytes at most' build/demo.stats
 done <examples/demo/questions.tsv
 echo
-"${gemlet[@]}" info -m "$model" --ctx $context | sed -n '/^plan/,$p'
+"${gemlet[@]}" info "${with[@]}" | sed -n '/^plan/,$p'
 printf '\n%s s, build included\n' "$SECONDS"

@@ -165,9 +165,11 @@ static int play_poll(void *context, int device, int milliseconds) {
     player *p = context;
     assert_int_equal(device, 7);
     assert_true(milliseconds > 0);
-    char kind = *p->script != '\0' ? *p->script++ : 'u';
+    char kind = *p->script;
+    p->script += kind != '\0';
     switch (kind) {
     case 't': return 0;
+    case '\0':
     case 'u':
         p->unplugged = true;
         p->refusals = 0;
