@@ -3,12 +3,21 @@ function(gemlet_add_check name script)
     set(test ${GEMLET_TEST_PREFIX}/check/${name})
     add_test(NAME ${test} COMMAND bash tests/checks/${script}.sh ${ARGN} WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR})
     list(JOIN CMAKE_CROSSCOMPILING_EMULATOR " " emulator)
-    set_tests_properties(${test} PROPERTIES TIMEOUT 2400 ENVIRONMENT "EMULATOR=${emulator}")
+    # The checks take longest: started first, they leave no core idle at the end.
+    set_tests_properties(${test} PROPERTIES TIMEOUT 2400 COST 100 ENVIRONMENT "EMULATOR=${emulator}")
 endfunction()
 
-# The program, under the sanitizers too.
-if(TARGET gemlet-program AND TARGET gemlet-pack)
-    gemlet_add_check(program program $<TARGET_FILE:gemlet-program> $<TARGET_FILE:gemlet-pack> ${test_cpus})
+# The program, under the address sanitizer too.
+if(TARGET gemlet-program AND TARGET gemlet-pack AND NOT GEMLET_SANITIZE STREQUAL "thread")
+    set(program_cpus ${test_cpus})
+    if(GEMLET_SANITIZE)
+        set(program_cpus sanitized)
+    endif()
+    gemlet_add_check(program program $<TARGET_FILE:gemlet-program> $<TARGET_FILE:gemlet-pack> ${program_cpus})
+    if(NOT GEMLET_SANITIZE) # whole pictures take too long there; tests/camera is sanitized
+        list(GET test_cpus 0 test_cpu)
+        gemlet_add_check(camera camera $<TARGET_FILE:gemlet-program> $<TARGET_FILE:gemlet-pack> ${test_cpu})
+    endif()
 endif()
 
 # The archive that is shipped has no sanitizer in it.
@@ -17,8 +26,11 @@ if(NOT GEMLET_SANITIZE)
 
     if(arm)
         gemlet_add_check(tidy tidy ${CMAKE_BINARY_DIR}) # where arm_neon.h is the compiler's own
+        set_tests_properties(${GEMLET_TEST_PREFIX}/check/tidy PROPERTIES PROCESSORS 2)
+        gemlet_add_check(analyzer analyzer ${CMAKE_BINARY_DIR}) # likewise
     endif()
     if(CMAKE_CROSSCOMPILING)
+        gemlet_add_check(bare-metal bare_metal $<TARGET_FILE:gemlet-program> $<TARGET_FILE:gemlet-pack> cortex-a72 cortex-a76)
         set(compilers ${CMAKE_C_COMPILER} ${CMAKE_CXX_COMPILER})
         gemlet_add_check(installed installed ${CMAKE_BINARY_DIR} ${compilers} ${CMAKE_TOOLCHAIN_FILE}
                          cortex-a72=neon cortex-a76=dotprod max=i8mm)
@@ -33,9 +45,12 @@ if(NOT GEMLET_SANITIZE)
             set(expected_level i8mm)
         endif()
         gemlet_add_check(installed installed ${CMAKE_BINARY_DIR} ${CMAKE_C_COMPILER} ${HOST_CXX} none native=${expected_level})
+        gemlet_add_check(cppcheck cppcheck)
         gemlet_add_check(format format)
         gemlet_add_check(includes includes)
         gemlet_add_check(readme readme ${CMAKE_C_COMPILER})
-        gemlet_add_check(bare-metal bare_metal)
+        if(TARGET gemlet-program AND EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/examples/demo/demo.gguf)
+            gemlet_add_check(demo demo $<TARGET_FILE:gemlet-program> examples/demo/demo.gguf)
+        endif()
     endif()
 endif()

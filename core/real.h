@@ -39,7 +39,10 @@ typedef struct gemlet_rows {
     gemlet_row_type type;
 } gemlet_rows;
 
-enum { GEMLET_DEPTHWISE_KERNEL_MAX = 5 };
+enum {
+    GEMLET_DEPTHWISE_KERNEL_MAX = 5,
+    GEMLET_DIGIT = 128 /* what the high digit of a weight is worth */
+};
 
 /* A depthwise convolution of NHWC pictures: each channel has its own kernel x kernel weights, without bias. */
 typedef struct gemlet_depthwise {
@@ -75,6 +78,12 @@ typedef struct gemlet_real_kernels {
      * rounding of the sum. */
     void (*softmax)(float *x, size_t length);
 
+    /* Softmax whose weights are integers of two digits, for int8 products: e as above, except that it is 0 for NaN;
+     * t = 128 * 127 * e rounded to nearest even; t = 128 * high + low with high in 0 .. 127 and low in -64 .. 63.  Both arrays are
+     * padded with zeros to a multiple of 16.  *scale = 1 / sum of t (0 where that is 0), so that the weights t * scale add up to 1.
+     * At most 131,072 elements. */
+    void (*softmax_digits)(const float *x, size_t length, int8_t *high, int8_t *low, float *scale);
+
     /* x = cap * tanh(x * (1 / cap)), in place: the soft cap of the logits, and with cap = 1 plain tanh.  tanh has a relative error
      * of at most 1e-6 (for normal arguments); infinities give -cap and cap, NaN stays NaN. */
     void (*soft_cap)(float *x, float cap, size_t length);
@@ -96,6 +105,16 @@ typedef struct gemlet_real_kernels {
     /* Rounds to half precision, to nearest even; what is beyond the finite range, infinities too, becomes -65504 or 65504; NaN
      * stays NaN. */
     void (*to_half)(const float *x, size_t length, uint16_t *y);
+
+    /* bfloat16 is the upper half of a float32's bits: as much range, 8 bits of precision.  y[i] = x[i], exactly. */
+    void (*from_bfloat16)(const uint16_t *x, size_t length, float *y);
+
+    /* y[i] = (bits of x[i] + 0x8000) >> 16, without overflow: the nearest, of two the one farther from zero; what is beyond the
+     * range becomes an infinity. */
+    void (*to_bfloat16)(const float *x, size_t length, uint16_t *y);
+
+    /* y[i] = to_bfloat16(fma(x[i], scale[i], y[i])), a residual connection with its layer scale; NULL: no scale. */
+    void (*add_bfloat16)(uint16_t *y, const float *scale, const float *x, size_t length);
 
     /* Products of `count` vectors with every row: y[v * y_stride + r] = (x_v . row_r), times scale[r] for GEMLET_ROW_S8.
      * x_v starts at x + v * x_stride.  Element i is added to partial sum i % 4 in ascending order, starting at 0, rows and x padded

@@ -108,21 +108,49 @@ static exponential exp2_parts(float v) {
     return parts;
 }
 
-static void softmax(float *x, size_t length) {
+static float exp_of(float x) {
+    exponential parts = exp2_parts(x * GEMLET_LOG2_E);
+    return fmaf(parts.power, parts.rest, parts.power);
+}
+
+/* The largest element; 0 where all are masked. */
+static float center_of(const float *x, size_t length) {
     float largest = -INFINITY;
     for (size_t i = 0; i < length; i++) {
         largest = x[i] > largest ? x[i] : largest;
     }
-    float center = largest == -INFINITY ? 0.0f : largest;
+    return largest == -INFINITY ? 0.0f : largest;
+}
+
+static void softmax(float *x, size_t length) {
+    float center = center_of(x, length);
     for (size_t i = 0; i < length; i++) {
-        exponential parts = exp2_parts((x[i] - center) * GEMLET_LOG2_E);
-        x[i] = fmaf(parts.power, parts.rest, parts.power);
+        x[i] = exp_of(x[i] - center);
     }
     float sum = sum_of(x, length);
     float inverse = sum == 0.0f ? 0.0f : 1.0f / sum;
     for (size_t i = 0; i < length; i++) {
         x[i] *= inverse;
     }
+}
+
+static int32_t digits_of(float e) {
+    return e >= 0.0f ? (int32_t)rintf(e * (float)(GEMLET_DIGIT * (GEMLET_DIGIT - 1))) : 0;
+}
+
+static void softmax_digits(const float *x, size_t length, int8_t *high, int8_t *low, float *scale) {
+    float center = center_of(x, length);
+    int32_t sum = 0;
+    memset(high, 0, round_up(length, 16));
+    memset(low, 0, round_up(length, 16));
+    for (size_t i = 0; i < length; i++) {
+        int32_t t = digits_of(exp_of(x[i] - center));
+        int32_t above = (t + GEMLET_DIGIT / 2) / GEMLET_DIGIT;
+        high[i] = (int8_t)above;
+        low[i] = (int8_t)(t - GEMLET_DIGIT * above);
+        sum += t;
+    }
+    *scale = sum == 0 ? 0.0f : 1.0f / (float)sum;
 }
 
 /* tanh|z| = -m / (2 + m) with m = exp(-2|z|) - 1, so that small arguments keep their relative precision. */
@@ -171,6 +199,38 @@ static void to_half(const float *x, size_t length, uint16_t *y) {
     for (size_t i = 0; i < length; i++) {
         float value = x[i] > 65504.0f ? 65504.0f : x[i];
         y[i] = gemlet_float_to_half(value < -65504.0f ? -65504.0f : value);
+    }
+}
+
+static float bfloat16_to_float(uint16_t x) {
+    uint32_t bits = (uint32_t)x << 16;
+    float value = 0.0f;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static uint16_t float_to_bfloat16(float x) {
+    uint32_t bits = 0;
+    memcpy(&bits, &x, sizeof bits);
+    return (uint16_t)((bits >> 16) + (bits >> 15 & 1));
+}
+
+static void from_bfloat16(const uint16_t *x, size_t length, float *y) {
+    for (size_t i = 0; i < length; i++) {
+        y[i] = bfloat16_to_float(x[i]);
+    }
+}
+
+static void to_bfloat16(const float *x, size_t length, uint16_t *y) {
+    for (size_t i = 0; i < length; i++) {
+        y[i] = float_to_bfloat16(x[i]);
+    }
+}
+
+static void add_bfloat16(uint16_t *y, const float *scale, const float *x, size_t length) {
+    for (size_t i = 0; i < length; i++) {
+        float sum = bfloat16_to_float(y[i]);
+        y[i] = float_to_bfloat16(scale != NULL ? fmaf(x[i], scale[i], sum) : x[i] + sum);
     }
 }
 
@@ -262,12 +322,16 @@ const gemlet_real_kernels gemlet_real_kernels_scalar = {
     .gelu = gelu,
     .gelu_multiply = gelu_multiply,
     .softmax = softmax,
+    .softmax_digits = softmax_digits,
     .soft_cap = soft_cap,
     .scale = scale,
     .add_scaled = add_scaled,
     .multiply = multiply,
     .rope = rope,
     .to_half = to_half,
+    .from_bfloat16 = from_bfloat16,
+    .to_bfloat16 = to_bfloat16,
+    .add_bfloat16 = add_bfloat16,
     .dot = dot,
     .mix = mix,
     .select_above = select_above,

@@ -3,6 +3,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "core/text.h"
+
 const char *gemlet_status_text(gemlet_status status) {
     switch (status) {
     case GEMLET_OK: return "ok";
@@ -64,13 +66,8 @@ void gemlet_error_text(gemlet_error *error, const char *text) {
 }
 
 void gemlet_error_number(gemlet_error *error, uint64_t number) {
-    char digits[20];
-    size_t start = sizeof digits;
-    do {
-        digits[--start] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number != 0);
-    gemlet_error_bytes(error, digits + start, sizeof digits - start);
+    char digits[GEMLET_NUMBER_CHARACTERS];
+    gemlet_error_bytes(error, digits, gemlet_text_number(digits, number));
 }
 
 gemlet_status gemlet_fail(gemlet_error *error, gemlet_status status, const char *text) {

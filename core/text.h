@@ -3,8 +3,15 @@
 #define GEMLET_CORE_TEXT_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { GEMLET_NUMBER_CHARACTERS = 20 }; /* the most that a number has */
 
 /* Whether two texts have the same bytes. */
 bool gemlet_text_equal(const char *a, const char *b);
+
+/* Writes a number in decimal, without a NUL, and answers how many characters it has. */
+size_t gemlet_text_number(char *out, uint64_t number);
 
 #endif

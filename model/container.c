@@ -5,20 +5,12 @@
 #include "core/quant/packing.h"
 #include "core/text.h"
 #include "model/container_cursor.h"
+#include "model/container_names.h"
 
 enum { HEADER_BYTES = 24, LARGEST_ALIGNMENT = 1 << 20 };
 
-static const char *const table_keys[5] = {"gemlet.tensor.kind", "gemlet.tensor.rows", "gemlet.tensor.columns", "gemlet.tensor.taps",
-                                          "gemlet.crc32"};
-
-/* FNV-1a. */
-static uint64_t hash_of(const char *name) {
-    uint64_t hash = 0xCBF29CE484222325u;
-    for (; *name != '\0'; name++) {
-        hash = (hash ^ (unsigned char)*name) * 0x100000001B3u;
-    }
-    return hash;
-}
+static const char *const table_keys[GEMLET_TABLES] = {"gemlet.tensor.kind", "gemlet.tensor.rows", "gemlet.tensor.columns",
+                                                      "gemlet.tensor.taps", "gemlet.crc32"};
 
 /* Starts a message about the file; the caller appends. */
 static gemlet_status file_failed(const gemlet_container *c, gemlet_status status, const char *problem, gemlet_error *error) {
@@ -75,7 +67,7 @@ static gemlet_status check_header(gemlet_container *c, gemlet_error *error) {
         return found(GEMLET_ERROR_UNSUPPORTED, "", version, error);
     }
     if (tensors > GEMLET_MAX_TENSORS) {
-        file_failed(c, GEMLET_ERROR_FORMAT, "at most 16384 tensors expected, found ", error);
+        file_failed(c, GEMLET_ERROR_FORMAT, "at most 4096 tensors expected, found ", error);
         return found(GEMLET_ERROR_FORMAT, "", tensors, error);
     }
     if (keys > GEMLET_MAX_KEYS) {
@@ -112,7 +104,7 @@ static gemlet_status check_keys(gemlet_container *c, gemlet_error *error) {
         if (at.failed) {
             return cut_short(&at, "a key's value", error);
         }
-        hashes[i] = hash_of(key);
+        hashes[i] = gemlet_name_hash(key);
         for (uint32_t j = 0; j < i; j++) {
             if (hashes[j] == hashes[i]) {
                 return part_failed(c, "key", key, "is there twice", error);
@@ -120,6 +112,7 @@ static gemlet_status check_keys(gemlet_container *c, gemlet_error *error) {
         }
     }
     c->descriptions = at.position;
+    c->start = (gemlet_description){at.position, 0};
     return GEMLET_OK;
 }
 
@@ -143,7 +136,7 @@ static gemlet_status check_alignment(gemlet_container *c, gemlet_error *error) {
 }
 
 static gemlet_status check_tables(gemlet_container *c, gemlet_error *error) {
-    for (size_t i = 0; i < 5; i++) {
+    for (size_t i = 0; i < GEMLET_TABLES; i++) {
         gemlet_value value;
         if (!gemlet_container_find(c, table_keys[i], &value)) {
             return part_failed(c, "key", table_keys[i], "is missing", error);
@@ -265,17 +258,34 @@ static uint64_t expected_bytes(const gemlet_tensor *t) {
     return elements; /* plain and real convolutions: the caller compares elements */
 }
 
+/* Holds the rows of the tables around the one of tensor `index`; not in the window, which stays on the descriptions. */
+static bool hold_table_rows(gemlet_container *c, uint32_t index) {
+    if (index >= c->table_first && index - c->table_first < c->table_count) {
+        return true;
+    }
+    c->table_first = index - index % GEMLET_TABLE_ROWS;
+    c->table_count = 0;
+    uint32_t rest = c->tensor_count - c->table_first;
+    uint32_t count = rest < GEMLET_TABLE_ROWS ? rest : GEMLET_TABLE_ROWS;
+    for (size_t i = 0; i < GEMLET_TABLES; i++) {
+        uint64_t start = c->tables[i] + 4 * (uint64_t)c->table_first;
+        if (c->port->read_at(c->port->context, c->file, start, c->table_rows[i], 4 * (size_t)count) != 4 * (int64_t)count) {
+            c->unreadable = true;
+            return false;
+        }
+    }
+    c->table_count = count;
+    return true;
+}
+
 /* Reads the tensor's rows of the tables and checks them against its type and shape. */
 static gemlet_status read_packing(gemlet_container *c, gemlet_tensor *t, uint64_t elements, gemlet_error *error) {
-    uint32_t row[5];
-    for (size_t i = 0; i < 5; i++) {
-        gemlet_cursor at = gemlet_cursor_at(c, c->tables[i] + 4 * (uint64_t)t->index);
-        unsigned char b[4];
-        /* Not through the window: it stays on the descriptions. */
-        if (c->port->read_at(c->port->context, c->file, at.position, b, sizeof b) != sizeof b) {
-            c->unreadable = true;
-            return file_failed(c, GEMLET_ERROR_IO, "can't be read", error);
-        }
+    uint32_t row[GEMLET_TABLES];
+    if (!hold_table_rows(c, t->index)) {
+        return file_failed(c, GEMLET_ERROR_IO, "can't be read", error);
+    }
+    for (size_t i = 0; i < GEMLET_TABLES; i++) {
+        const unsigned char *b = c->table_rows[i] + 4 * (size_t)(t->index - c->table_first);
         row[i] = (uint32_t)b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
     }
     t->rows = row[1];
@@ -349,9 +359,6 @@ static gemlet_status find_data(gemlet_container *c, gemlet_error *error) {
             return found(at.unreadable ? GEMLET_ERROR_IO : GEMLET_ERROR_FORMAT, "", i, error);
         }
     }
-    if (at.position - c->descriptions > UINT32_MAX) {
-        return file_failed(c, GEMLET_ERROR_FORMAT, "has more than 4 GB of tensor descriptions", error);
-    }
     uint64_t over = at.position % c->alignment;
     c->data = at.position + (over != 0 ? c->alignment - over : 0);
     return GEMLET_OK;
@@ -398,17 +405,15 @@ static gemlet_status check_tensors(gemlet_container *c, gemlet_error *error) {
     neighbour before = {"", 0, false, 0};
     for (uint32_t i = 0; i < c->tensor_count; i++) {
         gemlet_tensor t;
-        uint64_t start = at.position;
         gemlet_status status = describe(&at, i, &t, error);
         if (status == GEMLET_OK) {
             status = check_neighbour(c, &t, &before, error);
         }
+        if (status == GEMLET_OK && !gemlet_names_add(c, t.name, i)) {
+            status = part_failed(c, "tensor", t.name, "is there twice", error);
+        }
         if (status != GEMLET_OK) {
             return status;
-        }
-        if (c->index != NULL) {
-            gemlet_container_entry entry = {hash_of(t.name), (uint32_t)(start - c->descriptions), i};
-            c->index[i] = entry;
         }
     }
     if (before.wants_scale) {
@@ -417,48 +422,39 @@ static gemlet_status check_tensors(gemlet_container *c, gemlet_error *error) {
     return GEMLET_OK;
 }
 
-/* ---- Index ---- */
+/* ---- CRC-32 ---- */
 
-/* Heap sort by hash, as it needs neither memory nor recursion: moves `entries[root]` down in a heap of `count`. */
-static void sift(gemlet_container_entry *entries, size_t root, size_t count) {
-    for (;;) {
-        size_t child = 2 * root + 1;
-        if (child >= count) {
-            return;
-        }
-        if (child + 1 < count && entries[child + 1].hash > entries[child].hash) {
-            child++;
-        }
-        if (entries[root].hash >= entries[child].hash) {
-            return;
-        }
-        gemlet_container_entry moved = entries[root];
-        entries[root] = entries[child];
-        entries[child] = moved;
-        root = child;
+/* Continues the CRC-32 of the file's bytes [from, end). */
+static uint32_t crc_of_range(gemlet_container *c, uint32_t crc, uint64_t from, uint64_t end) {
+    gemlet_cursor at = gemlet_cursor_at(c, from);
+    unsigned char piece[256];
+    while (at.position < end && !at.failed) {
+        size_t length = end - at.position < sizeof piece ? (size_t)(end - at.position) : sizeof piece;
+        gemlet_cursor_bytes(&at, piece, length);
+        crc = gemlet_crc32(crc, piece, length);
     }
+    return crc;
 }
 
-static void sort_index(gemlet_container_entry *entries, size_t count) {
-    for (size_t root = count / 2; root-- > 0;) {
-        sift(entries, root, count);
+/* The last check, so that a file that is wrong in itself is refused with what is wrong. */
+static gemlet_status check_crc(gemlet_container *c, gemlet_error *error) {
+    static const unsigned char zeros[4];
+    gemlet_value value;
+    uint32_t expected;
+    if (!gemlet_container_find(c, GEMLET_HEADER_CRC32_KEY, &value)) {
+        return part_failed(c, "key", GEMLET_HEADER_CRC32_KEY, "is missing: run gemlet-pack on the original model", error);
     }
-    for (size_t end = count; end-- > 1;) {
-        gemlet_container_entry largest = entries[0];
-        entries[0] = entries[end];
-        entries[end] = largest;
-        sift(entries, 0, end);
+    gemlet_status status = gemlet_container_u32(c, GEMLET_HEADER_CRC32_KEY, 0, &expected, error);
+    if (status != GEMLET_OK || value.array || value.type != GEMLET_VALUE_UINT32) {
+        return status != GEMLET_OK ? status : part_failed(c, "key", GEMLET_HEADER_CRC32_KEY, "must be one uint32", error);
     }
-}
-
-static gemlet_status check_names(gemlet_container *c, gemlet_error *error) {
-    for (uint32_t i = 1; i < c->tensor_count; i++) {
-        if (c->index[i].hash == c->index[i - 1].hash) {
-            gemlet_tensor t;
-            gemlet_cursor at = gemlet_cursor_at(c, c->descriptions + c->index[i].description);
-            gemlet_cursor_string(&at, t.name, sizeof t.name);
-            return part_failed(c, "tensor", t.name, "is there twice", error);
-        }
+    uint32_t crc = crc_of_range(c, 0, 0, value.offset);
+    crc = gemlet_crc32(crc, zeros, sizeof zeros);
+    crc = crc_of_range(c, crc, value.offset + sizeof zeros, c->data < c->size ? c->data : c->size);
+    if (crc != expected) {
+        file_failed(c, GEMLET_ERROR_FORMAT, "the header is damaged: CRC-32 ", error);
+        found(GEMLET_ERROR_FORMAT, "", expected, error);
+        return found(GEMLET_ERROR_FORMAT, " expected, found ", crc, error);
     }
     return GEMLET_OK;
 }
@@ -492,8 +488,7 @@ static gemlet_status check_version(gemlet_container *c, gemlet_error *error) {
     return status;
 }
 
-static gemlet_status check_all(gemlet_container *c, gemlet_arena *arena, gemlet_error *error) {
-    void *index = NULL;
+static gemlet_status check_all(gemlet_container *c, gemlet_error *error) {
     gemlet_status status = open_file(c, error);
     status = status != GEMLET_OK ? status : check_header(c, error);
     status = status != GEMLET_OK ? status : check_keys(c, error);
@@ -501,28 +496,16 @@ static gemlet_status check_all(gemlet_container *c, gemlet_arena *arena, gemlet_
     status = status != GEMLET_OK ? status : check_alignment(c, error);
     status = status != GEMLET_OK || !c->packed ? status : check_tables(c, error);
     status = status != GEMLET_OK ? status : find_data(c, error);
-    if (status == GEMLET_OK && c->tensor_count != 0) {
-        status = gemlet_arena_keep(arena, "container index", c->tensor_count * sizeof *c->index, &index, error);
-    }
-    c->index = index;
     status = status != GEMLET_OK ? status : check_tensors(c, error);
-    if (status == GEMLET_OK && c->index != NULL) {
-        sort_index(c->index, c->tensor_count);
-        status = check_names(c, error);
-    }
-    /* A look-up that the port failed looks like a key that is not there. */
-    if (status == GEMLET_OK && c->unreadable) {
-        status = file_failed(c, GEMLET_ERROR_IO, "can't be read", error);
-    }
-    return status;
+    status = status != GEMLET_OK || !c->packed ? status : check_crc(c, error);
+    return status != GEMLET_OK ? status : gemlet_container_check_read(c, error);
 }
 
-gemlet_status gemlet_container_open(gemlet_container *container, const gemlet_port *port, const char *path, gemlet_arena *arena,
-                                    gemlet_error *error) {
+gemlet_status gemlet_container_open(gemlet_container *container, const gemlet_port *port, const char *path, gemlet_error *error) {
     memset(container, 0, sizeof *container);
     container->port = port;
     container->path = path;
-    gemlet_status status = check_all(container, arena, error);
+    gemlet_status status = check_all(container, error);
     if (status != GEMLET_OK) {
         gemlet_container_close(container);
     }
@@ -534,9 +517,13 @@ void gemlet_container_close(gemlet_container *container) {
         container->port->close(container->port->context, container->file);
     }
     container->file = NULL;
-    container->index = NULL;
+    container->mapping = NULL;
     container->tensor_count = 0;
     container->key_count = 0;
+}
+
+gemlet_status gemlet_container_check_read(const gemlet_container *container, gemlet_error *error) {
+    return container->unreadable ? file_failed(container, GEMLET_ERROR_IO, "can't be read", error) : GEMLET_OK;
 }
 
 gemlet_status gemlet_container_require_packed(const gemlet_container *container, gemlet_error *error) {
@@ -556,35 +543,14 @@ bool gemlet_container_next_tensor(gemlet_container *container, uint64_t *cursor,
     return true;
 }
 
-static bool walk_to_tensor(gemlet_container *c, const char *name, gemlet_tensor *out) {
-    uint64_t cursor = 0;
-    for (uint32_t i = 0; gemlet_container_next_tensor(c, &cursor, i, out); i++) {
-        if (gemlet_text_equal(out->name, name)) {
-            return true;
-        }
-    }
-    return false;
+bool gemlet_container_has_tensor(gemlet_container *container, const char *name) {
+    gemlet_description place;
+    return gemlet_names_find(container, name, &place);
 }
 
 bool gemlet_container_find_tensor(gemlet_container *container, const char *name, gemlet_tensor *out) {
-    if (container->index == NULL) {
-        return walk_to_tensor(container, name, out);
-    }
-    uint64_t hash = hash_of(name);
-    size_t low = 0, high = container->tensor_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (container->index[middle].hash < hash) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    if (low >= container->tensor_count || container->index[low].hash != hash) {
-        return false;
-    }
-    uint64_t cursor = container->descriptions + container->index[low].description;
-    return gemlet_container_next_tensor(container, &cursor, container->index[low].index, out) && gemlet_text_equal(out->name, name);
+    gemlet_description place;
+    return gemlet_names_find(container, name, &place) && gemlet_container_next_tensor(container, &place.position, place.index, out);
 }
 
 gemlet_status gemlet_container_tensor(gemlet_container *container, const char *name, gemlet_tensor *out, gemlet_error *error) {
@@ -611,22 +577,30 @@ gemlet_status gemlet_container_read(gemlet_container *container, const gemlet_te
     return GEMLET_OK;
 }
 
+/* The tensors' data is mapped as one: there are many tensors, and a mapping costs the same for all of them as for one. */
+static const unsigned char *map_data(gemlet_container *c) {
+    uint64_t length = c->size > c->data ? c->size - c->data : 0;
+    if (!c->map_tried && c->port->map != NULL && c->data % GEMLET_ALIGNMENT == 0 && length > 0 && length <= SIZE_MAX) {
+        c->mapping = c->port->map(c->port->context, c->file, c->data, (size_t)length);
+    }
+    c->map_tried = true;
+    return c->mapping;
+}
+
 gemlet_status gemlet_container_load(gemlet_container *container, const gemlet_tensor *tensor, gemlet_arena *arena, const char *user,
                                     const void **data, uint64_t *mapped, gemlet_error *error) {
-    const gemlet_port *port = container->port;
+    const unsigned char *mapping = map_data(container);
     void *memory;
     *data = NULL;
     if (tensor->bytes > SIZE_MAX) {
         return part_failed(container, "tensor", tensor->name, "is larger than this machine's memory", error);
     }
-    if (port->map != NULL && tensor->offset % GEMLET_ALIGNMENT == 0) {
-        *data = port->map(port->context, container->file, tensor->offset, (size_t)tensor->bytes);
-        if (*data != NULL) {
-            if (mapped != NULL) {
-                *mapped += tensor->bytes;
-            }
-            return GEMLET_OK;
+    if (mapping != NULL && tensor->offset % GEMLET_ALIGNMENT == 0) {
+        *data = mapping + (size_t)(tensor->offset - container->data);
+        if (mapped != NULL) {
+            *mapped += tensor->bytes;
         }
+        return GEMLET_OK;
     }
     gemlet_status status = gemlet_arena_keep(arena, user, (size_t)tensor->bytes, &memory, error);
     if (status == GEMLET_OK && memory != NULL) {

@@ -1,12 +1,13 @@
 /* The model file: a bounded reader of GGUF.
  *
- * A packed model is a GGUF v3 file with the key gemlet.version and, parallel to its list of tensors, the arrays gemlet.tensor.kind,
+ * A packed model is a GGUF v3 file with the keys gemlet.version and gemlet.header.crc32 (of all that stands before the data, itself
+ * as 0; checked when the file is opened) and, parallel to its list of tensors, the arrays gemlet.tensor.kind,
  * gemlet.tensor.rows, gemlet.tensor.columns, gemlet.tensor.taps and gemlet.crc32 (all uint32).  The same reader serves gemlet-pack
  * for GGUF files that are not packed.
  *
  * Nothing in the file is trusted: every count, offset, length, alignment and name is checked against the file's size when it is
  * opened, and every later read goes through those checks.  The reader needs a port that can read_at; map is used for tensors'
- * data where there is one.  Its memory is the structure below and an index of 16 bytes for each tensor in the arena.
+ * data where there is one, once for all of them.  Its memory is the structure below, however many tensors there are.
  *
  * Layout of GGUF: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
  */
@@ -32,11 +33,16 @@ enum {
     GEMLET_NAME_BYTES = 64,       /* the longest name of a tensor, with its NUL: what ggml allows */
     GEMLET_KEY_BYTES = 128,       /* the longest key that can be looked up, with its NUL */
     GEMLET_DIMENSIONS = 4,
-    GEMLET_MAX_TENSORS = 16384,
+    GEMLET_MAX_TENSORS = 4096, /* Gemma 3n E4B with its encoders has 2,000 */
     GEMLET_MAX_KEYS = 256,
     GEMLET_WINDOW_BYTES = 1024, /* of the file that is held while reading */
-    GEMLET_MAX_TAPS = 1024      /* of a convolution */
+    GEMLET_TABLES = 5,
+    GEMLET_TABLE_ROWS = 16,          /* of each table that are held */
+    GEMLET_NAME_FILTER_BYTES = 2048, /* see container_names.h */
+    GEMLET_MAX_TAPS = 1024           /* of a convolution */
 };
+
+#define GEMLET_HEADER_CRC32_KEY "gemlet.header.crc32"
 
 /* Types of GGUF values. */
 typedef enum gemlet_value_type {
@@ -111,12 +117,11 @@ typedef struct gemlet_value {
     uint64_t offset; /* of the first element, or of a string's bytes */
 } gemlet_value;
 
-/* One tensor of the index, sorted by hash. */
-typedef struct gemlet_container_entry {
-    uint64_t hash;        /* FNV-1a of the name */
-    uint32_t description; /* where its description starts, from the first one */
-    uint32_t index;
-} gemlet_container_entry;
+/* Where the description of a tensor starts. */
+typedef struct gemlet_description {
+    uint64_t position;
+    uint32_t index; /* of the tensor */
+} gemlet_description;
 
 typedef struct gemlet_container {
     const gemlet_port *port; /* not owned */
@@ -126,27 +131,35 @@ typedef struct gemlet_container {
     uint32_t alignment;
     bool packed;
     bool unreadable; /* the port failed since the file was opened */
+    bool map_tried;
+    const unsigned char *mapping; /* of the file from data on; NULL before the first load and where the port can't */
     uint32_t key_count;
     uint32_t tensor_count;
-    uint64_t keys;                 /* where the first key starts */
-    uint64_t descriptions;         /* where the first tensor's description starts */
-    uint64_t data;                 /* where the tensors' data starts */
-    uint64_t tables[5];            /* kind, rows, columns, taps, crc32: where their elements start, in packed files */
-    gemlet_container_entry *index; /* NULL with a counting arena: then look-ups walk the file */
+    uint64_t keys;                  /* where the first key starts */
+    uint64_t descriptions;          /* where the first tensor's description starts */
+    uint64_t data;                  /* where the tensors' data starts */
+    uint64_t tables[GEMLET_TABLES]; /* kind, rows, columns, taps, crc32: where their elements start, in packed files */
+    uint32_t table_first;           /* the tensor of the first row that is held, a multiple of GEMLET_TABLE_ROWS */
+    uint32_t table_count;           /* rows that are held */
+    unsigned char table_rows[GEMLET_TABLES][4 * GEMLET_TABLE_ROWS];
+    gemlet_description start; /* of the next look-up of a tensor */
+    unsigned char names[GEMLET_NAME_FILTER_BYTES];
     uint64_t window_offset;
     size_t window_length;
     unsigned char window[GEMLET_WINDOW_BYTES];
 } gemlet_container;
 
-/* Opens `path` and checks the whole of its header.  `port` and `path` must outlive the container; `arena` keeps the index.  A GGUF
- * file that is not packed opens too; gemlet_container_require_packed refuses it.  On an error nothing stays open.
- * GEMLET_ERROR_IO, GEMLET_ERROR_FORMAT, GEMLET_ERROR_UNSUPPORTED, GEMLET_ERROR_MEMORY. */
-gemlet_status gemlet_container_open(gemlet_container *container, const gemlet_port *port, const char *path, gemlet_arena *arena,
-                                    gemlet_error *error);
+/* Opens `path` and checks the whole of its header.  `port` and `path` must outlive the container.  A GGUF file that is not packed
+ * opens too; gemlet_container_require_packed refuses it.  On an error nothing stays open.
+ * GEMLET_ERROR_IO, GEMLET_ERROR_FORMAT, GEMLET_ERROR_UNSUPPORTED. */
+gemlet_status gemlet_container_open(gemlet_container *container, const gemlet_port *port, const char *path, gemlet_error *error);
 void gemlet_container_close(gemlet_container *container);
 
 /* GEMLET_OK for a packed file of this version; otherwise the message says to run gemlet-pack. */
 gemlet_status gemlet_container_require_packed(const gemlet_container *container, gemlet_error *error);
+
+/* GEMLET_ERROR_IO where the port failed since the file was opened: what looked as if it were not there may be. */
+gemlet_status gemlet_container_check_read(const gemlet_container *container, gemlet_error *error);
 
 /* ---- Keys ---- */
 
@@ -170,7 +183,11 @@ bool gemlet_container_next_key(gemlet_container *container, uint64_t *cursor, ch
 
 /* ---- Tensors ---- */
 
-/* The tensor `name` into `*out`.  False where there is none (or the file can't be read). */
+/* Whether there is a tensor `name`.  False also where the file can't be read. */
+bool gemlet_container_has_tensor(gemlet_container *container, const char *name);
+
+/* The tensor `name` into `*out`.  False where there is none (or the file can't be read).  Cheap where tensors are asked for roughly
+ * in the file's order. */
 bool gemlet_container_find_tensor(gemlet_container *container, const char *name, gemlet_tensor *out);
 
 /* As find_tensor, but a missing tensor is GEMLET_ERROR_FORMAT. */
@@ -183,9 +200,9 @@ bool gemlet_container_next_tensor(gemlet_container *container, uint64_t *cursor,
 gemlet_status gemlet_container_read(gemlet_container *container, const gemlet_tensor *tensor, uint64_t offset, void *out,
                                     size_t length, gemlet_error *error);
 
-/* A tensor's data for as long as the container is open: mapped where the port can, else read into `arena` under `user`.  With a
- * counting arena nothing is mapped or read: `*data` is NULL and the bytes that would be read are counted.  `mapped` (may be NULL)
- * grows by the bytes that need no arena. */
+/* A tensor's data for as long as the container is open: in the mapping where the port can map the file, which the first load finds
+ * out, else read into `arena` under `user`.  With a counting arena nothing is read: `*data` is NULL where the bytes are only
+ * counted. `mapped` (may be NULL) grows by the bytes that need no arena. */
 gemlet_status gemlet_container_load(gemlet_container *container, const gemlet_tensor *tensor, gemlet_arena *arena, const char *user,
                                     const void **data, uint64_t *mapped, gemlet_error *error);
 

@@ -41,7 +41,9 @@ void gemlet_cursor_bytes(gemlet_cursor *cursor, void *out, size_t length) {
         length -= part;
         cursor->position += part;
     }
-    memset(to, 0, length);
+    if (length > 0) {
+        memset(to, 0, length);
+    }
 }
 
 uint32_t gemlet_cursor_u32(gemlet_cursor *cursor) {
@@ -51,8 +53,13 @@ uint32_t gemlet_cursor_u32(gemlet_cursor *cursor) {
 }
 
 uint64_t gemlet_cursor_u64(gemlet_cursor *cursor) {
-    uint64_t low = gemlet_cursor_u32(cursor);
-    return low | (uint64_t)gemlet_cursor_u32(cursor) << 32;
+    unsigned char b[8];
+    uint64_t number = 0;
+    gemlet_cursor_bytes(cursor, b, sizeof b);
+    for (size_t i = sizeof b; i-- > 0;) {
+        number = number << 8 | b[i];
+    }
+    return number;
 }
 
 void gemlet_cursor_skip(gemlet_cursor *cursor, uint64_t length) {

@@ -6,8 +6,9 @@
  *     gemlet_feed, gemlet_feed_text, gemlet_next   prompt in, tokens out
  *
  * Nothing is allocated after gemlet_session_open.  Every call answers a status; after an error the session is as it was before the
- * call, unless the comment says otherwise.  Nothing is global: models and sessions are independent, and several sessions may use
- * one model at the same time, from different threads, if their ports' run_tasks allow it.  One session belongs to one thread.
+ * call, unless the comment says otherwise.  Nothing is global: models and sessions are independent, and several sessions may be
+ * opened on and use one model at the same time, from different threads, if its port allows that (the posix port does).  One session
+ * belongs to one thread; another one stops it through the progress callback, which may look at an atomic variable.
  */
 #ifndef GEMLET_MODEL_GEMLET_H
 #define GEMLET_MODEL_GEMLET_H
@@ -56,25 +57,27 @@ typedef struct gemlet_memory_plan {
     uint64_t token_bytes; /* bytes of weights and table rows that are read to decode one token, at an empty context */
 } gemlet_memory_plan;
 
-/* Fills `*plan` for the packed model at `path`.  Reads the header only.  Errors as gemlet_model_open. */
+/* Fills `*plan` for the packed model at `path`.  Reads the header only.  Errors as gemlet_model_open; `*plan` is unchanged then. */
 gemlet_status gemlet_plan(const gemlet_port *port, const char *path, const gemlet_options *options, gemlet_memory_plan *plan,
                           gemlet_error *error);
 
 /* Opens the packed model at `path`; `*model` lives in `arena`, uses `port` and `path` (both must outlive it) and holds the file
  * open until gemlet_model_close.  `options` may be NULL.  GEMLET_ERROR_IO, GEMLET_ERROR_FORMAT, GEMLET_ERROR_UNSUPPORTED,
- * GEMLET_ERROR_MEMORY, GEMLET_ERROR_ARGUMENT; `*model` is NULL then and the file closed. */
+ * GEMLET_ERROR_MEMORY, GEMLET_ERROR_ARGUMENT; `*model` is NULL then, the file closed and the arena as it was. */
 gemlet_status gemlet_model_open(const gemlet_port *port, const char *path, const gemlet_options *options, gemlet_arena *arena,
                                 gemlet_model **model, gemlet_error *error);
 void gemlet_model_close(gemlet_model *model);
 
-/* Opens a session on `model`, which must outlive it.  Its memory is all taken from `arena` here.  There is nothing to close. */
+/* Opens a session on `model`, which must outlive it.  Its memory is all taken from `arena` here.  There is nothing to close. Errors
+ * as gemlet_model_open; `*session` is NULL then and the arena as it was. */
 gemlet_status gemlet_session_open(gemlet_model *model, const gemlet_options *options, gemlet_arena *arena, gemlet_session **session,
                                   gemlet_error *error);
 
 /* ---- Prompt in ---- */
 
-/* Called between chunks of a prompt with the tokens done so far and in all; false cancels (GEMLET_ERROR_CANCELLED: the tokens done
- * so far stay in the session).  May be called from the session's thread only. */
+/* Called between chunks of a prompt with the tokens done so far and in all, and before them, behind each block of an image's
+ * encoder, with the steps done so far and in all; false cancels (GEMLET_ERROR_CANCELLED: the tokens done so far stay in the
+ * session).  Called from the session's thread only. */
 typedef bool (*gemlet_progress)(void *context, size_t done, size_t total);
 
 void gemlet_session_on_progress(gemlet_session *session, gemlet_progress progress, void *context);
@@ -116,6 +119,14 @@ void gemlet_session_reset(gemlet_session *session);
 /* Goes back to the first `length` positions.  GEMLET_ERROR_STATE where the sliding windows no longer hold what they need; then only
  * a reset is possible. */
 gemlet_status gemlet_session_rewind(gemlet_session *session, size_t length, gemlet_error *error);
+
+/* Makes room in a full context: keeps the first `keep` positions and the last `recent` (at least 1), and forgets those between. The
+ * recent tokens are computed again behind the kept ones, so that the session is to the bit what it would be if only these tokens
+ * had been fed, and so are the kept ones where the sliding windows no longer hold what they need; gemlet_session_length tells
+ * afterwards how many there are, and the logits are those of the last.  GEMLET_ERROR_ARGUMENT where there are fewer positions than
+ * `keep` + `recent`, GEMLET_ERROR_UNSUPPORTED where a soft token would have to be computed again: only the caller has its image. On
+ * GEMLET_ERROR_IO and GEMLET_ERROR_CANCELLED the chunks done so far stay, as with gemlet_feed, and the other tokens are lost. */
+gemlet_status gemlet_session_slide(gemlet_session *session, size_t keep, size_t recent, gemlet_error *error);
 
 /* The bytes that gemlet_session_save writes now; and saving to / restoring from a caller's buffer of any alignment.  A saved state
  * fits a session with the same model and options; GEMLET_ERROR_FORMAT otherwise, and the session is unchanged.  Continuing after a

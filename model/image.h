@@ -43,12 +43,13 @@ gemlet_image_facts gemlet_session_image_facts(const gemlet_session *session);
 
 /* Encodes a frame: `*soft_tokens` [soft_tokens][width] stays valid until the next image.  Takes no position in the session; for
  * gemlet_feed_embeddings.  GEMLET_ERROR_ARGUMENT for a frame that can't be, GEMLET_ERROR_UNSUPPORTED where the session takes no
- * images. */
+ * images, GEMLET_ERROR_CANCELLED. */
 gemlet_status gemlet_encode_image(gemlet_session *session, const gemlet_image *image, const float **soft_tokens, size_t *count,
                                   gemlet_error *error);
 
 /* Encodes a frame and appends it as the model was trained to see it: "\n\n<start_of_image>", the soft tokens, "<end_of_image>\n\n"
- * (and <bos> before where the session is empty).  GEMLET_ERROR_CONTEXT where that does not fit: before anything is computed. */
+ * (and <bos> before where the session is empty).  GEMLET_ERROR_CONTEXT where that does not fit: before anything is computed.
+ * On GEMLET_ERROR_IO and GEMLET_ERROR_CANCELLED the chunks done so far stay, as with gemlet_feed. */
 gemlet_status gemlet_feed_image(gemlet_session *session, const gemlet_image *image, gemlet_error *error);
 
 /* Brings a frame to [size][size][3] bytes, RGB, with antialiased bilinear resampling, columns first: the bytes of Pillow's

@@ -42,6 +42,21 @@ static gemlet_level pick_level(const gemlet_port *port, const gemlet_options *op
     return limit != 0 && level > (gemlet_level)(limit - 1) ? (gemlet_level)(limit - 1) : level;
 }
 
+/* Ids that are fed without a look at each must have an embedding. */
+static gemlet_status check_id(const gemlet_model *model, uint32_t id, const char *whose, gemlet_error *error) {
+    if (id < model->config.vocabulary) {
+        return GEMLET_OK;
+    }
+    gemlet_fail(error, GEMLET_ERROR_FORMAT, model->container.path);
+    gemlet_error_text(error, ": token ids must be below ");
+    gemlet_error_number(error, model->config.vocabulary);
+    gemlet_error_text(error, ", the rows of tensor \"token_embd.weight\", but ");
+    gemlet_error_text(error, whose);
+    gemlet_error_text(error, " has ");
+    gemlet_error_number(error, id);
+    return GEMLET_ERROR_FORMAT;
+}
+
 static gemlet_status load_tokenizer(gemlet_model *model, gemlet_arena *arena, gemlet_error *error) {
     gemlet_tensor tables;
     const void *data = NULL;
@@ -49,9 +64,11 @@ static gemlet_status load_tokenizer(gemlet_model *model, gemlet_arena *arena, ge
     if (status == GEMLET_OK) {
         status = gemlet_container_load(&model->container, &tables, arena, "weights", &data, &model->mapped, error);
     }
-    /* A plan needs no tokenizer, and a header-only file has none. */
-    return status == GEMLET_OK && arena->base != NULL ? gemlet_tokenizer_open(&model->tokenizer, data, (size_t)tables.bytes, error)
-                                                      : status;
+    if (status != GEMLET_OK || arena->base == NULL) {
+        return status; /* a plan needs no tokenizer, and a header-only file has none */
+    }
+    status = gemlet_tokenizer_open(&model->tokenizer, data, (size_t)tables.bytes, error);
+    return status != GEMLET_OK ? status : check_id(model, gemlet_tokenizer_count(&model->tokenizer) - 1, "the tokenizer", error);
 }
 
 static gemlet_status load_vision(gemlet_model *model, const gemlet_options *options, gemlet_arena *arena, gemlet_error *error) {
@@ -64,7 +81,10 @@ static gemlet_status load_vision(gemlet_model *model, const gemlet_options *opti
     if (status != GEMLET_OK || c->block_count == 0) {
         return status;
     }
-    status = gemlet_arena_keep(arena, "model", c->block_count * sizeof(gemlet_vision_block), &blocks, error);
+    status = check_id(model, c->end_token, "key \"gemlet.vision.end_token_id\"", error);
+    if (status == GEMLET_OK) {
+        status = gemlet_arena_keep(arena, "model", c->block_count * sizeof(gemlet_vision_block), &blocks, error);
+    }
     if (status == GEMLET_OK) {
         status = gemlet_vision_load(&model->container, c, model->config.width, blocks, arena, &model->vision_weights,
                                     &model->mapped, error);
@@ -78,7 +98,7 @@ static gemlet_status fill_model(gemlet_model *model, const gemlet_port *port, co
     memset(model, 0, sizeof *model);
     model->port = port;
     model->kernels = gemlet_kernels_for(pick_level(port, options));
-    gemlet_status status = gemlet_container_open(&model->container, port, path, arena, error);
+    gemlet_status status = gemlet_container_open(&model->container, port, path, error);
     if (status != GEMLET_OK) {
         return status;
     }
@@ -99,6 +119,9 @@ static gemlet_status fill_model(gemlet_model *model, const gemlet_port *port, co
     if (status == GEMLET_OK) {
         status = load_vision(model, options, arena, error);
     }
+    if (status == GEMLET_OK) {
+        status = gemlet_container_check_read(&model->container, error); /* of what a model need not have */
+    }
     if (status != GEMLET_OK) {
         gemlet_container_close(&model->container);
     }
@@ -112,12 +135,18 @@ gemlet_status gemlet_model_open(const gemlet_port *port, const char *path, const
     }
     void *memory = NULL;
     *model = NULL;
+    if (arena->base == NULL) {
+        return gemlet_fail(error, GEMLET_ERROR_ARGUMENT, "gemlet_model_open: the arena has no memory; gemlet_plan counts");
+    }
+    gemlet_arena before = *arena;
     gemlet_status status = gemlet_arena_keep(arena, "model", sizeof **model, &memory, error);
     if (status == GEMLET_OK) {
         status = fill_model(memory, port, path, options, arena, error);
     }
     if (status == GEMLET_OK) {
         *model = memory;
+    } else {
+        *arena = before;
     }
     return status;
 }
@@ -200,8 +229,11 @@ gemlet_status gemlet_plan(const gemlet_port *port, const char *path, const gemle
     }
     gemlet_session *session = NULL;
     status = gemlet_session_open(&model, options, &arena, &session, error);
-    size_t cache = user_bytes(&arena, "KV cache");
-    *plan = (gemlet_memory_plan){arena.peak, arena.kept_peak - cache, cache, arena.scratch_peak, model.mapped, token_bytes(&model)};
+    if (status == GEMLET_OK) {
+        size_t cache = user_bytes(&arena, "KV cache");
+        size_t persistent = arena.kept_peak - cache;
+        *plan = (gemlet_memory_plan){arena.peak, persistent, cache, arena.scratch_peak, model.mapped, token_bytes(&model)};
+    }
     gemlet_container_close(&model.container);
     return status;
 }

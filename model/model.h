@@ -31,7 +31,8 @@ struct gemlet_session {
     bool has_logits;
     gemlet_progress progress;
     void *progress_context;
-    void *encoder_scratch; /* GEMLET_ENCODER_BYTES */
+    size_t call_done, call_total; /* tokens of the call that runs; total 0: none does */
+    void *encoder_scratch;        /* GEMLET_ENCODER_BYTES */
     gemlet_encoder encoder;
     uint32_t *pending; /* [chunk], tokens of a text that are not fed yet */
     size_t pending_count;
@@ -45,6 +46,11 @@ gemlet_status gemlet_check_options(const gemlet_options *options, const gemlet_t
 
 /* Adds to `*count` how many tokens a text has, special ones read as such. */
 gemlet_status gemlet_session_count(gemlet_session *session, const char *text, size_t bytes, size_t *count, gemlet_error *error);
+
+/* Around what feeds `total` tokens in several steps, so that progress is told of the whole.  Of calls within each other the
+ * outermost counts: begin answers whether this is it, and end wants that answer. */
+bool gemlet_session_begin_call(gemlet_session *session, size_t total);
+void gemlet_session_end_call(gemlet_session *session, bool outermost);
 
 /* GEMLET_ERROR_CONTEXT where `count` positions are not left. */
 gemlet_status gemlet_session_check_room(const gemlet_session *session, size_t count, gemlet_error *error);

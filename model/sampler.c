@@ -177,7 +177,9 @@ gemlet_status gemlet_sampler_open(gemlet_sampler *sampler, const gemlet_sampler_
     *sampler = (gemlet_sampler){.settings = *settings, .vocabulary = vocabulary, .candidates = scratch};
     sampler->capacity = candidate_capacity(settings, vocabulary);
     sampler->adjustments = sampler->candidates + sampler->capacity;
+    /* cppcheck-suppress invalidPointerCast ; each is a piece of its own of the scratch, aligned for it */
     sampler->probabilities = (float *)(sampler->adjustments + adjustment_capacity(settings));
+    /* cppcheck-suppress invalidPointerCast */
     sampler->history = (uint32_t *)(sampler->probabilities + sampler->capacity);
     uint64_t seed = settings->seed;
     for (size_t i = 0; i < 4; i++) {

@@ -43,14 +43,18 @@ static gemlet_status open_vision(gemlet_session *s, const gemlet_options *option
                          .port = model->port,
                          .threads = s->decoder.threads,
                          .image_size = options->image_size != 0 ? options->image_size : c->image_size};
-    gemlet_status status = gemlet_vision_plan(v, &model->container, model->config.width, error);
-    size_t needed = v->picture_bytes + v->work_bytes;
+    /* Reading moves a container's window: a copy, as sessions may be opened from several threads. */
+    gemlet_container container = model->container;
+    gemlet_status status = gemlet_vision_plan(v, &container, model->config.width, error);
+    if (status == GEMLET_OK) {
+        status = gemlet_container_check_read(&container, error); /* of what an encoder need not have */
+    }
     void *lowest = NULL;
     if (status == GEMLET_OK) {
         status = take(arena, "soft tokens", sizeof(float) * c->soft_tokens * model->config.width, &s->soft_tokens, error);
     }
     if (status == GEMLET_OK) {
-        size_t missing = needed > text_scratch ? needed - text_scratch : 0;
+        size_t missing = v->bytes > text_scratch ? v->bytes - text_scratch : 0;
         status = gemlet_arena_scratch(arena, "image encoder, beyond text", missing, &lowest, error);
     }
     v->memory = lowest;
@@ -64,6 +68,7 @@ gemlet_status gemlet_session_open(gemlet_model *model, const gemlet_options *opt
         return gemlet_fail(error, GEMLET_ERROR_ARGUMENT, "gemlet_session_open: model, arena and session must not be NULL");
     }
     gemlet_options checked;
+    gemlet_arena arena_before = *arena;
     gemlet_session made = {.model = model};
     *session = NULL;
     gemlet_session *memory = NULL;
@@ -88,7 +93,9 @@ gemlet_status gemlet_session_open(gemlet_model *model, const gemlet_options *opt
     if (status == GEMLET_OK) {
         status = open_vision(&made, &checked, arena->scratch - before, arena, error);
     }
-    if (status == GEMLET_OK && memory != NULL) {
+    if (status != GEMLET_OK) {
+        *arena = arena_before;
+    } else if (memory != NULL) {
         *memory = made;
         *session = memory;
     }
@@ -107,7 +114,6 @@ typedef struct feed_job {
     const uint32_t *tokens;
     const float *embeddings;
     size_t count;
-    size_t before, after; /* tokens of the same text that other jobs feed: for the progress */
     bool last_wanted;
     gemlet_logits_row row;
     void *context;
@@ -169,8 +175,6 @@ static gemlet_status feed_chunk(gemlet_session *s, const feed_job *job, size_t d
                                job->tokens != NULL ? NULL : job->embeddings + done * width, count, s->length, wanted};
     row_job rows = {job, done, s->model->config.vocabulary};
     s->has_logits = false;
-    /* The rings are written from here on, whatever comes of it. */
-    s->written = s->length + count > s->written ? s->length + count : s->written;
     gemlet_status status = gemlet_text_forward(&s->decoder, &chunk, job->row != NULL ? answer_row : NULL, &rows, error);
     if (status != GEMLET_OK) {
         return status;
@@ -179,12 +183,25 @@ static gemlet_status feed_chunk(gemlet_session *s, const feed_job *job, size_t d
         s->history[s->length + i] = chunk.tokens != NULL ? chunk.tokens[i] : GEMLET_SOFT_TOKEN;
     }
     s->length += count;
+    s->written = s->length > s->written ? s->length : s->written;
     s->has_logits = wanted > 0;
     return GEMLET_OK;
 }
 
-static gemlet_status feed(gemlet_session *s, const feed_job *job, gemlet_error *error) {
-    size_t total = job->before + job->count + job->after;
+bool gemlet_session_begin_call(gemlet_session *session, size_t total) {
+    bool outermost = session->call_total == 0;
+    if (outermost) {
+        session->call_total = total;
+        session->call_done = 0;
+    }
+    return outermost;
+}
+
+void gemlet_session_end_call(gemlet_session *session, bool outermost) {
+    session->call_total = outermost ? 0 : session->call_total;
+}
+
+static gemlet_status feed_chunks(gemlet_session *s, const feed_job *job, gemlet_error *error) {
     for (size_t done = 0; done < job->count;) {
         size_t count = job->count - done < s->decoder.chunk ? job->count - done : s->decoder.chunk;
         gemlet_status status = feed_chunk(s, job, done, count, error);
@@ -192,12 +209,21 @@ static gemlet_status feed(gemlet_session *s, const feed_job *job, gemlet_error *
             return status;
         }
         done += count;
-        size_t all = job->before + done;
-        if (s->progress != NULL && !s->progress(s->progress_context, all, total) && all < total) {
+        s->call_done += count;
+        bool go_on = s->progress == NULL || s->progress(s->progress_context, s->call_done, s->call_total);
+        if (!go_on && s->call_done < s->call_total) {
+            s->has_logits = false; /* they are of a part of what was to be fed */
             return gemlet_fail(error, GEMLET_ERROR_CANCELLED, "cancelled by the caller");
         }
     }
     return GEMLET_OK;
+}
+
+static gemlet_status feed(gemlet_session *s, const feed_job *job, gemlet_error *error) {
+    bool outermost = gemlet_session_begin_call(s, job->count);
+    gemlet_status status = feed_chunks(s, job, error);
+    gemlet_session_end_call(s, outermost);
+    return status;
 }
 
 gemlet_status gemlet_feed(gemlet_session *session, const uint32_t *tokens, size_t count, gemlet_error *error) {
@@ -258,8 +284,6 @@ static gemlet_status count_tokens(void *context, const uint32_t *tokens, size_t 
 
 typedef struct text_job {
     gemlet_session *session;
-    size_t total;
-    size_t done;
     gemlet_error *error;
 } text_job;
 
@@ -269,13 +293,10 @@ static gemlet_status feed_pending(void *context, const uint32_t *tokens, size_t 
     gemlet_session *s = job->session;
     for (size_t i = 0; i < count; i++) {
         if (s->pending_count == s->decoder.chunk) {
-            size_t after = job->total - job->done - s->pending_count;
-            feed_job some = {.tokens = s->pending, .count = s->pending_count, .before = job->done, .after = after};
-            gemlet_status status = feed(s, &some, job->error);
+            gemlet_status status = feed(s, &(feed_job){.tokens = s->pending, .count = s->pending_count}, job->error);
             if (status != GEMLET_OK) {
                 return status;
             }
-            job->done += s->pending_count;
             s->pending_count = 0;
         }
         s->pending[s->pending_count++] = tokens[i];
@@ -316,14 +337,19 @@ gemlet_status gemlet_feed_text(gemlet_session *session, const char *text, size_t
     if (status != GEMLET_OK || count == 0) {
         return status;
     }
-    text_job job = {session, count, 0, error};
+    bool outermost = gemlet_session_begin_call(session, count);
     session->pending_count = 0;
     if (begins) {
         session->pending[session->pending_count++] = first;
     }
-    status = encode(session, text, bytes, special, feed_pending, &job, error);
-    feed_job rest = {.tokens = session->pending, .count = session->pending_count, .before = job.done, .last_wanted = true};
-    return status != GEMLET_OK ? status : feed(session, &rest, error);
+    /* The text could be encoded once already: what fails now is feeding, which has said why. */
+    status = encode(session, text, bytes, special, feed_pending, &(text_job){session, error}, NULL);
+    if (status == GEMLET_OK) {
+        status =
+            feed(session, &(feed_job){.tokens = session->pending, .count = session->pending_count, .last_wanted = true}, error);
+    }
+    gemlet_session_end_call(session, outermost);
+    return status;
 }
 
 /* ---- State ---- */

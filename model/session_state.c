@@ -98,10 +98,10 @@ gemlet_status gemlet_session_save(const gemlet_session *session, void *buffer, s
 
 gemlet_status gemlet_session_restore(gemlet_session *session, const void *buffer, size_t bytes, gemlet_error *error) {
     state_header header;
-    const unsigned char *body = (const unsigned char *)buffer + sizeof header;
     if (buffer == NULL || bytes < sizeof header) {
         return gemlet_fail(error, GEMLET_ERROR_FORMAT, "not a saved session: too short");
     }
+    const unsigned char *body = (const unsigned char *)buffer + sizeof header;
     memcpy(&header, buffer, sizeof header);
     gemlet_session wanted = *session;
     bool sane = header.length <= session->decoder.context && header.written <= session->decoder.context &&

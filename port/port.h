@@ -1,7 +1,8 @@
 /* What gemlet asks of a board.  The caller fills one gemlet_port; see port/README.md for how to write one.
  *
- * Every function gets `context` first.  Functions may be called from the thread that calls gemlet only, except the task function
- * handed to run_tasks.  Nothing here is kept longer than the object (model, session) that was opened with it.
+ * Every function gets `context` first.  Functions are called from the thread that calls gemlet only, except the task function
+ * handed to run_tasks.  Where several threads call gemlet, each with a session of its own, all functions must allow calls from them
+ * at the same time.  Nothing here is kept longer than the object (model, session) that was opened with it.
  */
 #ifndef GEMLET_PORT_PORT_H
 #define GEMLET_PORT_PORT_H
@@ -37,7 +38,8 @@ typedef struct gemlet_port {
     bool (*size)(void *context, gemlet_file *file, uint64_t *size);
 
     /* Maps [offset, offset + length) for reading until close and answers its address, or NULL for "cannot": gemlet then reads the
-     * range into the arena.  `offset` is any multiple of 64; the address must be one too. */
+     * range into the arena.  gemlet maps all weights of a file at once.  `offset` is any multiple of 64; the address must be one
+     * too. */
     const void *(*map)(void *context, gemlet_file *file, uint64_t offset, size_t length);
 
     /* Reads up to `length` bytes at `offset` into `buffer` and answers how many, fewer only at the end of the file; negative on

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Everything that is checked, from a fresh clone: builds for this machine, for it under sanitizers, and for aarch64, and runs all tests
+# Everything that is checked, from a fresh clone: builds for this machine, for it under sanitizers (of threads what has some), and for aarch64, and runs all tests
 # and checks in one ctest run, whose summary is the last thing printed.  Arguments go to ctest: tests/run.sh -R arena
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -10,7 +10,7 @@ bash toolchains/packages.sh
 mkdir -p build
 log=build/build.log
 : >$log
-for preset in host asan aarch64; do
+for preset in host asan tsan aarch64; do
     echo "building $preset"
     { cmake --preset "$preset" && cmake --build --preset "$preset" -j 2; } >>$log 2>&1 || {
         tail -n 60 $log
@@ -19,6 +19,6 @@ for preset in host asan aarch64; do
     }
 done
 
-# --- Tests: one ctest run over the three builds; each has put its tests and checks into its own directory --------------------------
-printf 'subdirs(%s)\n' host asan aarch64 >build/CTestTestfile.cmake
+# --- Tests: one ctest run over the builds; each has put its tests and checks into its own directory --------------------------
+printf 'subdirs(%s)\n' host asan tsan aarch64 >build/CTestTestfile.cmake
 exec ctest --test-dir build -j 2 --output-on-failure "$@"

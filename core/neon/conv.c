@@ -389,9 +389,12 @@ static void multiply_s32(const gemlet_conv *conv, size_t first_panel, size_t end
                          int32_t *y, size_t y_stride) {
     multiply_range(conv, first_panel, end_panel, x, pixels, &(destination){false, NULL, (uint8_t *)y, y_stride});
 }
-/* The last channels of a pixel, with zeros up to 16. */
-GEMLET_INLINE void pad_floats(const float *x, size_t count, float padded[STEP]) {
-    memset(padded, 0, STEP * sizeof *padded);
+/* The last channels of a pixel, filled up to 16. */
+GEMLET_INLINE void pad_floats(const float *x, size_t count, float filling, float padded[STEP]) {
+    UNROLL
+    for (size_t i = 0; i < STEP; i++) {
+        padded[i] = filling;
+    }
     memcpy(padded, x, count * sizeof *x);
 }
 
@@ -411,7 +414,7 @@ static float magnitude_of(const float *x, size_t channels) {
     }
     if (c < channels) {
         float padded[STEP];
-        pad_floats(x + c, channels - c, padded);
+        pad_floats(x + c, channels - c, 0.0f, padded);
         raise_to(largest, padded);
     }
     uint32_t bits = vmaxvq_u32(vmaxq_u32(vmaxq_u32(largest[0], largest[1]), vmaxq_u32(largest[2], largest[3])));
@@ -420,25 +423,27 @@ static float magnitude_of(const float *x, size_t channels) {
     return magnitude;
 }
 
-GEMLET_INLINE void quantize_step(const float *x, float inverse, int8_t *q) {
+GEMLET_INLINE void quantize_step(bool centered, const float *x, float center, float inverse, int8_t *q) {
     int16x8_t n[4];
     UNROLL
     for (int i = 0; i < 4; i++) {
-        n[i] = vreinterpretq_s16_s32(vcvtnq_s32_f32(vmulq_n_f32(vld1q_f32(x + 4 * i), inverse)));
+        float32x4_t value = vld1q_f32(x + 4 * i);
+        value = centered ? vsubq_f32(value, vdupq_n_f32(center)) : value;
+        n[i] = vreinterpretq_s16_s32(vcvtnq_s32_f32(vmulq_n_f32(value, inverse)));
     }
     int16x8_t low = vuzp1q_s16(n[0], n[1]), high = vuzp1q_s16(n[2], n[3]);
     vst1q_s8(q, vuzp1q_s8(vreinterpretq_s8_s16(low), vreinterpretq_s8_s16(high)));
 }
 
-static void quantize_pixel(const float *x, size_t channels, float inverse, int8_t *q) {
+GEMLET_INLINE void quantize_pixel(bool centered, const float *x, size_t channels, float center, float inverse, int8_t *q) {
     size_t c = 0;
     for (; c + STEP <= channels; c += STEP) {
-        quantize_step(x + c, inverse, q + c);
+        quantize_step(centered, x + c, center, inverse, q + c);
     }
     if (c < channels) {
         float padded[STEP];
-        pad_floats(x + c, channels - c, padded);
-        quantize_step(padded, inverse, q + c);
+        pad_floats(x + c, channels - c, center, padded);
+        quantize_step(centered, padded, center, inverse, q + c);
     }
 }
 
@@ -449,7 +454,7 @@ static void quantize(const float *x, size_t stride, size_t pixels, size_t channe
         float inverse = 127.0f / magnitude;
         if (magnitude <= FLT_MAX && inverse <= FLT_MAX) {
             scale[p] = magnitude / 127.0f;
-            quantize_pixel(x, channels, inverse, q);
+            quantize_pixel(false, x, channels, 0.0f, inverse, q);
         } else {
             scale[p] = 0.0f;
             memset(q, 0, padded);
@@ -457,4 +462,52 @@ static void quantize(const float *x, size_t stride, size_t pixels, size_t channe
     }
 }
 
-const gemlet_conv_kernels GEMLET_LEVEL_NAME(gemlet_conv_kernels) = {quantize, multiply, multiply_s32};
+/* Minimum and maximum of NaN and anything are NaN. */
+GEMLET_INLINE void widen_range(const float *x, float32x4_t least[2], float32x4_t largest[2]) {
+    UNROLL
+    for (int i = 0; i < 4; i++) {
+        float32x4_t value = vld1q_f32(x + 4 * i);
+        least[i % 2] = vminq_f32(least[i % 2], value);
+        largest[i % 2] = vmaxq_f32(largest[i % 2], value);
+    }
+}
+
+static void range_of(const float *x, size_t channels, float *least, float *largest) {
+    float32x4_t first = vdupq_n_f32(x[0]);
+    float32x4_t low[2] = {first, first}, high[2] = {first, first};
+    size_t c = 0;
+    for (; c + STEP <= channels; c += STEP) {
+        widen_range(x + c, low, high);
+    }
+    if (c < channels) {
+        float padded[STEP];
+        pad_floats(x + c, channels - c, x[0], padded);
+        widen_range(padded, low, high);
+    }
+    *least = vminvq_f32(vminq_f32(low[0], low[1]));
+    *largest = vmaxvq_f32(vmaxq_f32(high[0], high[1]));
+}
+
+static void quantize_centered(const float *x, size_t stride, size_t pixels, size_t channels, int8_t *q, float *scale,
+                              float *center) {
+    size_t padded = gemlet_padded_channels(channels);
+    for (size_t p = 0; p < pixels; p++, x += stride, q += padded) {
+        float least, largest;
+        range_of(x, channels, &least, &largest);
+        float middle = least + (largest - least) * 0.5f;
+        float above = largest - middle, below = middle - least;
+        float magnitude = above > below ? above : below;
+        float inverse = 127.0f / magnitude;
+        bool finite = middle >= -FLT_MAX && middle <= FLT_MAX;
+        center[p] = finite ? middle : 0.0f;
+        if (finite && inverse <= FLT_MAX) {
+            scale[p] = magnitude / 127.0f;
+            quantize_pixel(true, x, channels, middle, inverse, q);
+        } else {
+            scale[p] = 0.0f;
+            memset(q, 0, padded);
+        }
+    }
+}
+
+const gemlet_conv_kernels GEMLET_LEVEL_NAME(gemlet_conv_kernels) = {quantize, quantize_centered, multiply, multiply_s32};

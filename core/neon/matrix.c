@@ -669,4 +669,5 @@ static void multiply_columns(const gemlet_matrix *w, const uint32_t *list, size_
     }
 }
 
-const gemlet_matrix_kernels GEMLET_LEVEL_NAME(gemlet_matrix_kernels) = {quantize, multiply, multiply_rows, multiply_columns};
+const gemlet_matrix_kernels GEMLET_LEVEL_NAME(gemlet_matrix_kernels) = {quantize, (PAIRED ? 16 : 8) + GEMLET_BLOCK, multiply,
+                                                                        multiply_rows, multiply_columns};

@@ -281,10 +281,51 @@ static float exponentials(float *x, float center, size_t length) {
     return sum16_total(&sum);
 }
 
-static void softmax(float *x, size_t length) {
+static float center_of(const float *x, size_t length) {
     float largest = largest_of(x, length);
-    float sum = exponentials(x, largest == -INFINITY ? 0.0f : largest, length);
+    return largest == -INFINITY ? 0.0f : largest;
+}
+
+static void softmax(float *x, size_t length) {
+    float sum = exponentials(x, center_of(x, length), length);
     scale(x, sum == 0.0f ? 0.0f : 1.0f / sum, length);
+}
+
+/* t = 128 * high + low of 16 weights; answers `sum` plus their sum. */
+GEMLET_INLINE int32x4_t digits_step(const float *x, float32x4_t center, int8_t *high, int8_t *low, int32x4_t sum) {
+    int32x4_t t[4];
+    int16x8_t pairs[2];
+    for (size_t j = 0; j < 4; j++) {
+        float32x4_t e = exp_of(vsubq_f32(vld1q_f32(x + 4 * j), center));
+        t[j] = vcvtnq_s32_f32(vmulq_f32(e, vdupq_n_f32((float)(GEMLET_DIGIT * (GEMLET_DIGIT - 1)))));
+    }
+    for (size_t j = 0; j < 2; j++) {
+        pairs[j] = vuzp1q_s16(vreinterpretq_s16_s32(t[2 * j]), vreinterpretq_s16_s32(t[2 * j + 1]));
+        sum = vpadalq_s16(sum, pairs[j]);
+    }
+    /* The low digit is t's lowest 7 bits as a signed number: t doubled in 8 bits and halved with its sign. */
+    int8x16_t lowest = vuzp1q_s8(vreinterpretq_s8_s16(pairs[0]), vreinterpretq_s8_s16(pairs[1]));
+    vst1q_s8(low, vshrq_n_s8(vshlq_n_s8(lowest, 1), 1));
+    vst1q_s8(high, vcombine_s8(vrshrn_n_s16(pairs[0], 7), vrshrn_n_s16(pairs[1], 7)));
+    return sum;
+}
+
+static void softmax_digits(const float *x, size_t length, int8_t *high, int8_t *low, float *scale) {
+    float32x4_t center = vdupq_n_f32(center_of(x, length));
+    int32x4_t sum = vdupq_n_s32(0);
+    size_t i = 0;
+    for (; i + 16 <= length; i += 16) {
+        sum = digits_step(x + i, center, high + i, low + i, sum);
+    }
+    if (i < length) {
+        float last[16];
+        for (size_t j = 0; j < 16; j++) {
+            last[j] = i + j < length ? x[i + j] : -INFINITY; /* exp makes zeros of them */
+        }
+        sum = digits_step(last, center, high + i, low + i, sum);
+    }
+    int32_t total = vaddvq_s32(sum);
+    *scale = total == 0 ? 0.0f : 1.0f / (float)total;
 }
 
 /* ---- the rest ---- */
@@ -365,12 +406,16 @@ const gemlet_real_kernels gemlet_real_kernels_neon = {
     .gelu = gelu,
     .gelu_multiply = gelu_multiply,
     .softmax = softmax,
+    .softmax_digits = softmax_digits,
     .soft_cap = soft_cap,
     .scale = scale,
     .add_scaled = add_scaled,
     .multiply = multiply,
     .rope = rope,
     .to_half = to_half,
+    .from_bfloat16 = gemlet_real_from_bfloat16_neon,
+    .to_bfloat16 = gemlet_real_to_bfloat16_neon,
+    .add_bfloat16 = gemlet_real_add_bfloat16_neon,
     .dot = gemlet_real_dot_neon,
     .mix = gemlet_real_mix_neon,
     .select_above = select_above,

@@ -55,6 +55,9 @@ GEMLET_INLINE float add_lanes(float32x4_t x) {
 void gemlet_real_dot_neon(const gemlet_rows *rows, const float *x, size_t x_stride, size_t count, float *y, size_t y_stride);
 void gemlet_real_mix_neon(const gemlet_rows *rows, const float *weights, size_t weight_stride, size_t count, float *y,
                           size_t y_stride);
+void gemlet_real_from_bfloat16_neon(const uint16_t *x, size_t length, float *y);
+void gemlet_real_to_bfloat16_neon(const float *x, size_t length, uint16_t *y);
+void gemlet_real_add_bfloat16_neon(uint16_t *y, const float *scale, const float *x, size_t length);
 void gemlet_real_depthwise_neon(const gemlet_depthwise *conv, const float *const *rows, size_t width, size_t padding,
                                 size_t outputs, float *y);
 

@@ -85,6 +85,38 @@ static void quantize(const float *x, size_t stride, size_t pixels, size_t channe
     }
 }
 
+/* NaN if any element is. */
+static void range_of(const float *x, size_t channels, float *least, float *largest) {
+    *least = *largest = x[0];
+    for (size_t c = 0; c < channels; c++) {
+        *least = isnan(x[c]) || x[c] < *least ? x[c] : *least;
+        *largest = isnan(x[c]) || x[c] > *largest ? x[c] : *largest;
+    }
+}
+
+static void quantize_centered(const float *x, size_t stride, size_t pixels, size_t channels, int8_t *q, float *scale,
+                              float *center) {
+    size_t padded = gemlet_padded_channels(channels);
+    for (size_t p = 0; p < pixels; p++, x += stride, q += padded) {
+        float least, largest;
+        range_of(x, channels, &least, &largest);
+        float middle = least + (largest - least) * 0.5f;
+        float above = largest - middle;
+        float below = middle - least;
+        float magnitude = above > below ? above : below;
+        float inverse = (float)MAGNITUDE / magnitude;
+        memset(q, 0, padded);
+        scale[p] = 0.0f;
+        center[p] = isfinite(middle) ? middle : 0.0f;
+        if (isfinite(middle) && isfinite(inverse)) {
+            scale[p] = magnitude / (float)MAGNITUDE;
+            for (size_t c = 0; c < channels; c++) {
+                q[c] = (int8_t)rintf((x[c] - middle) * inverse);
+            }
+        }
+    }
+}
+
 static int32_t sum_of(const gemlet_conv *conv, size_t o, const int8_t *const *x, size_t pixels, size_t p) {
     size_t padded = gemlet_padded_channels(conv->channels);
     int32_t sum = 0;
@@ -121,4 +153,4 @@ static void multiply_s32(const gemlet_conv *conv, size_t first_panel, size_t end
     }
 }
 
-const gemlet_conv_kernels gemlet_conv_kernels_scalar = {quantize, multiply, multiply_s32};
+const gemlet_conv_kernels gemlet_conv_kernels_scalar = {quantize, quantize_centered, multiply, multiply_s32};

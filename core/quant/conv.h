@@ -44,6 +44,14 @@ typedef struct gemlet_conv_kernels {
      * a NaN or an infinity, or so small that 127 / max|x| is infinite) becomes zeros with scale 0. */
     void (*quantize)(const float *x, size_t stride, size_t pixels, size_t channels, int8_t *q, float *scale);
 
+    /* The same for pixels that lie to one side of zero, as GELU leaves them: what is quantised is x - center[p], with
+     *     center = least + (largest - least) / 2,  magnitude = max(largest - center, center - least),
+     *     scale = magnitude / 127,  q = round to nearest even of (x - center) * (127 / magnitude),
+     * so that sum w x = scale * sum w q + center * sum w.  Where 127 / magnitude is not finite, as for a pixel of equal elements, q
+     * and scale are 0; for a pixel with a NaN, or whose center is infinite, so is center.  At least one channel. */
+    void (*quantize_centered)(const float *x, size_t stride, size_t pixels, size_t channels, int8_t *q, float *scale,
+                              float *center);
+
     /* Products for `pixels` output pixels and the panels [first_panel, end_panel).  `x[t * pixels + p]` points to the quantised
      * input pixel of tap t for output pixel p.  y[p * y_stride + o]; channels at and beyond conv->outputs are not written.
      * `pixel_scale` has one scale per output pixel, or is NULL for 1.  (With several taps the input pixels of one output have

@@ -46,6 +46,9 @@ typedef struct gemlet_matrix_kernels {
      * gemlet_activation_bytes(count, length) bytes.  Per block: scale = max|x| / 127, q = round to nearest even of x * (127 /
      * max|x|); a block without a finite non-zero maximum becomes zeros with scale 0. */
     void (*quantize)(const float *x, size_t stride, size_t count, size_t length, void *out);
+    /* Of a block of a quantised vector.  From a multiple of GEMLET_TILE on, vectors lie where those before end, and may be
+     * quantised by themselves. */
+    size_t block_bytes;
 
     /* Dense product with `count` vectors, for the panels [first_panel, end_panel): y[v * y_stride + row].  Rows at and beyond
      * w->rows are not written. */

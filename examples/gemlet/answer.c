@@ -51,10 +51,10 @@ void answerer_close(answerer *a) {
     engine_close(&a->engine);
 }
 
-gemlet_status answerer_reset(answerer *a) {
-    gemlet_session_reset(a->engine.session);
-    a->unfed = false;
-    return open_sampler(a);
+gemlet_status answerer_rewind(answerer *a, size_t length) {
+    gemlet_status status = gemlet_session_rewind(a->engine.session, length, &a->error);
+    a->unfed = a->unfed && status != GEMLET_OK;
+    return status == GEMLET_OK ? open_sampler(a) : status;
 }
 
 static bool ends_turn(const answerer *a, uint32_t token) {
@@ -62,9 +62,12 @@ static bool ends_turn(const answerer *a, uint32_t token) {
            token == gemlet_tokenizer_special(a->engine.tokenizer, GEMLET_SPECIAL_EOS);
 }
 
-static void print_text(const char *text, size_t bytes) {
+static void print_text(const answerer *a, const char *text, size_t bytes) {
+    for (size_t i = 0; i < bytes; i++) {
+        bool line_end = text[i] == '\n' || text[i] == '\r';
+        putchar(a->one_line && line_end ? ' ' : text[i]);
+    }
     if (bytes > 0) {
-        fwrite(text, 1, bytes, stdout);
         fflush(stdout);
     }
 }
@@ -75,12 +78,31 @@ static answer_end end_for(gemlet_status status) {
                                             : ANSWER_FAILED;
 }
 
-static answer_end print_answer(answerer *a, gemlet_decoder *decoder) {
+/* With --slide, makes room for `count` tokens where there is none: the first prompt stays (a quarter of the context at most), and
+ * of what else fits the newest half.  Where that can't be, feeding says that the context is full. */
+static gemlet_status make_room(answerer *a, size_t count) {
+    gemlet_session *session = a->engine.session;
+    size_t capacity = gemlet_session_capacity(session);
+    size_t length = gemlet_session_length(session);
+    size_t keep = a->first_prompt < capacity / 4 ? a->first_prompt : capacity / 4;
+    if (!a->options->slide || count <= capacity - length || length <= keep || count + keep + 2 > capacity) {
+        return GEMLET_OK;
+    }
+    size_t recent = (capacity - keep - count) / 2;
+    recent = recent < (length - keep + 1) / 2 ? recent : (length - keep + 1) / 2;
+    gemlet_status status = gemlet_session_slide(session, keep, recent, &a->error);
+    return status == GEMLET_ERROR_UNSUPPORTED ? GEMLET_OK : status;
+}
+
+static answer_end print_tokens(answerer *a, gemlet_decoder *decoder) {
     gemlet_session *session = a->engine.session;
     for (uint32_t i = 0; a->options->predict == 0 || i < a->options->predict; i++) {
         const char *text;
         size_t bytes;
-        gemlet_status status = a->unfed ? gemlet_feed(session, &a->last, 1, &a->error) : GEMLET_OK;
+        gemlet_status status = a->unfed ? make_room(a, 1) : GEMLET_OK;
+        if (status == GEMLET_OK && a->unfed) {
+            status = gemlet_feed(session, &a->last, 1, &a->error);
+        }
         if (status == GEMLET_OK) {
             a->unfed = false;
             status = go_on(a, 0, 0) ? gemlet_sampler_next(&a->sampler, session, &a->last, &a->error) : GEMLET_ERROR_CANCELLED;
@@ -94,7 +116,7 @@ static answer_end print_answer(answerer *a, gemlet_decoder *decoder) {
         if (status != GEMLET_OK) {
             return end_for(status);
         }
-        print_text(text, bytes);
+        print_text(a, text, bytes);
         a->unfed = true;
         a->work.tokens_out++;
         if (ferror(stdout)) {
@@ -105,17 +127,52 @@ static answer_end print_answer(answerer *a, gemlet_decoder *decoder) {
     return ANSWER_LIMIT;
 }
 
-static gemlet_status feed_image(answerer *a, const char *path) {
-    image_file file;
+answer_end answer_print(answerer *a) {
+    uint64_t started = engine_time(&a->engine);
+    gemlet_decoder decoder;
+    const char *text;
+    size_t bytes;
+    gemlet_decoder_begin(&decoder, a->engine.tokenizer, false);
+    answer_end end = print_tokens(a, &decoder);
+    gemlet_decoder_flush(&decoder, &text, &bytes);
+    print_text(a, text, bytes);
+    a->work.time_out += engine_time(&a->engine) - started;
+    return end;
+}
+
+/* ---- The prompt ---- */
+
+gemlet_status answer_feed(answerer *a, const uint32_t *ids, size_t count) {
+    uint64_t started = engine_time(&a->engine);
+    gemlet_status status = count > 0 ? gemlet_feed(a->engine.session, ids, count, &a->error) : GEMLET_OK;
+    if (status == GEMLET_OK) {
+        gemlet_sampler_remember(&a->sampler, ids, count);
+        a->work.tokens_in += count;
+    }
+    a->work.time_in += engine_time(&a->engine) - started;
+    return status;
+}
+
+gemlet_status answer_feed_image(answerer *a, const gemlet_image *image) {
+    uint64_t started = engine_time(&a->engine);
     const float *soft_tokens;
     size_t count;
-    gemlet_status status = image_read(&file, path, &a->error);
-    if (status == GEMLET_OK) {
-        status = gemlet_encode_image(a->engine.session, &file.image, &soft_tokens, &count, &a->error);
-    }
+    gemlet_status status = gemlet_encode_image(a->engine.session, image, &soft_tokens, &count, &a->error);
     if (status == GEMLET_OK) {
         status = gemlet_feed_embeddings(a->engine.session, soft_tokens, count, &a->error);
+    }
+    if (status == GEMLET_OK) {
         a->work.tokens_in += count;
+    }
+    a->work.time_in += engine_time(&a->engine) - started;
+    return status;
+}
+
+static gemlet_status feed_file(answerer *a, const char *path) {
+    image_file file;
+    gemlet_status status = image_read(&file, path, &a->error);
+    if (status == GEMLET_OK) {
+        status = answer_feed_image(a, &file.image);
     }
     image_free(&file);
     return status;
@@ -130,13 +187,9 @@ static gemlet_status feed_prompt(answerer *a, const token_list *prompt) {
         while (end < prompt->count && prompt->ids[end] != TURN_IMAGE) {
             end++;
         }
-        status = end > first ? gemlet_feed(a->engine.session, prompt->ids + first, end - first, &a->error) : GEMLET_OK;
-        if (status == GEMLET_OK) {
-            gemlet_sampler_remember(&a->sampler, prompt->ids + first, end - first);
-            a->work.tokens_in += end - first;
-        }
+        status = answer_feed(a, prompt->ids + first, end - first);
         if (status == GEMLET_OK && end < prompt->count) {
-            status = feed_image(a, a->options->images.paths[images++]);
+            status = feed_file(a, a->options->images.paths[images++]);
         }
         first = end + 1;
     }
@@ -144,22 +197,17 @@ static gemlet_status feed_prompt(answerer *a, const token_list *prompt) {
 }
 
 answer_end answer(answerer *a, const token_list *prompt) {
-    uint64_t started = engine_time(&a->engine);
-    a->prompt_started = gemlet_session_length(a->engine.session);
     a->unfed = false;
-    gemlet_status status = feed_prompt(a, prompt);
-    uint64_t fed = engine_time(&a->engine);
-    a->work.time_in += fed - started;
+    gemlet_status status = make_room(a, prompt->count);
+    a->prompt_started = gemlet_session_length(a->engine.session);
+    if (status == GEMLET_OK) {
+        status = feed_prompt(a, prompt);
+    }
+    if (a->prompt_started == 0) {
+        a->first_prompt = gemlet_session_length(a->engine.session);
+    }
     if (status != GEMLET_OK) {
         return status == GEMLET_ERROR_CANCELLED ? ANSWER_CANCELLED : ANSWER_FAILED;
     }
-    gemlet_decoder decoder;
-    const char *text;
-    size_t bytes;
-    gemlet_decoder_begin(&decoder, a->engine.tokenizer, false);
-    answer_end end = print_answer(a, &decoder);
-    gemlet_decoder_flush(&decoder, &text, &bytes);
-    print_text(text, bytes);
-    a->work.time_out += engine_time(&a->engine) - fed;
-    return end;
+    return answer_print(a);
 }

@@ -4,6 +4,7 @@
 
 #include "examples/gemlet/engine.h"
 #include "examples/gemlet/tokens.h"
+#include "model/image.h"
 #include "model/sampler.h"
 
 typedef enum answer_end {
@@ -20,10 +21,12 @@ typedef struct answerer {
     void *sampler_scratch;
     const options *options;
     bool (*cancelled)(void); /* may be NULL */
+    bool one_line;           /* print line ends as spaces */
     engine_work work;
     bool unfed;            /* whether `last` was printed, but is not in the session yet */
     uint32_t last;         /* the token that was sampled last */
     size_t prompt_started; /* the session's length before the prompt */
+    size_t first_prompt;   /* how many tokens of the context the first prompt took: what --slide never forgets */
     gemlet_error error;
 } answerer;
 
@@ -31,10 +34,16 @@ typedef struct answerer {
 gemlet_status answerer_open(answerer *a, const options *o, bool (*cancelled)(void));
 void answerer_close(answerer *a);
 
-/* Forgets the conversation; random numbers begin again from the seed. */
-gemlet_status answerer_reset(answerer *a);
+/* Goes back to the first `length` positions, 0 for none; random numbers begin again from the seed.  GEMLET_ERROR_STATE where the
+ * session can't: only 0 is sure. */
+gemlet_status answerer_rewind(answerer *a, size_t length);
 
-/* Feeds `prompt` and prints what the model says, as whole UTF-8. */
+/* Feeds `prompt`, with the images of the options at its places for them, and prints what the model says, as whole UTF-8. */
 answer_end answer(answerer *a, const token_list *prompt);
+
+/* The parts of that.  Each adds to the work that --stats tells. */
+gemlet_status answer_feed(answerer *a, const uint32_t *ids, size_t count);
+gemlet_status answer_feed_image(answerer *a, const gemlet_image *image);
+answer_end answer_print(answerer *a);
 
 #endif

@@ -1,26 +1,14 @@
 /* gemlet chat: a conversation, a line at a time. */
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "examples/gemlet/answer.h"
+#include "examples/gemlet/interrupt.h"
 #include "examples/gemlet/program.h"
 #include "examples/gemlet/turn.h"
-
-/* Ctrl-C: cancels the answer, or the line that is being typed. */
-static volatile sig_atomic_t interrupted;
-
-static void on_interrupt(int signal) {
-    (void)signal;
-    interrupted = 1;
-}
-
-static bool is_interrupted(void) {
-    return interrupted != 0;
-}
 
 typedef struct conversation {
     answerer answerer;
@@ -31,7 +19,7 @@ typedef struct conversation {
 
 static gemlet_status begin_anew(conversation *c) {
     c->begun = false;
-    return answerer_reset(&c->answerer);
+    return answerer_rewind(&c->answerer, 0);
 }
 
 static gemlet_status make_prompt(conversation *c, const char *line, token_list *prompt) {
@@ -92,7 +80,7 @@ static bool read_line(conversation *c, char **line, size_t *capacity) {
             fputs("> ", stdout);
             fflush(stdout);
         }
-        interrupted = 0;
+        interrupt_forget();
         errno = 0;
         ssize_t length = getline(line, capacity, stdin);
         if (length >= 0) {
@@ -122,12 +110,6 @@ static gemlet_status converse(conversation *c) {
     return status;
 }
 
-static void catch_interrupts(void) {
-    struct sigaction action = {.sa_handler = on_interrupt}; /* no SA_RESTART: reading a line ends too */
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-}
-
 int command_chat(int argc, char **argv) {
     options o;
     conversation c = {.terminal = isatty(STDIN_FILENO) != 0};
@@ -135,10 +117,10 @@ int command_chat(int argc, char **argv) {
     if (!options_parse(&o, OPTIONS_CHAT, argc, argv, &code)) {
         return code;
     }
-    if (answerer_open(&c.answerer, &o, is_interrupted) != GEMLET_OK) {
+    if (answerer_open(&c.answerer, &o, interrupt_seen) != GEMLET_OK) {
         code = program_fail(&c.answerer.error);
     } else {
-        catch_interrupts();
+        interrupt_catch(); /* cancels the answer, or the line that is being typed */
         if (c.terminal) {
             fputs("/reset begins anew, /quit ends, Ctrl-C cancels an answer\n", stdout);
         }

@@ -8,7 +8,7 @@ gemlet_status engine_open(engine *e, const options *o, uint32_t context, gemlet_
                              .chunk = o->chunk,
                              .cache = (gemlet_cache_type)o->cache,
                              .level_limit = o->level_limit,
-                             .no_images = o->images.count == 0,
+                             .no_images = !o->images_wanted,
                              .image_size = o->image_size};
     *e = (engine){.posix = NULL};
     e->posix = gemlet_posix_open(o->threads, &e->port);

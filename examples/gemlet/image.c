@@ -206,7 +206,9 @@ static gemlet_status turn_upright(image_file *file, const char *path, unsigned o
     return status;
 }
 
-static gemlet_status read_jpeg(image_file *file, FILE *in, const char *path, gemlet_error *error) {
+/* From `in`, or from `count` bytes where that is NULL. */
+static gemlet_status read_jpeg(image_file *file, FILE *in, const uint8_t *bytes, size_t count, const char *path,
+                               gemlet_error *error) {
     jpeg_reader r;
     r.jpeg.err = jpeg_std_error(&r.errors);
     r.errors.error_exit = stop_reading;
@@ -218,7 +220,11 @@ static gemlet_status read_jpeg(image_file *file, FILE *in, const char *path, gem
         gemlet_error_text(error, r.message);
     } else {
         jpeg_create_decompress(&r.jpeg);
-        jpeg_stdio_src(&r.jpeg, in);
+        if (in != NULL) {
+            jpeg_stdio_src(&r.jpeg, in);
+        } else {
+            jpeg_mem_src(&r.jpeg, bytes, (unsigned long)count);
+        }
         status = decode(&r, file, path, error);
     }
     jpeg_destroy_decompress(&r.jpeg);
@@ -227,9 +233,12 @@ static gemlet_status read_jpeg(image_file *file, FILE *in, const char *path, gem
 
 #else
 
-static gemlet_status read_jpeg(image_file *file, FILE *in, const char *path, gemlet_error *error) {
+static gemlet_status read_jpeg(image_file *file, FILE *in, const uint8_t *bytes, size_t count, const char *path,
+                               gemlet_error *error) {
     (void)file;
     (void)in;
+    (void)bytes;
+    (void)count;
     return fail_file(error, GEMLET_ERROR_UNSUPPORTED, path, "this build reads no JPEG files: convert it to PPM");
 }
 
@@ -247,11 +256,21 @@ gemlet_status image_read(image_file *file, const char *path, gemlet_error *error
     if (first == 'P' && (second == '5' || second == '6')) {
         status = read_portable(file, in, path, second == '5', error);
     } else if (first == 0xFF && second == 0xD8 && fseek(in, 0, SEEK_SET) == 0) {
-        status = read_jpeg(file, in, path, error);
+        status = read_jpeg(file, in, NULL, 0, path, error);
     } else {
         status = fail_file(error, GEMLET_ERROR_FORMAT, path, "neither a JPEG nor a PPM file");
     }
     fclose(in);
+    if (status != GEMLET_OK) {
+        image_free(file);
+    }
+    return status;
+}
+
+gemlet_status image_read_jpeg(image_file *file, const uint8_t *bytes, size_t count, const char *name, gemlet_error *error) {
+    *file = (image_file){.pixels = NULL};
+    gemlet_status status =
+        count > 0 ? read_jpeg(file, NULL, bytes, count, name, error) : fail_file(error, GEMLET_ERROR_FORMAT, name, "no bytes");
     if (status != GEMLET_OK) {
         image_free(file);
     }

@@ -12,6 +12,10 @@ typedef struct image_file {
 
 /* Reads `path`.  A file that is damaged, cut or of another kind is refused with a message that names it; `*file` is empty then. */
 gemlet_status image_read(image_file *file, const char *path, gemlet_error *error);
+
+/* The same for a JPEG picture in memory; `name` is what messages call it. */
+gemlet_status image_read_jpeg(image_file *file, const uint8_t *bytes, size_t count, const char *name, gemlet_error *error);
+
 void image_free(image_file *file);
 
 #endif

@@ -20,7 +20,6 @@ typedef struct info {
     gemlet_container container;
     gemlet_error error;
     char architecture[32];
-    uint32_t blocks, window, heads, key_length, per_layer;
 } info;
 
 /* ---- Hyper-parameters ---- */
@@ -290,25 +289,20 @@ static int show(info *n, bool verify, bool list) {
 }
 
 static int open_and_show(const char *path, bool verify, bool list, size_t threads, const gemlet_options *options) {
-    size_t bytes = GEMLET_MAX_TENSORS * sizeof(gemlet_container_entry);
     gemlet_port port;
-    gemlet_arena arena;
     info n = {.error = {GEMLET_OK, ""}};
     int code = 1;
     gemlet_posix *posix = gemlet_posix_open(threads, &port);
-    void *memory = aligned_alloc(GEMLET_ALIGNMENT, bytes);
-    if (posix == NULL || memory == NULL) {
+    if (posix == NULL) {
         gemlet_fail(&n.error, GEMLET_ERROR_MEMORY, "out of memory");
         code = program_fail(&n.error);
-    } else if (gemlet_arena_init(&arena, memory, bytes, &n.error) != GEMLET_OK ||
-               gemlet_container_open(&n.container, &port, path, &arena, &n.error) != GEMLET_OK) {
+    } else if (gemlet_container_open(&n.container, &port, path, &n.error) != GEMLET_OK) {
         code = program_fail(&n.error);
     } else {
         code = show(&n, verify, list);
         gemlet_container_close(&n.container);
         code = code == 0 ? print_plan(&port, path, options) : code;
     }
-    free(memory);
     if (posix != NULL) {
         gemlet_posix_close(posix);
     }

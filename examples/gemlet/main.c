@@ -10,33 +10,13 @@ static const struct {
 } commands[] = {
     {"run", command_run, "answer a prompt"},
     {"chat", command_chat, "a conversation on standard input"},
+    {"camera", command_camera, "the same question about every frame of a camera"},
     {"dump", command_dump, "write the logits after given tokens to a .npy file"},
     {"perplexity", command_perplexity, "how well a text is predicted"},
     {"info", command_info, "what a packed model holds and costs; --verify checks every tensor"},
 };
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
-
-int program_fail(const gemlet_error *error) {
-    fprintf(stderr, "gemlet: %s\n", error->message);
-    return 1;
-}
-
-int program_misused(const char *name, const char *problem, const char *what, const char *usage) {
-    fprintf(stderr, "gemlet %s: %s", name, problem);
-    if (what != NULL) {
-        fprintf(stderr, " \"%s\"", what);
-    }
-    fprintf(stderr, "\n\n%s", usage);
-    return 2;
-}
-
-const char *program_option(int argc, char **argv, int *i, const char *name) {
-    if (strcmp(argv[*i], name) != 0 || *i + 1 >= argc) {
-        return NULL;
-    }
-    return argv[++*i];
-}
 
 static void print_usage(FILE *out) {
     fputs("gemlet COMMAND ...\n\n", out);

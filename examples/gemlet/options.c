@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "examples/gemlet/program.h"
+#include "model/image.h"
 #include "model/sampler.h"
 
 typedef enum option_kind {
@@ -16,6 +17,7 @@ typedef enum option_kind {
     KIND_COUNT,  /* uint32_t */
     KIND_SEED,   /* uint64_t */
     KIND_REAL,   /* float */
+    KIND_SIZE,   /* options_size */
     KIND_CHOICE, /* uint32_t: the place of the value among those of `value`, plus `least` */
 } option_kind;
 
@@ -31,8 +33,8 @@ typedef struct option {
 } option;
 
 enum {
-    ANSWERS = OPTIONS_RUN | OPTIONS_CHAT,
-    EVERY = OPTIONS_RUN | OPTIONS_CHAT | OPTIONS_DUMP | OPTIONS_PERPLEXITY,
+    ANSWERS = OPTIONS_RUN | OPTIONS_CHAT | OPTIONS_CAMERA,
+    EVERY = ANSWERS | OPTIONS_DUMP | OPTIONS_PERPLEXITY,
 };
 
 #define AT(member) offsetof(options, member)
@@ -42,6 +44,8 @@ static const option table[] = {
     {"-m", "FILE", "packed model, as gemlet-pack writes it", AT(model), 0, 0, KIND_TEXT, EVERY, EVERY},
     {"-p", "TEXT", "what to say to the model; - reads standard input to its end", AT(prompt), 0, 0, KIND_TEXT, OPTIONS_RUN,
      OPTIONS_RUN},
+    {"-p", "TEXT", "what to ask about each frame, which stands at the <image> of the text, else before it", AT(prompt), 0, 0,
+     KIND_TEXT, OPTIONS_CAMERA, OPTIONS_CAMERA},
     {"--tokens", "FILE", "token ids in text, separated by white space", AT(tokens), 0, 0, KIND_TEXT, OPTIONS_DUMP, 0},
     {"--logits", "FILE", "the .npy file to write: float32 [tokens, vocabulary]", AT(logits), 0, 0, KIND_TEXT, OPTIONS_DUMP, 0},
     {"--image", "FILE", "JPEG, PPM or PGM; stands at the next <image> of the text, else before it; may be repeated", AT(images), 0,
@@ -49,14 +53,26 @@ static const option table[] = {
     {"--soft-tokens", "FILE", "the .npy file to write for the image: float32 [soft tokens, width]", AT(soft_tokens), 0, 0,
      KIND_TEXT, OPTIONS_DUMP, 0},
     {"--image-size", "N", "pixels of the square that images are brought to (what the model was made for)", AT(image_size), 64, 2048,
-     KIND_COUNT, OPTIONS_RUN | OPTIONS_DUMP, 0},
+     KIND_COUNT, OPTIONS_RUN | OPTIONS_CAMERA | OPTIONS_DUMP, 0},
+    {"--device", "FILE", "the V4L2 camera (/dev/video0, where neither --folder nor --raw-frames is given)", AT(device), 0, 0,
+     KIND_TEXT, OPTIONS_CAMERA, 0},
+    {"--folder", "DIR", "take the JPEG, PPM and PGM pictures of a folder instead, by name", AT(folder), 0, 0, KIND_TEXT,
+     OPTIONS_CAMERA, 0},
+    {"--raw-frames", "rgb|bgr|rgba|grey|yuyv|nv12", "take raw frames of --size from standard input instead", AT(raw_format), 1, 0,
+     KIND_CHOICE, OPTIONS_CAMERA, 0},
+    {"--size", "WxH", "of the frames; a camera may answer with the nearest it has (640x480)", AT(size), 1, GEMLET_LARGEST_IMAGE,
+     KIND_SIZE, OPTIONS_CAMERA, 0},
+    {"--frames", "N", "end after N answers (never)", AT(frames), 1, MOST_COUNT, KIND_COUNT, OPTIONS_CAMERA, 0},
+    {"--wait", NULL, "wait for a camera that is not there, or no longer", AT(wait), 0, 0, KIND_FLAG, OPTIONS_CAMERA, 0},
     {"--file", "FILE", "text to predict", AT(file), 0, 0, KIND_TEXT, OPTIONS_PERPLEXITY, OPTIONS_PERPLEXITY},
     {"--system", "TEXT", "instructions that stand before the first turn", AT(system), 0, 0, KIND_TEXT, ANSWERS, 0},
     {"--raw", NULL, "continue the text as it is: no turns", AT(raw), 0, 0, KIND_FLAG, OPTIONS_RUN, 0},
     {"-n", "N", "tokens of an answer at most (until the turn ends or the context is full)", AT(predict), 1, MOST_COUNT, KIND_COUNT,
      ANSWERS, 0},
+    {"--slide", NULL, "when the context is full, go on with its beginning and its newest half", AT(slide), 0, 0, KIND_FLAG, ANSWERS,
+     0},
     {"--last", "N", "logits of the last N tokens only", AT(last), 1, MOST_COUNT, KIND_COUNT, OPTIONS_DUMP, 0},
-    {"--temp", "T", "temperature; 0: always the likeliest token (1)", AT(temperature), 0, 1000, KIND_REAL, ANSWERS, 0},
+    {"--temp", "T", "temperature; 0: always the likeliest token (1; camera: 0)", AT(temperature), 0, 1000, KIND_REAL, ANSWERS, 0},
     {"--top-k", "K", "choose among the K likeliest; 0: among all (64)", AT(top_k), 0, MOST_COUNT, KIND_COUNT, ANSWERS, 0},
     {"--top-p", "P", "choose among the likeliest that together reach P; 1: off (0.95)", AT(top_p), 1e-6, 1, KIND_REAL, ANSWERS, 0},
     {"--min-p", "P", "choose among those at least P times as likely as the likeliest; 0: off (0)", AT(min_p), 0, 1, KIND_REAL,
@@ -137,6 +153,16 @@ static bool parse_choice(const char *choices, const char *text, uint32_t *place)
     return false;
 }
 
+static bool parse_size(const char *text, options_size *size) {
+    char *end;
+    unsigned long width = strtoul(text, &end, 10);
+    bool good = text[0] >= '0' && text[0] <= '9' && *end == 'x' && end[1] >= '0' && end[1] <= '9';
+    unsigned long height = good ? strtoul(end + 1, &end, 10) : 0;
+    good = good && *end == '\0' && width <= GEMLET_LARGEST_IMAGE && height <= GEMLET_LARGEST_IMAGE && width > 0 && height > 0;
+    *size = good ? (options_size){(uint32_t)width, (uint32_t)height} : (options_size){0, 0};
+    return good;
+}
+
 static bool within(const option *t, double number) {
     return number >= t->least && number <= t->most; /* false for NaN */
 }
@@ -149,12 +175,14 @@ static bool append(const char *text, options_files *files) {
     return true;
 }
 
+/* `text` is NULL for a flag, and for an option whose value is missing. */
 static bool store(const option *t, const char *text, void *member) {
     uint64_t whole;
     uint32_t place;
     double real;
-    switch (t->kind) {
-    case KIND_FLAG: *(bool *)member = true; return true;
+    const option_kind kind = text == NULL ? KIND_FLAG : t->kind;
+    switch (kind) {
+    case KIND_FLAG: *(bool *)member = true; return t->kind == KIND_FLAG;
     case KIND_TEXT: *(const char **)member = text; return true;
     case KIND_FILES: return append(text, member);
     case KIND_COUNT:
@@ -170,6 +198,7 @@ static bool store(const option *t, const char *text, void *member) {
         }
         *(float *)member = (float)real;
         return true;
+    case KIND_SIZE: return parse_size(text, member);
     case KIND_CHOICE:
         if (!parse_choice(t->value, text, &place)) {
             return false;
@@ -186,6 +215,7 @@ static int bad_value(const char *name, const option *t, const char *found) {
     case KIND_COUNT: snprintf(expected, sizeof expected, "a whole number from %.0f to %.0f", t->least, t->most); break;
     case KIND_SEED: snprintf(expected, sizeof expected, "a whole number below 2^64"); break;
     case KIND_REAL: snprintf(expected, sizeof expected, "a number from %g to %g", t->least, t->most); break;
+    case KIND_SIZE: snprintf(expected, sizeof expected, "%s, sides from 1 to %.0f", t->value, t->most); break;
     case KIND_FILES: snprintf(expected, sizeof expected, "at most %d files", OPTIONS_MOST_FILES); break;
     default: snprintf(expected, sizeof expected, "%s", t->value != NULL ? t->value : "nothing"); break;
     }
@@ -194,7 +224,7 @@ static int bad_value(const char *name, const option *t, const char *found) {
     return misused(name, problem);
 }
 
-static bool check_required(const options *o, options_command command, const char *name, int *code) {
+static bool has_required(const options *o, options_command command, const char *name, int *code) {
     for (size_t i = 0; i < OPTIONS; i++) {
         const option *t = &table[i];
         if ((t->required & command) != 0 && *(const char *const *)((const char *)o + t->offset) == NULL) {
@@ -204,25 +234,31 @@ static bool check_required(const options *o, options_command command, const char
             return false;
         }
     }
-    if (command == OPTIONS_DUMP && (o->images.count == 0 ? o->tokens == NULL || o->logits == NULL
-                                                         : o->images.count > 1 || o->soft_tokens == NULL || o->tokens != NULL)) {
-        *code = misused(name, "expected --tokens FILE --logits FILE, or --image FILE --soft-tokens FILE");
-        return false;
+    return true;
+}
+
+/* What is wrong about options that are right one by one; NULL for nothing. */
+static const char *contradiction(const options *o, options_command command) {
+    bool image_dumped = o->images.count == 1 && o->soft_tokens != NULL && o->tokens == NULL;
+    bool tokens_dumped = o->images.count == 0 && o->tokens != NULL && o->logits != NULL;
+    if (command == OPTIONS_DUMP && !image_dumped && !tokens_dumped) {
+        return "expected --tokens FILE --logits FILE, or --image FILE --soft-tokens FILE";
     }
     if (o->raw && o->images.count > 0) {
-        *code = misused(name, "option --image: expected turns, found --raw");
-        return false;
+        return "option --image: expected turns, found --raw";
     }
     if (o->raw && o->system != NULL) {
-        *code = misused(name, "option --system: expected turns, found --raw");
-        return false;
+        return "option --system: expected turns, found --raw";
     }
-    return true;
+    if ((o->device != NULL) + (o->folder != NULL) + (o->raw_format != 0) > 1) {
+        return "expected one of --device, --folder and --raw-frames, found several";
+    }
+    return o->raw_format != 0 && o->size.width == 0 ? "option --raw-frames: expected --size WxH too" : NULL;
 }
 
 bool options_parse(options *o, options_command command, int argc, char **argv, int *code) {
     gemlet_sampler_settings defaults = gemlet_sampler_defaults();
-    *o = (options){.temperature = defaults.temperature,
+    *o = (options){.temperature = command == OPTIONS_CAMERA ? 0 : defaults.temperature,
                    .top_k = defaults.top_k,
                    .top_p = defaults.top_p,
                    .min_p = defaults.min_p,
@@ -243,10 +279,18 @@ bool options_parse(options *o, options_command command, int argc, char **argv, i
             return false;
         }
         const char *value = t->kind == KIND_FLAG || i + 1 >= argc ? NULL : argv[++i];
-        if ((value == NULL && t->kind != KIND_FLAG) || !store(t, value, (char *)o + t->offset)) {
+        if (!store(t, value, (char *)o + t->offset)) {
             *code = bad_value(argv[0], t, value);
             return false;
         }
     }
-    return check_required(o, command, argv[0], code);
+    o->images_wanted = o->images.count > 0 || command == OPTIONS_CAMERA;
+    const char *problem = contradiction(o, command);
+    if (!has_required(o, command, argv[0], code)) {
+        return false;
+    }
+    if (problem != NULL) {
+        *code = misused(argv[0], problem);
+    }
+    return problem == NULL;
 }

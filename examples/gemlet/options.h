@@ -10,7 +10,8 @@ typedef enum options_command {
     OPTIONS_RUN = 1 << 0,
     OPTIONS_CHAT = 1 << 1,
     OPTIONS_DUMP = 1 << 2,
-    OPTIONS_PERPLEXITY = 1 << 3
+    OPTIONS_PERPLEXITY = 1 << 3,
+    OPTIONS_CAMERA = 1 << 4
 } options_command;
 
 enum { OPTIONS_MOST_FILES = 16 };
@@ -21,6 +22,10 @@ typedef struct options_files {
     uint32_t count;
 } options_files;
 
+typedef struct options_size {
+    uint32_t width, height; /* 0: not given */
+} options_size;
+
 typedef struct options {
     const char *model;
     const char *prompt;
@@ -29,6 +34,11 @@ typedef struct options {
     const char *logits;
     const char *file;
     const char *soft_tokens;
+    const char *device;
+    const char *folder;
+    options_size size;
+    uint32_t raw_format; /* a gemlet_pixel_format plus 1; 0: frames are not raw */
+    uint32_t frames;     /* at most; 0: all */
     options_files images;
     uint32_t image_size;
     uint32_t predict; /* tokens at most; 0: until the turn ends or the context is full */
@@ -45,7 +55,10 @@ typedef struct options {
     float top_p;
     float min_p;
     float repeat_penalty;
+    bool images_wanted; /* whether the command shows images to the model */
     bool raw;
+    bool slide;
+    bool wait;
     bool stats;
 } options;
 

@@ -1,4 +1,4 @@
-/* The program gemlet: main.c knows the subcommands; each is a file with one function. */
+/* The program gemlet: main.c knows the subcommands; each is a file with one function.  What they share of messages is here. */
 #ifndef GEMLET_EXAMPLES_GEMLET_PROGRAM_H
 #define GEMLET_EXAMPLES_GEMLET_PROGRAM_H
 
@@ -12,6 +12,7 @@ int command_chat(int argc, char **argv);
 int command_dump(int argc, char **argv);
 int command_perplexity(int argc, char **argv);
 int command_info(int argc, char **argv);
+int command_camera(int argc, char **argv); /* examples/camera */
 
 /* Prints "gemlet: MESSAGE" and answers 1. */
 int program_fail(const gemlet_error *error);

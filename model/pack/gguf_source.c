@@ -12,8 +12,6 @@
 typedef struct gguf_source {
     gemlet_posix *posix;
     gemlet_port port;
-    gemlet_arena arena;
-    void *memory;
     gemlet_container container;
     bool open;
 } gguf_source;
@@ -22,7 +20,6 @@ static void close_source(gguf_source *s) {
     if (s->open) {
         gemlet_container_close(&s->container);
     }
-    free(s->memory);
     if (s->posix != NULL) {
         gemlet_posix_close(s->posix);
     }
@@ -30,18 +27,12 @@ static void close_source(gguf_source *s) {
 }
 
 static gemlet_status open_source(gguf_source *s, const char *path, gemlet_error *error) {
-    size_t bytes = GEMLET_MAX_TENSORS * sizeof(gemlet_container_entry);
     memset(s, 0, sizeof *s);
     s->posix = gemlet_posix_open(1, &s->port);
-    s->memory = aligned_alloc(GEMLET_ALIGNMENT, bytes);
-    if (s->posix == NULL || s->memory == NULL) {
-        close_source(s);
-        return pack_fail(error, GEMLET_ERROR_MEMORY, "out of memory for the index of %s", path);
+    if (s->posix == NULL) {
+        return pack_fail(error, GEMLET_ERROR_MEMORY, "out of memory for %s", path);
     }
-    gemlet_status status = gemlet_arena_init(&s->arena, s->memory, bytes, error);
-    if (status == GEMLET_OK) {
-        status = gemlet_container_open(&s->container, &s->port, path, &s->arena, error);
-    }
+    gemlet_status status = gemlet_container_open(&s->container, &s->port, path, error);
     s->open = status == GEMLET_OK;
     if (s->open && s->container.packed) {
         status = pack_fail(error, GEMLET_ERROR_UNSUPPORTED, "%s: is packed already: run gemlet-pack on the original model", path);

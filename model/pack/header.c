@@ -144,6 +144,12 @@ static void place_items(pack_layout *layout) {
     }
 }
 
+static void set_u32(unsigned char *at, uint32_t number) {
+    for (int i = 0; i < 4; i++) {
+        at[i] = (unsigned char)(number >> (8 * i) & 255);
+    }
+}
+
 gemlet_status pack_write_header(const pack_model *model, pack_layout *layout, pack_bytes *header, gemlet_error *error) {
     pack_bytes keys = {0};
     place_items(layout);
@@ -154,12 +160,14 @@ gemlet_status pack_write_header(const pack_model *model, pack_layout *layout, pa
     put_text(model, &keys);
     put_encoders(model, &keys);
     gemlet_status status = put_tables(layout, &keys, error);
+    pack_key_u32(&keys, GEMLET_HEADER_CRC32_KEY, 0);
     header->length = 0;
     pack_put(header, "GGUF", 4);
     pack_put_u32(header, 3);
     pack_put_u64(header, layout->count);
     pack_put_u64(header, keys.key_count);
     pack_put(header, keys.data, keys.length);
+    size_t crc32 = header->length - 4;
     for (size_t i = 0; i < layout->count; i++) {
         put_description(&layout->items[i], header);
     }
@@ -168,6 +176,9 @@ gemlet_status pack_write_header(const pack_model *model, pack_layout *layout, pa
     }
     if (status == GEMLET_OK && (keys.failed || header->failed)) {
         status = pack_fail(error, GEMLET_ERROR_MEMORY, "out of memory for the header");
+    }
+    if (status == GEMLET_OK) {
+        set_u32(header->data + crc32, gemlet_crc32(0, header->data, header->length));
     }
     pack_bytes_free(&keys);
     return status;

@@ -110,10 +110,10 @@ static const char *after(const char *name, const char *prefix) {
 }
 
 static bool rename_text(const char *rest, char *out, bool *norm) {
-    char prefix[32];
     unsigned number;
     const char *tail = after(rest, "layers.");
     if (tail != NULL) {
+        char prefix[32];
         tail = take_number(tail, &number);
         if (tail == NULL) {
             return false;
@@ -131,10 +131,10 @@ static bool rename_text(const char *rest, char *out, bool *norm) {
 }
 
 static bool rename_audio(const char *rest, char *out, bool *norm) {
-    char prefix[32];
     unsigned number;
     const char *tail = after(rest, "conformer.");
     if (tail != NULL) {
+        char prefix[32];
         tail = take_number(tail, &number);
         snprintf(prefix, sizeof prefix, "a.blk.%u.", tail == NULL ? 0 : number);
         return tail != NULL && rename_by(audio_layer_names, COUNT_AUDIO_LAYER, prefix, tail, out, norm);

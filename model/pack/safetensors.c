@@ -101,7 +101,7 @@ gemlet_status pack_load_safetensors(pack_model *model, const char *path, gemlet_
     uint64_t data = 0;
     gemlet_status status = pack_open(model, path, &file, error);
     status = status != GEMLET_OK ? status : read_header(file, &data, &header, error);
-    const cJSON *entry = status == GEMLET_OK ? header->child : NULL;
+    const cJSON *entry = header != NULL ? header->child : NULL;
     for (; entry != NULL && status == GEMLET_OK; entry = entry->next) {
         status = add_entry(model, file, entry, data, error);
     }

@@ -460,9 +460,10 @@ static gemlet_status append_bytes(build *b, const char *text, size_t bytes) {
 
 /* A symbol that does not fall apart further: a token, or the bytes of a character that is unused or no token. */
 static gemlet_status append_symbol(build *b, uint32_t symbol) {
-    unsigned char bytes[4];
     if (symbol >= b->count) {
-        return append_bytes(b, (const char *)bytes, gemlet_utf8_write(b->extra[symbol - b->count], bytes));
+        unsigned char character[4];
+        size_t bytes = gemlet_utf8_write(b->extra[symbol - b->count], character);
+        return append_bytes(b, (const char *)character, bytes);
     }
     const gemlet_piece *piece = &b->vocabulary->pieces[symbol];
     return b->kinds[symbol] == GEMLET_TOKEN_KIND_UNUSED ? append_bytes(b, piece->text, piece->bytes) : append_expansion(b, symbol);

@@ -130,7 +130,7 @@ static gemlet_status write_matrix(writer *w) {
     size_t group = gemlet_packing_group_rows(m.packing, m.rows), row_bytes = m.columns / GEMLET_BLOCK * gemlet_block_bytes(m.type);
     /* As many whole groups at a time as make a piece. */
     size_t groups = PIECE_ELEMENTS / (group * m.columns) + 1;
-    unsigned char *blocks = malloc(groups * group * row_bytes),
+    unsigned char *blocks = calloc(groups * group, row_bytes),
                   *packed = malloc(gemlet_packing_group_bytes(m.type, m.packing, m.rows, m.columns));
     gemlet_status status = blocks != NULL && packed != NULL ? GEMLET_OK : out_of_memory(w);
     for (size_t first = 0; first < m.rows && status == GEMLET_OK; first += groups * group) {
@@ -181,6 +181,7 @@ static gemlet_status write_conv(writer *w) {
     }
     for (uint32_t first = 0; first < item->rows && status == GEMLET_OK; first += GEMLET_CONV_PANEL) {
         uint32_t outputs = item->rows - first < GEMLET_CONV_PANEL ? item->rows - first : GEMLET_CONV_PANEL;
+        /* cppcheck-suppress knownConditionTrueFalse ; cppcheck takes `outputs` for 0, which `first < rows` excludes */
         for (uint32_t i = 0; i < outputs && status == GEMLET_OK; i++) {
             status = read_output(w, first + i, rounded, panel + i * count);
         }
@@ -231,18 +232,20 @@ static void rms_norm(float *x, const float *weight, size_t count, float epsilon)
 static gemlet_status write_hard_embedding(writer *w) {
     const pack_item *item = w->item;
     size_t width = (size_t)item->source->shape[1], text = item->columns;
-    float *weight = malloc(4 * width), *hidden = malloc(4 * width * item->rows), *out = malloc(4 * text * item->rows);
+    float *weight = calloc(width, 4), *hidden = calloc(width, (size_t)4 * item->rows), *out = calloc(text, (size_t)4 * item->rows);
     gemlet_status status = GEMLET_OK;
-    if (width > PIECE_ELEMENTS) {
+    if (weight == NULL || hidden == NULL || out == NULL) {
+        status = out_of_memory(w);
+    } else if (width > PIECE_ELEMENTS) {
         status = pack_fail(w->error, GEMLET_ERROR_UNSUPPORTED, "tensor \"%s\" has rows of %zu, at most %d expected",
                            item->source->name, width, PIECE_ELEMENTS);
-    } else if (weight == NULL || hidden == NULL || out == NULL) {
-        status = out_of_memory(w);
     }
     status = status != GEMLET_OK ? status : read_reals(w, item->norm, 0, width, weight);
     for (uint32_t r = 0; r < item->rows && status == GEMLET_OK; r++) {
         status = read_reals(w, item->source, r * width, width, hidden + r * width);
-        rms_norm(hidden + r * width, weight, width, item->epsilon);
+        if (status == GEMLET_OK) {
+            rms_norm(hidden + r * width, weight, width, item->epsilon);
+        }
     }
     for (size_t o = 0; o < text && status == GEMLET_OK; o++) {
         status = read_reals(w, item->projection, o * width, width, w->reals);

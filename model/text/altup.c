@@ -15,16 +15,10 @@ static void route(const gemlet_text_decoder *d, const gemlet_text_layer *layer, 
     real->soft_cap(modalities, 1.0f, c->streams);
 }
 
-typedef struct altup_job {
-    const gemlet_text_decoder *decoder;
-    const gemlet_text_layer *layer;
-    size_t count;
-    size_t tasks;
-} altup_job;
-
 /* predictions[i] = streams[i] + sum over j of coefficient[i][j] * streams[j]. */
-static void predict_token(const gemlet_text_decoder *d, const gemlet_text_layer *layer, size_t token) {
+void gemlet_text_predict(const gemlet_text_decoder *d, uint32_t index, size_t token) {
     const gemlet_text_config *c = d->config;
+    const gemlet_text_layer *layer = &d->weights->layers[index];
     const gemlet_real_kernels *real = d->kernels.real;
     const float *streams = d->scratch.streams + token * c->streams * c->width;
     float *predictions = d->scratch.predictions + token * c->streams * c->width;
@@ -39,8 +33,9 @@ static void predict_token(const gemlet_text_decoder *d, const gemlet_text_layer 
 }
 
 /* streams[i] = predictions[i] + (coefficient[i] + 1) * (activated - predictions[0]), activated being scratch.branch. */
-static void correct_token(const gemlet_text_decoder *d, const gemlet_text_layer *layer, size_t token) {
+void gemlet_text_correct(const gemlet_text_decoder *d, uint32_t index, size_t token) {
     const gemlet_text_config *c = d->config;
+    const gemlet_text_layer *layer = &d->weights->layers[index];
     const gemlet_real_kernels *real = d->kernels.real;
     const float *predictions = d->scratch.predictions + token * c->streams * c->width;
     float *streams = d->scratch.streams + token * c->streams * c->width;
@@ -57,32 +52,4 @@ static void correct_token(const gemlet_text_decoder *d, const gemlet_text_layer 
     memcpy(streams, predictions, (size_t)c->streams * c->width * sizeof *streams);
     gemlet_rows row = {innovation, NULL, 1, c->width, c->width, GEMLET_ROW_F32};
     real->mix(&row, coefficients, 1, c->streams, streams, c->width);
-}
-
-static void predict_task(void *argument, size_t task) {
-    const altup_job *job = argument;
-    size_t token = 0;
-    size_t end = 0;
-    for (gemlet_text_share(job->count, task, job->tasks, &token, &end); token < end; token++) {
-        predict_token(job->decoder, job->layer, token);
-    }
-}
-
-static void correct_task(void *argument, size_t task) {
-    const altup_job *job = argument;
-    size_t token = 0;
-    size_t end = 0;
-    for (gemlet_text_share(job->count, task, job->tasks, &token, &end); token < end; token++) {
-        correct_token(job->decoder, job->layer, token);
-    }
-}
-
-void gemlet_text_predict(const gemlet_text_decoder *d, const gemlet_text_layer *layer, size_t count) {
-    altup_job job = {d, layer, count, count < d->threads ? count : d->threads};
-    gemlet_text_parallel(d, predict_task, &job, job.tasks);
-}
-
-void gemlet_text_correct(const gemlet_text_decoder *d, const gemlet_text_layer *layer, size_t count) {
-    altup_job job = {d, layer, count, count < d->threads ? count : d->threads};
-    gemlet_text_parallel(d, correct_task, &job, job.tasks);
 }

@@ -3,12 +3,12 @@
 
 #include "model/text/decoder.h"
 
-void gemlet_text_rotate_tables(const gemlet_text_decoder *d, size_t position, size_t count) {
+void gemlet_text_rotate_tables(const gemlet_text_decoder *d) {
     size_t pairs = d->config->head_width / 2;
     const double *turns[2] = {d->weights->global_turns, d->weights->local_turns};
     for (size_t kind = 0; kind < 2; kind++) {
-        for (size_t t = 0; t < count; t++) {
-            gemlet_rope_table(turns[kind], pairs, position + t, d->scratch.cosine[kind] + t * pairs,
+        for (size_t t = 0; t < d->rotated; t++) {
+            gemlet_rope_table(turns[kind], pairs, d->position + t, d->scratch.cosine[kind] + t * pairs,
                               d->scratch.sine[kind] + t * pairs);
         }
     }
@@ -36,22 +36,19 @@ static void store_row(const gemlet_text_decoder *d, const float *x, void *rows, 
 }
 
 /* Keys: norm, RoPE.  Values: RMSNorm without weight in Gemma 3n, as they are in Gemma 3. */
-void gemlet_text_store(const gemlet_text_decoder *d, uint32_t layer, size_t position, size_t count) {
+void gemlet_text_store(const gemlet_text_decoder *d, uint32_t layer, size_t token) {
     const gemlet_text_config *c = d->config;
     const gemlet_text_cache *cache = &d->caches[layer];
-    const gemlet_text_layer *weights = &d->weights->layers[layer];
-    for (size_t t = 0; t < count; t++) {
-        for (size_t h = 0; h < c->kv_heads; h++) {
-            float *key = d->scratch.key + (t * c->kv_heads + h) * c->head_width;
-            float *value = d->scratch.value + (t * c->kv_heads + h) * c->head_width;
-            norm_and_rotate(d, layer, weights->key_norm, t, key);
-            if (c->per_layer_width > 0) {
-                d->kernels.real->rms_norm(value, NULL, c->epsilon, c->head_width, value);
-            }
-            size_t row = h * cache->slots + (position + t) % cache->slots;
-            store_row(d, key, cache->keys, cache->key_scale, row);
-            store_row(d, value, cache->values, cache->value_scale, row);
+    for (size_t h = 0; h < c->kv_heads; h++) {
+        float *key = d->scratch.key + (token * c->kv_heads + h) * c->head_width;
+        float *value = d->scratch.value + (token * c->kv_heads + h) * c->head_width;
+        norm_and_rotate(d, layer, d->weights->layers[layer].key_norm, token, key);
+        if (c->per_layer_width > 0) {
+            d->kernels.real->rms_norm(value, NULL, c->epsilon, c->head_width, value);
         }
+        size_t row = h * cache->slots + (d->position + token) % cache->slots;
+        store_row(d, key, cache->keys, cache->key_scale, row);
+        store_row(d, value, cache->values, cache->value_scale, row);
     }
 }
 
@@ -66,8 +63,7 @@ static gemlet_rows cached_rows(const gemlet_text_decoder *d, const void *rows, c
 typedef struct attend_job {
     const gemlet_text_decoder *decoder;
     uint32_t layer;
-    size_t position; /* of scratch.query's first token */
-    size_t skipped;  /* tokens of the chunk before it: where its row of the RoPE tables is */
+    size_t skipped; /* tokens of the chunk before scratch.query's first: where its row of the RoPE tables is */
     size_t count;
     size_t tasks;
 } attend_job;
@@ -79,7 +75,7 @@ static void attend_head(const attend_job *job, size_t token, size_t h, float *sc
     const gemlet_real_kernels *real = d->kernels.real;
     const gemlet_text_cache *cache = &d->caches[c->cache[job->layer]];
     size_t group = c->heads / c->kv_heads;
-    size_t end = job->position + token + 1;
+    size_t end = d->position + job->skipped + token + 1;
     size_t seen = c->local[job->layer] && end > c->window ? c->window : end;
     size_t slot = (end - seen) % cache->slots;
     size_t pieces[2] = {seen < cache->slots - slot ? seen : cache->slots - slot, 0};
@@ -120,8 +116,8 @@ static void attend_task(void *argument, size_t task) {
     }
 }
 
-void gemlet_text_attend(const gemlet_text_decoder *d, uint32_t layer, size_t position, size_t count, size_t skipped) {
+void gemlet_text_attend(const gemlet_text_decoder *d, uint32_t layer, size_t count) {
     size_t items = count * d->config->kv_heads;
-    attend_job job = {d, layer, position, skipped, count, items < d->threads ? items : d->threads};
+    attend_job job = {d, layer, d->rotated - count, count, gemlet_text_tasks(d, items)};
     gemlet_text_parallel(d, attend_task, &job, job.tasks);
 }

@@ -33,124 +33,144 @@ static void keep_last(const gemlet_text_decoder *d, size_t count, size_t wanted)
                   {s->normed, c->width},
                   {s->per_layer, (size_t)c->layers * c->per_layer_width}};
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
-        memmove(arrays[i].values, arrays[i].values + (count - wanted) * arrays[i].length,
-                wanted * arrays[i].length * sizeof(float));
+        if (arrays[i].length > 0) { /* a model without per-layer inputs has no memory for them */
+            memmove(arrays[i].values, arrays[i].values + (count - wanted) * arrays[i].length,
+                    wanted * arrays[i].length * sizeof(float));
+        }
     }
 }
 
-/* normed = rms_norm(stream 0 of the predictions), quantised. */
-static void norm_input(const gemlet_text_decoder *d, const gemlet_text_layer *layer, size_t count) {
+/* normed = rms_norm(stream 0 of the predictions). */
+static void norm_input(const gemlet_text_decoder *d, uint32_t layer, size_t token) {
     const gemlet_text_config *c = d->config;
-    for (size_t t = 0; t < count; t++) {
-        d->kernels.real->rms_norm(d->scratch.predictions + t * c->streams * c->width, layer->attention_norm, c->epsilon, c->width,
-                                  d->scratch.normed + t * c->width);
-    }
-    gemlet_text_quantize(d, d->scratch.normed, count, c->width);
+    d->kernels.real->rms_norm(d->scratch.predictions + token * c->streams * c->width, d->weights->layers[layer].attention_norm,
+                              c->epsilon, c->width, d->scratch.normed + token * c->width);
 }
 
-/* laurel = normed + rms_norm(right(left(normed))), from the quantised normed; then they are no longer quantised. */
-static void laurel(const gemlet_text_decoder *d, const gemlet_text_layer *layer, size_t count) {
+/* laurel = normed + rms_norm(right(left(normed))), laurel being right's product. */
+static void finish_laurel(const gemlet_text_decoder *d, uint32_t layer, size_t token) {
     const gemlet_text_config *c = d->config;
-    gemlet_text_product(d, &layer->laurel_left, count, d->scratch.narrow);
-    gemlet_text_quantize(d, d->scratch.narrow, count, layer->laurel_left.rows);
-    gemlet_text_product(d, &layer->laurel_right, count, d->scratch.laurel);
-    for (size_t t = 0; t < count; t++) {
-        float *out = d->scratch.laurel + t * c->width;
-        d->kernels.real->rms_norm(out, layer->laurel_norm, c->epsilon, c->width, out);
-        d->kernels.real->add_scaled(out, 1.0f, d->scratch.normed + t * c->width, c->width);
-    }
+    float *out = d->scratch.laurel + token * c->width;
+    d->kernels.real->rms_norm(out, d->weights->layers[layer].laurel_norm, c->epsilon, c->width, out);
+    d->kernels.real->add_scaled(out, 1.0f, d->scratch.normed + token * c->width, c->width);
 }
 
 /* residual = stream 0 + rms_norm(attention block), with LAuReL (that + laurel) / sqrt(2); normed = rms_norm(residual). */
-static void add_attention(const gemlet_text_decoder *d, const gemlet_text_layer *layer, size_t count) {
+static void add_attention(const gemlet_text_decoder *d, uint32_t index, size_t token) {
     const gemlet_text_config *c = d->config;
+    const gemlet_text_layer *layer = &d->weights->layers[index];
     const gemlet_real_kernels *real = d->kernels.real;
-    for (size_t t = 0; t < count; t++) {
-        float *residual = d->scratch.residual + t * c->width;
-        real->rms_norm(d->scratch.branch + t * c->width, layer->post_attention_norm, c->epsilon, c->width, residual);
-        real->add_scaled(residual, 1.0f, d->scratch.predictions + t * c->streams * c->width, c->width);
-        if (layer->laurel_norm != NULL) {
-            real->add_scaled(residual, 1.0f, d->scratch.laurel + t * c->width, c->width);
-            real->scale(residual, sqrtf(0.5f), c->width);
-        }
-        real->rms_norm(residual, layer->feed_forward_norm, c->epsilon, c->width, d->scratch.normed + t * c->width);
+    float *residual = d->scratch.residual + token * c->width;
+    real->rms_norm(d->scratch.branch + token * c->width, layer->post_attention_norm, c->epsilon, c->width, residual);
+    real->add_scaled(residual, 1.0f, d->scratch.predictions + token * c->streams * c->width, c->width);
+    if (layer->laurel_norm != NULL) {
+        real->add_scaled(residual, 1.0f, d->scratch.laurel + token * c->width, c->width);
+        real->scale(residual, sqrtf(0.5f), c->width);
+    }
+    real->rms_norm(residual, layer->feed_forward_norm, c->epsilon, c->width, d->scratch.normed + token * c->width);
+}
+
+/* branch = residual + rms_norm(feed-forward block), and into the streams. */
+static void add_feed_forward(const gemlet_text_decoder *d, uint32_t index, size_t token) {
+    const gemlet_text_config *c = d->config;
+    float *branch = d->scratch.branch + token * c->width;
+    d->kernels.real->rms_norm(branch, d->weights->layers[index].post_feed_forward_norm, c->epsilon, c->width, branch);
+    d->kernels.real->add_scaled(branch, 1.0f, d->scratch.residual + token * c->width, c->width);
+    if (c->streams > 1) {
+        gemlet_text_correct(d, index, token);
+    } else {
+        memcpy(d->scratch.streams + token * c->width, branch, c->width * sizeof *branch);
     }
 }
 
-/* branch = residual + rms_norm(feed-forward block). */
-static void add_feed_forward(const gemlet_text_decoder *d, const gemlet_text_layer *layer, size_t count) {
+/* Streams 1 .. += rms_norm(projection(gelu(gate(stream 0 * scale)) * per-layer input)), in three steps between two products. */
+static void scale_first_stream(const gemlet_text_decoder *d, uint32_t layer, size_t token) {
     const gemlet_text_config *c = d->config;
-    for (size_t t = 0; t < count; t++) {
-        float *branch = d->scratch.branch + t * c->width;
-        d->kernels.real->rms_norm(branch, layer->post_feed_forward_norm, c->epsilon, c->width, branch);
-        d->kernels.real->add_scaled(branch, 1.0f, d->scratch.residual + t * c->width, c->width);
+    float *first = d->scratch.normed + token * c->width;
+    memcpy(first, d->scratch.streams + token * c->streams * c->width, c->width * sizeof *first);
+    d->kernels.real->multiply(first, d->weights->layers[layer].correct_scale, c->width);
+}
+
+static void gate_per_layer_input(const gemlet_text_decoder *d, uint32_t layer, size_t token) {
+    const gemlet_text_config *c = d->config;
+    float *gate = d->scratch.narrow + token * c->per_layer_width;
+    const float *input = d->scratch.per_layer + (token * c->layers + layer) * c->per_layer_width;
+    d->kernels.real->gelu_multiply(gate, input, c->per_layer_width, gate);
+}
+
+static void add_per_layer_input(const gemlet_text_decoder *d, uint32_t layer, size_t token) {
+    const gemlet_text_config *c = d->config;
+    float *branch = d->scratch.branch + token * c->width;
+    d->kernels.real->rms_norm(branch, d->weights->layers[layer].per_layer_norm, c->epsilon, c->width, branch);
+    for (size_t s = 1; s < c->streams; s++) {
+        d->kernels.real->add_scaled(d->scratch.streams + (token * c->streams + s) * c->width, 1.0f, branch, c->width);
     }
 }
 
-/* Streams 1 .. += rms_norm(projection(gelu(gate(stream 0 * scale)) * per-layer input)). */
-static void add_per_layer_input(const gemlet_text_decoder *d, const gemlet_text_layer *layer, uint32_t index, size_t count) {
+static void per_layer_input(const gemlet_text_decoder *d, uint32_t index, size_t count) {
     const gemlet_text_config *c = d->config;
-    const gemlet_real_kernels *real = d->kernels.real;
-    for (size_t t = 0; t < count; t++) {
-        float *first = d->scratch.normed + t * c->width;
-        memcpy(first, d->scratch.streams + t * c->streams * c->width, c->width * sizeof *first);
-        real->multiply(first, layer->correct_scale, c->width);
-    }
+    const gemlet_text_layer *layer = &d->weights->layers[index];
+    gemlet_text_each(d, index, count, scale_first_stream);
     gemlet_text_quantize(d, d->scratch.normed, count, c->width);
     gemlet_text_product(d, &layer->per_layer_gate, count, d->scratch.narrow);
-    for (size_t t = 0; t < count; t++) {
-        float *gate = d->scratch.narrow + t * c->per_layer_width;
-        real->gelu_multiply(gate, d->scratch.per_layer + (t * c->layers + index) * c->per_layer_width, c->per_layer_width, gate);
-    }
+    gemlet_text_each(d, index, count, gate_per_layer_input);
     gemlet_text_quantize(d, d->scratch.narrow, count, c->per_layer_width);
     gemlet_text_product(d, &layer->per_layer_projection, count, d->scratch.branch);
-    for (size_t t = 0; t < count; t++) {
-        float *branch = d->scratch.branch + t * c->width;
-        real->rms_norm(branch, layer->per_layer_norm, c->epsilon, c->width, branch);
-        for (size_t s = 1; s < c->streams; s++) {
-            real->add_scaled(d->scratch.streams + (t * c->streams + s) * c->width, 1.0f, branch, c->width);
-        }
+    gemlet_text_each(d, index, count, add_per_layer_input);
+}
+
+/* Keys and values of `count` tokens into the cache.  Answers for how many the rest of the layer is to be computed: `wanted` in the
+ * last layer that has keys, all before. */
+static size_t keys_and_values(const gemlet_text_decoder *d, uint32_t index, size_t count, size_t wanted) {
+    const gemlet_text_layer *layer = &d->weights->layers[index];
+    const gemlet_text_output outputs[] = {{&layer->key, d->scratch.key}, {&layer->value, d->scratch.value}};
+    if (index >= d->config->first_shared) {
+        return count;
+    }
+    gemlet_text_products(d, outputs, 2, count);
+    gemlet_text_each(d, index, count, gemlet_text_store);
+    if (index != last_own_layer(d->config) || wanted >= count) {
+        return count;
+    }
+    keep_last(d, count, wanted);
+    gemlet_text_quantize(d, d->scratch.normed, wanted, d->config->width);
+    return wanted;
+}
+
+/* query and laurel from the quantised normed. */
+static void query_and_laurel(const gemlet_text_decoder *d, uint32_t index, size_t count) {
+    const gemlet_text_layer *layer = &d->weights->layers[index];
+    const gemlet_text_output outputs[] = {{&layer->query, d->scratch.query}, {&layer->laurel_left, d->scratch.narrow}};
+    bool has_laurel = layer->laurel_norm != NULL;
+    gemlet_text_products(d, outputs, has_laurel ? 2 : 1, count);
+    if (has_laurel) {
+        gemlet_text_quantize(d, d->scratch.narrow, count, layer->laurel_left.rows);
+        gemlet_text_product(d, &layer->laurel_right, count, d->scratch.laurel);
+        gemlet_text_each(d, index, count, finish_laurel);
     }
 }
 
 /* One layer over `count` tokens, of which the last `wanted` are wanted beyond the last keys; answers how many are left. */
-static size_t layer_forward(const gemlet_text_decoder *d, uint32_t index, size_t position, size_t count, size_t wanted) {
+static size_t layer_forward(const gemlet_text_decoder *d, uint32_t index, size_t count, size_t wanted) {
     const gemlet_text_config *c = d->config;
-    const gemlet_text_layer *layer = &d->weights->layers[index];
-    size_t skipped = 0; /* tokens of the chunk before the first of `count` */
     if (c->streams > 1) {
-        gemlet_text_predict(d, layer, count);
+        gemlet_text_each(d, index, count, gemlet_text_predict);
     }
-    norm_input(d, layer, count);
-    if (index < c->first_shared) {
-        gemlet_text_product(d, &layer->key, count, d->scratch.key);
-        gemlet_text_product(d, &layer->value, count, d->scratch.value);
-        gemlet_text_store(d, index, position, count);
+    gemlet_text_each(d, index, count, norm_input);
+    gemlet_text_quantize(d, d->scratch.normed, count, c->width);
+    count = keys_and_values(d, index, count, wanted);
+    if (count == 0) {
+        return 0;
     }
-    if (index == last_own_layer(c) && wanted < count) {
-        keep_last(d, count, wanted);
-        count = wanted;
-        if (count == 0) {
-            return 0;
-        }
-        gemlet_text_quantize(d, d->scratch.normed, count, c->width);
-    }
-    skipped = d->rotated - count;
-    gemlet_text_product(d, &layer->query, count, d->scratch.query);
-    if (layer->laurel_norm != NULL) {
-        laurel(d, layer, count);
-    }
-    gemlet_text_attend(d, index, position + skipped, count, skipped);
+    query_and_laurel(d, index, count);
+    gemlet_text_attend(d, index, count);
     gemlet_text_quantize(d, d->scratch.attention, count, (size_t)c->heads * c->head_width);
-    gemlet_text_product(d, &layer->output, count, d->scratch.branch);
-    add_attention(d, layer, count);
+    gemlet_text_product(d, &d->weights->layers[index].output, count, d->scratch.branch);
+    gemlet_text_each(d, index, count, add_attention);
     gemlet_text_feed_forward(d, index, count);
-    add_feed_forward(d, layer, count);
+    gemlet_text_each(d, index, count, add_feed_forward);
     if (c->streams > 1) {
-        gemlet_text_correct(d, layer, count);
-        add_per_layer_input(d, layer, index, count);
-    } else {
-        memcpy(d->scratch.streams, d->scratch.branch, count * c->width * sizeof(float));
+        per_layer_input(d, index, count);
     }
     return count;
 }
@@ -169,11 +189,12 @@ gemlet_status gemlet_text_forward(gemlet_text_decoder *d, const gemlet_text_chun
     if (c->streams > 1) {
         gemlet_text_expand_streams(d, chunk->count);
     }
-    gemlet_text_rotate_tables(d, chunk->position, chunk->count);
+    d->position = chunk->position;
     d->rotated = chunk->count;
+    gemlet_text_rotate_tables(d);
     size_t count = chunk->count;
     for (uint32_t i = 0; i < c->layers && count > 0; i++) {
-        count = layer_forward(d, i, chunk->position, count, wanted);
+        count = layer_forward(d, i, count, wanted);
         if (d->tap != NULL && count > 0) {
             d->tap(d->tap_context, i, chunk->position + chunk->count - count, count, d->scratch.streams);
         }

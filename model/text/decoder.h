@@ -113,7 +113,8 @@ typedef struct gemlet_text_decoder {
     gemlet_text_scratch scratch;
     float *logits;       /* [vocabulary] */
     size_t score_row;    /* floats of a row of scores */
-    size_t rotated;      /* tokens of the chunk that the RoPE tables are for */
+    size_t position;     /* of the chunk's first token */
+    size_t rotated;      /* tokens of the chunk: what the RoPE tables are for */
     gemlet_text_tap tap; /* NULL but in tests */
     void *tap_context;
 } gemlet_text_decoder;
@@ -146,13 +147,26 @@ gemlet_status gemlet_text_forward(gemlet_text_decoder *decoder, const gemlet_tex
 /* Calls task(argument, 0 .. count - 1) on the port's threads. */
 void gemlet_text_parallel(const gemlet_text_decoder *d, gemlet_task task, void *argument, size_t count);
 
+/* Into how many tasks `items` are split: no more than threads. */
+size_t gemlet_text_tasks(const gemlet_text_decoder *d, size_t items);
+
 /* Task `task` of `tasks` gets [*first, *end) of `count` items. */
 void gemlet_text_share(size_t count, size_t task, size_t tasks, size_t *first, size_t *end);
 
-/* y[v][row] = (w x_v)[row] for the quantised vectors of scratch.activations, rows split over the threads. */
-void gemlet_text_product(const gemlet_text_decoder *d, const gemlet_matrix *w, size_t count, float *y);
+/* Calls step(d, layer, 0 .. count - 1): what can be done for each of `count` tokens by itself, tokens split over the threads. */
+typedef void (*gemlet_text_step)(const gemlet_text_decoder *d, uint32_t layer, size_t token);
+void gemlet_text_each(const gemlet_text_decoder *d, uint32_t layer, size_t count, gemlet_text_step step);
 
-/* Quantises `count` vectors into scratch.activations. */
+/* y[v][row] = (w x_v)[row] for the quantised vectors of scratch.activations, rows split over the threads; `products`: of several
+ * matrices with the same inputs. */
+typedef struct gemlet_text_output {
+    const gemlet_matrix *w;
+    float *y;
+} gemlet_text_output;
+void gemlet_text_product(const gemlet_text_decoder *d, const gemlet_matrix *w, size_t count, float *y);
+void gemlet_text_products(const gemlet_text_decoder *d, const gemlet_text_output *outputs, size_t number, size_t count);
+
+/* Quantises `count` vectors into scratch.activations, vectors split over the threads. */
 void gemlet_text_quantize(const gemlet_text_decoder *d, const float *x, size_t count, size_t length);
 
 /* embeddings.c: rows of the tables into stream 0; the other streams; the per-layer inputs of layers [first, end). */
@@ -162,13 +176,14 @@ gemlet_status gemlet_text_per_layer_inputs(const gemlet_text_decoder *d, const g
 void gemlet_text_logits(const gemlet_text_decoder *d, size_t token);
 
 /* altup.c */
-void gemlet_text_predict(const gemlet_text_decoder *d, const gemlet_text_layer *layer, size_t count);
-void gemlet_text_correct(const gemlet_text_decoder *d, const gemlet_text_layer *layer, size_t count);
+void gemlet_text_predict(const gemlet_text_decoder *d, uint32_t layer, size_t token);
+void gemlet_text_correct(const gemlet_text_decoder *d, uint32_t layer, size_t token);
 
-/* attention.c: writes keys and values of the chunk; scratch.attention from scratch.query. */
-void gemlet_text_rotate_tables(const gemlet_text_decoder *d, size_t position, size_t count);
-void gemlet_text_store(const gemlet_text_decoder *d, uint32_t layer, size_t position, size_t count);
-void gemlet_text_attend(const gemlet_text_decoder *d, uint32_t layer, size_t position, size_t count, size_t skipped);
+/* attention.c: the RoPE tables of the chunk; keys and values of a token into the cache; scratch.attention from scratch.query, for
+ * the last `count` tokens of the chunk. */
+void gemlet_text_rotate_tables(const gemlet_text_decoder *d);
+void gemlet_text_store(const gemlet_text_decoder *d, uint32_t layer, size_t token);
+void gemlet_text_attend(const gemlet_text_decoder *d, uint32_t layer, size_t count);
 
 /* feed_forward.c: scratch.branch from scratch.normed. */
 void gemlet_text_feed_forward(const gemlet_text_decoder *d, uint32_t layer, size_t count);

@@ -108,7 +108,7 @@ static void down_task(void *argument, size_t task) {
 /* Several tokens: each task does some of them.  One token: its rows are split. */
 static void sparse(const gemlet_text_decoder *d, const gemlet_text_layer *layer, size_t inner, float sparsity, size_t count) {
     size_t pieces = count == 1 ? d->threads : 1;
-    feed_forward_job job = {d, layer, inner, sparsity, pieces, count, count * pieces < d->threads ? count * pieces : d->threads};
+    feed_forward_job job = {d, layer, inner, sparsity, pieces, count, gemlet_text_tasks(d, count * pieces)};
     if (pieces == 1) {
         gemlet_text_parallel(d, rows_task, &job, job.tasks);
         return;
@@ -119,17 +119,41 @@ static void sparse(const gemlet_text_decoder *d, const gemlet_text_layer *layer,
     gemlet_text_parallel(d, down_task, &job, pieces);
 }
 
+/* gelu(gate) * up of some rows, for all tokens: to gate. */
+static void gated_rows_task(void *argument, size_t task) {
+    const feed_forward_job *job = argument;
+    const gemlet_text_decoder *d = job->decoder;
+    size_t inner = job->inner;
+    size_t first = 0;
+    size_t end = 0;
+    gemlet_text_share((inner + GEMLET_PANEL_ROWS - 1) / GEMLET_PANEL_ROWS, task, job->tasks, &first, &end);
+    const void *x = d->scratch.activations;
+    d->kernels.matrix->multiply(&job->layer->gate, first, end, x, job->count, d->scratch.gate, inner);
+    d->kernels.matrix->multiply(&job->layer->up, first, end, x, job->count, d->scratch.up, inner);
+    first *= GEMLET_PANEL_ROWS;
+    end = end * GEMLET_PANEL_ROWS < inner ? end * GEMLET_PANEL_ROWS : inner;
+    for (size_t t = 0; t < job->count; t++) {
+        float *gate = d->scratch.gate + t * inner + first;
+        d->kernels.real->gelu_multiply(gate, d->scratch.up + t * inner + first, end - first, gate);
+    }
+}
+
+static void dense(const gemlet_text_decoder *d, const gemlet_text_layer *layer, size_t inner, size_t count) {
+    feed_forward_job job = {.decoder = d, .layer = layer, .inner = inner, .count = count};
+    job.tasks = gemlet_text_tasks(d, (inner + GEMLET_PANEL_ROWS - 1) / GEMLET_PANEL_ROWS);
+    gemlet_text_parallel(d, gated_rows_task, &job, job.tasks);
+    gemlet_text_quantize(d, d->scratch.gate, count, inner);
+    gemlet_text_product(d, &layer->down, count, d->scratch.branch);
+}
+
 void gemlet_text_feed_forward(const gemlet_text_decoder *d, uint32_t layer, size_t count) {
     const gemlet_text_layer *w = &d->weights->layers[layer];
     size_t inner = d->config->feed_forward[layer];
     gemlet_text_quantize(d, d->scratch.normed, count, d->config->width);
-    gemlet_text_product(d, &w->gate, count, d->scratch.gate);
     if (d->config->sparsity[layer] > 0.0f) {
+        gemlet_text_product(d, &w->gate, count, d->scratch.gate);
         sparse(d, w, inner, d->config->sparsity[layer], count);
-        return;
+    } else {
+        dense(d, w, inner, count);
     }
-    gemlet_text_product(d, &w->up, count, d->scratch.up);
-    d->kernels.real->gelu_multiply(d->scratch.gate, d->scratch.up, count * inner, d->scratch.gate);
-    gemlet_text_quantize(d, d->scratch.gate, count, inner);
-    gemlet_text_product(d, &w->down, count, d->scratch.branch);
 }

@@ -8,35 +8,103 @@ void gemlet_text_parallel(const gemlet_text_decoder *d, gemlet_task task, void *
     }
 }
 
+size_t gemlet_text_tasks(const gemlet_text_decoder *d, size_t items) {
+    return items < d->threads ? items : d->threads;
+}
+
 void gemlet_text_share(size_t count, size_t task, size_t tasks, size_t *first, size_t *end) {
     *first = count * task / tasks;
     *end = count * (task + 1) / tasks;
 }
 
+typedef struct step_job {
+    const gemlet_text_decoder *decoder;
+    gemlet_text_step step;
+    uint32_t layer;
+    size_t count;
+    size_t tasks;
+} step_job;
+
+static void step_task(void *argument, size_t task) {
+    const step_job *job = argument;
+    size_t token = 0;
+    size_t end = 0;
+    for (gemlet_text_share(job->count, task, job->tasks, &token, &end); token < end; token++) {
+        job->step(job->decoder, job->layer, token);
+    }
+}
+
+void gemlet_text_each(const gemlet_text_decoder *d, uint32_t layer, size_t count, gemlet_text_step step) {
+    step_job job = {d, step, layer, count, gemlet_text_tasks(d, count)};
+    gemlet_text_parallel(d, step_task, &job, job.tasks);
+}
+
+static size_t panels_of(const gemlet_matrix *w) {
+    return (w->rows + GEMLET_PANEL_ROWS - 1) / GEMLET_PANEL_ROWS;
+}
+
 typedef struct product_job {
     const gemlet_text_decoder *decoder;
-    const gemlet_matrix *w;
+    const gemlet_text_output *outputs;
+    size_t number;
     size_t count;
-    float *y;
-    size_t panels;
+    size_t panels; /* of all matrices */
     size_t tasks;
 } product_job;
 
+/* The panels of all matrices are one sequence, of which each task gets as many. */
 static void product_task(void *argument, size_t task) {
     const product_job *job = argument;
+    const gemlet_text_decoder *d = job->decoder;
     size_t first = 0;
     size_t end = 0;
     gemlet_text_share(job->panels, task, job->tasks, &first, &end);
-    job->decoder->kernels.matrix->multiply(job->w, first, end, job->decoder->scratch.activations, job->count, job->y, job->w->rows);
+    for (size_t i = 0; i < job->number; i++) {
+        const gemlet_text_output *out = &job->outputs[i];
+        size_t panels = panels_of(out->w);
+        if (first < panels && end > 0) {
+            d->kernels.matrix->multiply(out->w, first, end < panels ? end : panels, d->scratch.activations, job->count, out->y,
+                                        out->w->rows);
+        }
+        first = first > panels ? first - panels : 0;
+        end = end > panels ? end - panels : 0;
+    }
 }
 
-void gemlet_text_product(const gemlet_text_decoder *d, const gemlet_matrix *w, size_t count, float *y) {
-    size_t panels = (w->rows + GEMLET_PANEL_ROWS - 1) / GEMLET_PANEL_ROWS;
-    product_job job = {.decoder = d, .w = w, .count = count, .panels = panels, .tasks = panels < d->threads ? panels : d->threads};
-    job.y = y;
+void gemlet_text_products(const gemlet_text_decoder *d, const gemlet_text_output *outputs, size_t number, size_t count) {
+    product_job job = {.decoder = d, .outputs = outputs, .number = number, .count = count};
+    for (size_t i = 0; i < number; i++) {
+        job.panels += panels_of(outputs[i].w);
+    }
+    job.tasks = gemlet_text_tasks(d, job.panels);
     gemlet_text_parallel(d, product_task, &job, job.tasks);
 }
 
+void gemlet_text_product(const gemlet_text_decoder *d, const gemlet_matrix *w, size_t count, float *y) {
+    gemlet_text_products(d, &(gemlet_text_output){w, y}, 1, count);
+}
+
+typedef struct quantize_job {
+    const gemlet_text_decoder *decoder;
+    const float *x;
+    size_t count, length;
+    size_t tasks;
+} quantize_job;
+
+static void quantize_task(void *argument, size_t task) {
+    const quantize_job *job = argument;
+    const gemlet_text_decoder *d = job->decoder;
+    size_t first = 0;
+    size_t end = 0;
+    gemlet_text_share((job->count + GEMLET_TILE - 1) / GEMLET_TILE, task, job->tasks, &first, &end);
+    first *= GEMLET_TILE;
+    end = end * GEMLET_TILE < job->count ? end * GEMLET_TILE : job->count;
+    size_t bytes = first * (job->length / GEMLET_BLOCK) * d->kernels.matrix->block_bytes;
+    d->kernels.matrix->quantize(job->x + first * job->length, job->length, end - first, job->length,
+                                (unsigned char *)d->scratch.activations + bytes);
+}
+
 void gemlet_text_quantize(const gemlet_text_decoder *d, const float *x, size_t count, size_t length) {
-    d->kernels.matrix->quantize(x, length, count, length, d->scratch.activations);
+    quantize_job job = {d, x, count, length, gemlet_text_tasks(d, (count + GEMLET_TILE - 1) / GEMLET_TILE)};
+    gemlet_text_parallel(d, quantize_task, &job, job.tasks);
 }

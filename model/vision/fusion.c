@@ -11,6 +11,7 @@ typedef struct fusion_run {
     const gemlet_vision_levels *levels;
     size_t window; /* pixels of a soft token on a side */
     float *pooled; /* [threads][chunk][channels] */
+    float *project_sums;
     float *soft_tokens;
     gemlet_pixel_scratch *scratch;
 } fusion_run;
@@ -47,12 +48,14 @@ static float window_pixel(const fusion_run *r, size_t token, size_t i, size_t *r
 }
 
 /* The near stage's pixel, and behind it the far stage's one that lies over it (nearest). */
-static void concatenate(const gemlet_vision_levels *l, size_t row, size_t column, float *x) {
-    const float *near = l->near + (row * l->near_side + column) * l->near_channels;
+static void concatenate(const fusion_run *r, size_t row, size_t column, float *x) {
+    const gemlet_real_kernels *real = r->v->kernels.real;
+    const gemlet_vision_levels *l = r->levels;
+    const uint16_t *near = l->near + (row * l->near_side + column) * l->near_channels;
     size_t far_row = row * l->far_side / l->near_side;
     size_t far_column = column * l->far_side / l->near_side;
-    memcpy(x, near, l->near_channels * sizeof *x);
-    memcpy(x + l->near_channels, l->far + (far_row * l->far_side + far_column) * l->far_channels, l->far_channels * sizeof *x);
+    real->from_bfloat16(near, l->near_channels, x);
+    real->from_bfloat16(l->far + (far_row * l->far_side + far_column) * l->far_channels, l->far_channels, x + l->near_channels);
 }
 
 /* The window pixels [first, first + count) of the tokens from `token` on, through the adapter's network, into their sums. */
@@ -66,11 +69,11 @@ static void add_pixels(const fusion_run *r, const gemlet_pixel_scratch *s, size_
         size_t row = 0;
         size_t column = 0;
         weight[i] = window_pixel(r, token + (first + i) / per_token, (first + i) % per_token, &row, &column);
-        concatenate(r->levels, row, column, s->input + i * f->expand.channels);
+        concatenate(r, row, column, s->input + i * f->expand.channels);
     }
     gemlet_vision_convolve(r->v, &f->expand, s->input, count, s, s->expanded);
     gemlet_vision_norm_gelu(r->v, f->expand_norm, count, f->expand.outputs, s->expanded);
-    gemlet_vision_convolve(r->v, &f->project, s->expanded, count, s, s->output);
+    gemlet_vision_convolve_centered(r->v, &f->project, r->project_sums, s->expanded, count, s, s->output);
     gemlet_vision_norm(r->v, s->output, f->project_norm, count, width, s->output);
     for (size_t i = 0; i < count; i++) {
         r->v->kernels.real->add_scaled(pooled + (first + i) / per_token * width, weight[i], s->output + i * width, width);
@@ -129,9 +132,11 @@ size_t gemlet_vision_fuse(const gemlet_vision *v, const gemlet_vision_fusion *fu
     size_t width = fusion->project.outputs;
     r.window = levels->near_side % side == 0 ? levels->near_side / side : 2;
     r.pooled = gemlet_carve(&carver, v->threads * v->chunk * width, sizeof(float));
+    r.project_sums = gemlet_carve(&carver, width, sizeof(float));
     size_t widest = channels > fusion->expand.outputs ? channels : fusion->expand.outputs;
     r.scratch = gemlet_carve_pixels(v, &carver, 1, widest > width ? widest : width, channels, fusion->expand.outputs, width);
     if (memory != NULL) {
+        gemlet_vision_sum(v, &fusion->project, &r.scratch[0], r.project_sums);
         gemlet_vision_parallel(v, token_task, &r);
     }
     return carver.used;

@@ -17,6 +17,7 @@ gemlet_pixel_scratch *gemlet_carve_pixels(const gemlet_vision *v, gemlet_carver 
         gemlet_pixel_scratch one = {
             .quantized = gemlet_carve(carver, v->chunk, gemlet_padded_channels(quantized)),
             .scale = gemlet_carve(carver, v->chunk, sizeof(float)),
+            .center = gemlet_carve(carver, v->chunk, sizeof(float)),
             .pointers = gemlet_carve(carver, v->chunk * taps, sizeof(int8_t *)),
             .input = gemlet_carve(carver, v->chunk * input, sizeof(float)),
             .expanded = gemlet_carve(carver, v->chunk * expanded, sizeof(float)),
@@ -46,18 +47,40 @@ size_t gemlet_vision_input_length(const gemlet_conv *conv) {
     return conv->taps == 1 ? conv->channels : conv->taps * gemlet_padded_channels(conv->channels);
 }
 
-void gemlet_vision_convolve(const gemlet_vision *v, const gemlet_conv *conv, const float *x, size_t pixels,
-                            const gemlet_pixel_scratch *scratch, float *y) {
-    size_t length = gemlet_vision_input_length(conv);
-    size_t bytes = gemlet_padded_channels(length);
-    v->kernels.conv->quantize(x, length, pixels, length, scratch->quantized, scratch->scale);
+/* Of pixels that are quantised; `scale` NULL: 1. */
+static void multiply(const gemlet_vision *v, const gemlet_conv *conv, size_t pixels, const gemlet_pixel_scratch *scratch,
+                     const float *scale, float *y) {
+    size_t bytes = gemlet_padded_channels(gemlet_vision_input_length(conv));
     for (size_t tap = 0; tap < conv->taps; tap++) {
         for (size_t p = 0; p < pixels; p++) {
             scratch->pointers[tap * pixels + p] = scratch->quantized + p * bytes + tap * gemlet_padded_channels(conv->channels);
         }
     }
     size_t panels = (conv->outputs + GEMLET_CONV_PANEL - 1) / GEMLET_CONV_PANEL;
-    v->kernels.conv->multiply(conv, 0, panels, scratch->pointers, pixels, scratch->scale, y, conv->outputs);
+    v->kernels.conv->multiply(conv, 0, panels, scratch->pointers, pixels, scale, y, conv->outputs);
+}
+
+void gemlet_vision_convolve(const gemlet_vision *v, const gemlet_conv *conv, const float *x, size_t pixels,
+                            const gemlet_pixel_scratch *scratch, float *y) {
+    size_t length = gemlet_vision_input_length(conv);
+    v->kernels.conv->quantize(x, length, pixels, length, scratch->quantized, scratch->scale);
+    multiply(v, conv, pixels, scratch, scratch->scale, y);
+}
+
+void gemlet_vision_convolve_centered(const gemlet_vision *v, const gemlet_conv *conv, const float *sums, const float *x,
+                                     size_t pixels, const gemlet_pixel_scratch *scratch, float *y) {
+    v->kernels.conv->quantize_centered(x, conv->channels, pixels, conv->channels, scratch->quantized, scratch->scale,
+                                       scratch->center);
+    multiply(v, conv, pixels, scratch, scratch->scale, y);
+    for (size_t p = 0; p < pixels; p++) {
+        v->kernels.real->add_scaled(y + p * conv->outputs, scratch->center[p], sums, conv->outputs);
+    }
+}
+
+/* The product with a pixel of ones. */
+void gemlet_vision_sum(const gemlet_vision *v, const gemlet_conv *conv, const gemlet_pixel_scratch *scratch, float *sums) {
+    memset(scratch->quantized, 1, gemlet_padded_channels(conv->channels));
+    multiply(v, conv, 1, scratch, NULL, sums);
 }
 
 void gemlet_vision_norm(const gemlet_vision *v, const float *x, const float *weight, size_t pixels, size_t channels, float *y) {
@@ -72,15 +95,18 @@ void gemlet_vision_norm_gelu(const gemlet_vision *v, const float *weight, size_t
     }
 }
 
-void gemlet_vision_add(const gemlet_vision *v, const gemlet_vision_block *block, float *source, size_t pixels, float *target) {
+void gemlet_vision_add(const gemlet_vision *v, const gemlet_vision_block *block, float *source, size_t pixels, uint16_t *target) {
+    const gemlet_real_kernels *real = v->kernels.real;
     size_t channels = block->outputs;
-    for (size_t p = 0; p < pixels && block->scaled; p++) {
-        v->kernels.real->multiply(source + p * channels, block->layer_scale, channels);
-    }
-    if (block->skip) {
-        v->kernels.real->add_scaled(target, 1.0f, source, pixels * channels);
-    } else {
-        memcpy(target, source, pixels * channels * sizeof *target);
+    for (size_t p = 0; p < pixels; p++, source += channels, target += channels) {
+        if (block->skip) {
+            real->add_bfloat16(target, block->layer_scale, source, channels);
+            continue;
+        }
+        if (block->layer_scale != NULL) {
+            real->multiply(source, block->layer_scale, channels);
+        }
+        real->to_bfloat16(source, channels, target);
     }
 }
 

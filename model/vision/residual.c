@@ -16,12 +16,13 @@ typedef struct residual_run {
     size_t from_side, side; /* of input and output */
     size_t stride;          /* from the input to what is expanded */
     size_t band;
-    const float *picture;
-    float *target;                 /* the picture itself, or another one */
+    const uint16_t *picture;
+    uint16_t *target;              /* the picture itself, or another one */
     gemlet_row_ring input;         /* where a spatial convolution reads it */
     gemlet_row_ring widened;       /* without a middle depthwise convolution: none */
     size_t input_end, widened_end; /* rows done so far */
     size_t first, end;             /* rows of the phase under way */
+    float *project_sums;           /* of gemlet_vision_sum */
     gemlet_pixel_scratch *scratch;
 } residual_run;
 
@@ -52,22 +53,22 @@ static void gather_windows(const residual_run *r, size_t row, size_t column, siz
 
 static void expand(const residual_run *r, const gemlet_pixel_scratch *s, size_t row, size_t column, size_t count, float *y) {
     const gemlet_vision_block *b = r->block;
-    const float *x = s->input;
     if (b->kind == GEMLET_EDGE_RESIDUAL) {
         gather_windows(r, row, column, count, s->input);
     } else if (b->start.kernel != 0) {
         gemlet_vision_depthwise(r->v, &b->start, &r->input, row, column, count, s->input);
         gemlet_vision_norm(r->v, s->input, b->start_norm, count, b->inputs, s->input);
     } else {
-        x = r->picture + (row * r->from_side + column) * b->inputs;
+        const uint16_t *x = r->picture + (row * r->from_side + column) * b->inputs;
+        r->v->kernels.real->from_bfloat16(x, count * b->inputs, s->input);
     }
-    gemlet_vision_convolve(r->v, &b->expand, x, count, s, y);
+    gemlet_vision_convolve(r->v, &b->expand, s->input, count, s, y);
     gemlet_vision_norm_gelu(r->v, b->expand_norm, count, b->expand.outputs, y);
 }
 
 static void project(const residual_run *r, const gemlet_pixel_scratch *s, size_t row, size_t column, size_t count) {
     const gemlet_vision_block *b = r->block;
-    gemlet_vision_convolve(r->v, &b->project, s->expanded, count, s, s->output);
+    gemlet_vision_convolve_centered(r->v, &b->project, r->project_sums, s->expanded, count, s, s->output);
     gemlet_vision_norm(r->v, s->output, b->project_norm, count, b->outputs, s->output);
     gemlet_vision_add(r->v, b, s->output, count, r->target + (row * r->side + column) * b->outputs);
 }
@@ -139,13 +140,13 @@ static size_t first_kernel(const gemlet_vision_block *b) {
 }
 
 static void fill_input(residual_run *r, size_t end) {
-    size_t row_floats = r->from_side * r->block->inputs;
+    size_t row = r->from_side * r->block->inputs;
     if (r->from_stem) {
         run_phase(r, take_from_stem, r->input_end, end, r->from_side);
         r->input_end = end;
     }
     for (; r->input_end < end; r->input_end++) {
-        memcpy(gemlet_ring_row(&r->input, r->input_end), r->picture + r->input_end * row_floats, row_floats * sizeof *r->picture);
+        r->v->kernels.real->from_bfloat16(r->picture + r->input_end * row, row, gemlet_ring_row(&r->input, r->input_end));
     }
 }
 
@@ -196,7 +197,7 @@ static size_t larger(size_t a, size_t b) {
 }
 
 size_t gemlet_vision_residual(const gemlet_vision *v, const gemlet_vision_block *block, bool from_stem, size_t side,
-                              const float *picture, float *target, unsigned char *memory) {
+                              const uint16_t *picture, uint16_t *target, unsigned char *memory) {
     const gemlet_vision_block *b = block;
     bool has_middle = b->middle.kernel != 0;
     size_t band = has_middle ? (v->band + WIDE_BAND - 1) / WIDE_BAND : v->band;
@@ -209,13 +210,15 @@ size_t gemlet_vision_residual(const gemlet_vision *v, const gemlet_vision_block 
         gemlet_carve(&carver, (size_t)v->image_size * v->image_size, 3);
     }
     carve_rings(&r, &carver);
+    r.project_sums = gemlet_carve(&carver, b->outputs, sizeof(float));
     size_t window = gemlet_vision_input_length(&b->expand);
     size_t output = from_stem ? larger(b->outputs, GEMLET_STEM_INPUTS) : b->outputs;
-    r.scratch = gemlet_carve_pixels(v, &carver, b->expand.taps, larger(window, b->expand.outputs),
-                                    first_kernel(b) != 0 ? window : 0, b->expand.outputs, output);
+    r.scratch =
+        gemlet_carve_pixels(v, &carver, b->expand.taps, larger(window, b->expand.outputs), window, b->expand.outputs, output);
     if (memory == NULL) {
         return carver.used;
     }
+    gemlet_vision_sum(v, &b->project, &r.scratch[0], r.project_sums);
     if (first_kernel(b) == 0 && !has_middle) {
         run_phase(&r, expand_and_project, 0, 1, r.side * r.side); /* no pixel looks at another */
     } else {

@@ -3,10 +3,6 @@
 
 #include "model/vision/vision.h"
 
-uint8_t *gemlet_vision_square(const gemlet_vision *vision) {
-    return vision->memory + vision->picture_bytes;
-}
-
 /* The 3 x 3 x 3 numbers that an output sees, 0 .. 1; 0 outside. */
 static void gather(const gemlet_vision *v, size_t row, size_t column, float *patch) {
     size_t side = v->image_size;

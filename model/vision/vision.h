@@ -2,7 +2,8 @@
  *
  * Reference: timm, mobilenetv5.py and _efficientnet_blocks.py; transformers, modeling_gemma3n.py (the embedder).
  *
- * A picture of activations is NHWC float32.  Dense convolutions are int8 with one scale per output pixel, depthwise ones float32.
+ * A picture of activations is NHWC bfloat16 (see core/real.h): half of float32's bytes, and its range, which trained models need.
+ * Dense convolutions and attention are int8 with one scale per output pixel, depthwise convolutions float32.
  * One picture is held, and every block rewrites it in place from top to bottom, a band of rows at a time; what a block widens
  * exists for a few pixels of one thread only, or, where a depthwise convolution reads it, as a ring of rows.  Neither the height of
  * a band nor the number of threads changes a result: every pixel is computed by itself.
@@ -74,7 +75,7 @@ typedef struct gemlet_vision_weights {
     gemlet_vision_fusion fusion;
 } gemlet_vision_weights;
 
-/* What the encoder runs with.  `memory` of gemlet_vision_plan's bytes, 64-byte aligned, only matters during a run. */
+/* What the encoder runs with.  `memory`, 64-byte aligned, only matters during a run. */
 typedef struct gemlet_vision {
     const gemlet_vision_config *config;
     const gemlet_vision_weights *weights;
@@ -84,11 +85,13 @@ typedef struct gemlet_vision {
     uint32_t image_size; /* a multiple of 64 */
     uint32_t band;       /* rows of a band */
     uint32_t chunk;      /* pixels of a chunk */
-    size_t picture_bytes, work_bytes;
+    size_t bytes;        /* of `memory` */
     unsigned char *memory;
-    /* For tests, may be NULL: called with "stem" (a row), "stage0", ..., "msfa" and what has just been computed. */
+    /* For tests, may be NULL: called with "stage0", ..., "msfa" and what has just been computed, a few pixels at a time. */
     void (*watch)(void *context, const char *name, const float *values, size_t first_pixel, size_t pixels, size_t channels);
     void *watch_context;
+    bool (*go_on)(void *context, size_t done, size_t total); /* asked behind each block; NULL: to the end in any case */
+    void *go_on_context;
 } gemlet_vision;
 
 /* Reads the keys and counts the blocks.  config->block_count is 0 where the model has no image encoder. */
@@ -99,20 +102,33 @@ gemlet_status gemlet_vision_load(gemlet_container *container, const gemlet_visio
                                  gemlet_vision_block *blocks, gemlet_arena *arena, gemlet_vision_weights *weights, uint64_t *mapped,
                                  gemlet_error *error);
 
-/* Finds out how many bytes a run takes: fills picture_bytes and work_bytes, from shapes in the file, so that it needs no weights.
+/* Finds out how many bytes a run takes: fills `bytes`, from shapes in the file, so that it needs no weights.
  * GEMLET_ERROR_ARGUMENT for an image size that the model does not allow. */
 gemlet_status gemlet_vision_plan(gemlet_vision *vision, gemlet_container *container, size_t text_width, gemlet_error *error);
 
 /* Where the square of [image_size][image_size][3] bytes, RGB, has to be before a run: in vision->memory. */
 uint8_t *gemlet_vision_square(const gemlet_vision *vision);
 
-/* Encodes the square into soft tokens [soft_tokens][text width]. */
-void gemlet_vision_run(const gemlet_vision *vision, float *soft_tokens);
+/* Encodes the square into soft tokens [soft_tokens][text width].  False where go_on said so: soft_tokens are not filled then. */
+bool gemlet_vision_run(const gemlet_vision *vision, float *soft_tokens);
 
 /* ---- Between the files of this folder ---- */
 
 /* Of every RMSNorm of the encoder: timm's default, no file says it. */
 #define GEMLET_VISION_EPSILON 1e-6f
+
+/* Where the encoder is: the picture that a block finds, and what memory is free.  Pictures lie at the beginning of the memory. */
+typedef struct gemlet_vision_place {
+    size_t side, channels; /* channels 0: the first block, whose input comes from the stem */
+    size_t kept;           /* bytes of the last stage but one, once the last one has begun */
+    size_t work;           /* bytes before a block's work memory */
+} gemlet_vision_place;
+
+/* Sets `kept` and `work` for a block, and moves behind it.  `new_picture`: its output goes behind its input, which is kept. */
+void gemlet_vision_enter(const gemlet_vision *v, const gemlet_vision_block *block, bool new_picture, gemlet_vision_place *place);
+void gemlet_vision_leave(const gemlet_vision_block *block, gemlet_vision_place *place);
+
+size_t gemlet_picture_bytes(size_t side, size_t channels);
 
 /* Cuts arrays off a piece of memory, each 64-byte aligned.  Without memory it only counts: then the arrays are NULL. */
 typedef struct gemlet_carver {
@@ -146,7 +162,7 @@ void gemlet_vision_share(const gemlet_vision *v, size_t items, size_t task, size
 /* Scratch of one thread for `chunk` pixels. */
 typedef struct gemlet_pixel_scratch {
     int8_t *quantized;        /* [chunk][widest input of a convolution] */
-    float *scale;             /* [chunk] */
+    float *scale, *center;    /* [chunk] */
     const int8_t **pointers;  /* [taps][chunk] */
     float *input;             /* [chunk][channels of a window, a depthwise convolution, a concatenation] */
     float *expanded, *output; /* [chunk][...] */
@@ -164,12 +180,18 @@ size_t gemlet_vision_input_length(const gemlet_conv *conv);
 void gemlet_vision_convolve(const gemlet_vision *v, const gemlet_conv *conv, const float *x, size_t pixels,
                             const gemlet_pixel_scratch *scratch, float *y);
 
+/* As gemlet_vision_convolve for a 1x1 convolution of what GELU has left.  `sums` of gemlet_vision_sum: what each output's weights
+ * add up to. */
+void gemlet_vision_convolve_centered(const gemlet_vision *v, const gemlet_conv *conv, const float *sums, const float *x,
+                                     size_t pixels, const gemlet_pixel_scratch *scratch, float *y);
+void gemlet_vision_sum(const gemlet_vision *v, const gemlet_conv *conv, const gemlet_pixel_scratch *scratch, float *sums);
+
 /* y = norm(x) of `pixels` pixels, in place or not. */
 void gemlet_vision_norm(const gemlet_vision *v, const float *x, const float *weight, size_t pixels, size_t channels, float *y);
 void gemlet_vision_norm_gelu(const gemlet_vision *v, const float *weight, size_t pixels, size_t channels, float *x);
 
 /* target = source * layer scale (where there is one), + what target held where the block has a skip.  `source` is overwritten. */
-void gemlet_vision_add(const gemlet_vision *v, const gemlet_vision_block *block, float *source, size_t pixels, float *target);
+void gemlet_vision_add(const gemlet_vision *v, const gemlet_vision_block *block, float *source, size_t pixels, uint16_t *target);
 
 /* Pixels [column, column + count) of output row `row` of a depthwise convolution with padding "same". */
 void gemlet_vision_depthwise(const gemlet_vision *v, const gemlet_depthwise *conv, const gemlet_row_ring *from, size_t row,
@@ -177,12 +199,13 @@ void gemlet_vision_depthwise(const gemlet_vision *v, const gemlet_depthwise *con
 
 /* residual.c, attention.c, stem.c, fusion.c.  Each answers the bytes of its work memory; with `memory` NULL that is all. */
 size_t gemlet_vision_residual(const gemlet_vision *v, const gemlet_vision_block *block, bool from_stem, size_t side,
-                              const float *picture, float *target, unsigned char *memory); /* `target`: the picture, or another */
-size_t gemlet_vision_attention(const gemlet_vision *v, const gemlet_vision_block *block, size_t side, float *picture,
+                              const uint16_t *picture, uint16_t *target,
+                              unsigned char *memory); /* `target`: the picture, or another */
+size_t gemlet_vision_attention(const gemlet_vision *v, const gemlet_vision_block *block, size_t side, uint16_t *picture,
                                unsigned char *memory);
 /* `near`: the last stage but one, of side `near_side`; `far`: the last stage. */
 typedef struct gemlet_vision_levels {
-    const float *near, *far;
+    const uint16_t *near, *far;
     size_t near_side, far_side;
     size_t near_channels, far_channels;
 } gemlet_vision_levels;

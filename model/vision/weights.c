@@ -1,260 +1,181 @@
 #include <string.h>
 
 #include "model/image.h"
+#include "model/loader.h"
 #include "model/vision/vision.h"
 
-/* Looks tensors up by name, checks their shapes and remembers the first failure.  Without `arena`: shapes only. */
-typedef struct loader {
-    gemlet_container *container;
-    gemlet_arena *arena;
-    uint64_t *mapped;
-    gemlet_error *error;
-    gemlet_status status;
-    char name[GEMLET_NAME_BYTES];
-    size_t prefix;
-} loader;
-
-static size_t append_number(char *out, uint32_t number) {
-    char digits[10];
-    size_t first = sizeof digits;
-    do {
-        digits[--first] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number != 0);
-    memcpy(out, digits + first, sizeof digits - first);
-    return sizeof digits - first;
-}
-
 /* Names that follow start with "v.blk.<stage>.<block>.". */
-static void enter_block(loader *l, uint32_t stage, uint32_t block) {
-    l->prefix = strlen("v.blk.");
-    memcpy(l->name, "v.blk.", l->prefix);
-    l->prefix += append_number(l->name + l->prefix, stage);
-    l->name[l->prefix++] = '.';
-    l->prefix += append_number(l->name + l->prefix, block);
-    l->name[l->prefix++] = '.';
+static void enter_block(gemlet_loader *l, uint32_t stage, uint32_t block) {
+    gemlet_loader_enter(l, "v.blk.");
+    gemlet_loader_enter_number(l, stage);
+    gemlet_loader_enter_number(l, block);
 }
 
-static const char *named(loader *l, const char *suffix) {
-    memcpy(l->name + l->prefix, suffix, strlen(suffix) + 1);
-    return l->name;
+static const float *load_reals(gemlet_loader *l, const char *suffix, size_t count) {
+    return gemlet_loader_reals(l, suffix, 1, count);
 }
 
-static bool has(loader *l, const char *suffix) {
-    gemlet_tensor tensor;
-    return gemlet_container_find_tensor(l->container, named(l, suffix), &tensor);
-}
-
-static void fail(loader *l, gemlet_status status, const char *text) {
-    if (l->status == GEMLET_OK) {
-        l->status = gemlet_fail(l->error, status, l->container->path);
-        gemlet_error_text(l->error, ": tensor \"");
-        gemlet_error_text(l->error, l->name);
-        gemlet_error_text(l->error, "\" ");
-        gemlet_error_text(l->error, text);
-    }
-}
-
-static void fail_shape(loader *l, const gemlet_tensor *tensor, size_t rows, size_t columns) {
-    fail(l, GEMLET_ERROR_FORMAT, "must be ");
-    gemlet_error_number(l->error, rows);
-    gemlet_error_text(l->error, " x ");
-    gemlet_error_number(l->error, columns);
-    gemlet_error_text(l->error, " but is ");
-    gemlet_error_text(l->error, gemlet_kind_name((uint32_t)tensor->kind));
-    gemlet_error_text(l->error, " of ");
-    gemlet_error_number(l->error, tensor->rows);
-    gemlet_error_text(l->error, " x ");
-    gemlet_error_number(l->error, tensor->columns);
-    gemlet_error_text(l->error, " with ");
-    gemlet_error_number(l->error, tensor->taps);
-    gemlet_error_text(l->error, " taps");
-}
-
-static bool find(loader *l, const char *suffix, gemlet_tensor *tensor) {
-    if (l->status == GEMLET_OK) {
-        l->status = gemlet_container_tensor(l->container, named(l, suffix), tensor, l->error);
-    }
-    return l->status == GEMLET_OK;
-}
-
-static const void *load_data(loader *l, const gemlet_tensor *tensor) {
-    const void *data = NULL;
-    if (l->arena != NULL) {
-        l->status = gemlet_container_load(l->container, tensor, l->arena, "weights", &data, l->mapped, l->error);
-    }
-    return data;
-}
-
-static const float *load_reals(loader *l, const char *suffix, size_t count) {
-    gemlet_tensor tensor;
-    if (!find(l, suffix, &tensor)) {
-        return NULL;
-    }
-    if (tensor.kind != GEMLET_KIND_PLAIN || tensor.type != GEMLET_TYPE_F32 || tensor.rows != 1 || tensor.columns != count) {
-        fail_shape(l, &tensor, 1, count);
-        return NULL;
-    }
-    return load_data(l, &tensor);
-}
-
-/* An int8 convolution NAME.weight with NAME.weight.scale; `outputs` 0: any number. */
-static gemlet_conv load_conv(loader *l, const char *suffix, const char *scale, size_t outputs, size_t channels, size_t taps) {
+/* An int8 convolution NAME.weight with its scales NAME.weight.scale; `outputs` 0: any number. */
+static gemlet_conv load_conv(gemlet_loader *l, const char *suffix, size_t outputs, size_t channels, size_t taps) {
     gemlet_conv conv = {0};
     gemlet_tensor tensor;
-    if (!find(l, suffix, &tensor)) {
+    if (!gemlet_loader_find(l, suffix, &tensor)) {
         return conv;
     }
     bool fits = tensor.kind == GEMLET_KIND_CONV && (outputs == 0 || tensor.rows == outputs) && tensor.rows > 0 &&
                 (channels == 0 || tensor.columns == channels) && tensor.taps == taps &&
                 tensor.bytes == gemlet_conv_bytes(tensor.rows, taps, tensor.columns);
     if (!fits) {
-        fail_shape(l, &tensor, outputs, channels);
+        gemlet_loader_fail_shape(l, &tensor, outputs, channels);
         return conv;
     }
     conv = (gemlet_conv){.outputs = tensor.rows, .channels = tensor.columns, .taps = taps};
-    conv.data = load_data(l, &tensor);
-    conv.scale = load_reals(l, scale, conv.outputs);
+    conv.data = gemlet_loader_data(l, &tensor);
+    size_t prefix = l->prefix;
+    l->prefix = strlen(l->name);
+    conv.scale = load_reals(l, ".scale", conv.outputs);
+    l->prefix = prefix;
     return conv;
 }
 
-static gemlet_depthwise load_depthwise(loader *l, const char *suffix, size_t channels, size_t stride) {
+static gemlet_depthwise load_depthwise(gemlet_loader *l, const char *suffix, size_t channels, size_t stride) {
     gemlet_depthwise conv = {0};
     gemlet_tensor tensor;
-    if (!find(l, suffix, &tensor)) {
+    if (!gemlet_loader_find(l, suffix, &tensor)) {
         return conv;
     }
     size_t kernel = tensor.taps == 9 ? 3 : tensor.taps == 25 ? 5 : 0;
     if (tensor.kind != GEMLET_KIND_REAL_CONV || tensor.rows != channels || tensor.columns != 1 || kernel == 0) {
-        fail_shape(l, &tensor, channels, 1);
+        gemlet_loader_fail_shape(l, &tensor, channels, 1);
         return conv;
     }
-    return (gemlet_depthwise){.weights = load_data(l, &tensor), .channels = channels, .kernel = kernel, .stride = stride};
+    return (gemlet_depthwise){.weights = gemlet_loader_data(l, &tensor), .channels = channels, .kernel = kernel, .stride = stride};
 }
 
-static void load_edge_residual(loader *l, gemlet_vision_block *b) {
-    b->expand = load_conv(l, "conv_exp.weight", "conv_exp.weight.scale", 0, b->inputs, 9);
+static void load_edge_residual(gemlet_loader *l, gemlet_vision_block *b) {
+    b->expand = load_conv(l, "conv_exp.weight", 0, b->inputs, 9);
     b->expand_norm = load_reals(l, "bn1.weight", b->expand.outputs);
-    b->project = load_conv(l, "conv_pwl.weight", "conv_pwl.weight.scale", 0, b->expand.outputs, 1);
+    b->project = load_conv(l, "conv_pwl.weight", 0, b->expand.outputs, 1);
     b->project_norm = load_reals(l, "bn2.weight", b->project.outputs);
     b->outputs = b->project.outputs;
 }
 
 /* The stride is that of the middle depthwise convolution, or of the first where there is no other. */
-static void load_inverted_residual(loader *l, gemlet_vision_block *b) {
-    bool middle = has(l, "dw_mid.conv.weight");
-    if (has(l, "dw_start.conv.weight")) {
+static void load_inverted_residual(gemlet_loader *l, gemlet_vision_block *b) {
+    bool middle = gemlet_loader_has(l, "dw_mid.conv.weight");
+    if (gemlet_loader_has(l, "dw_start.conv.weight")) {
         b->start = load_depthwise(l, "dw_start.conv.weight", b->inputs, middle ? 1 : b->stride);
         b->start_norm = load_reals(l, "dw_start.bn.weight", b->inputs);
     } else if (!middle && b->stride > 1) {
-        fail(l, GEMLET_ERROR_FORMAT, "is missing: the first block of a stage needs a depthwise convolution");
+        gemlet_loader_fail(l, GEMLET_ERROR_FORMAT, "is missing: the first block of a stage needs a depthwise convolution");
     }
-    b->expand = load_conv(l, "pw_exp.conv.weight", "pw_exp.conv.weight.scale", 0, b->inputs, 1);
+    b->expand = load_conv(l, "pw_exp.conv.weight", 0, b->inputs, 1);
     b->expand_norm = load_reals(l, "pw_exp.bn.weight", b->expand.outputs);
     if (middle) {
         b->middle = load_depthwise(l, "dw_mid.conv.weight", b->expand.outputs, b->stride);
         b->middle_norm = load_reals(l, "dw_mid.bn.weight", b->expand.outputs);
     }
-    b->project = load_conv(l, "pw_proj.conv.weight", "pw_proj.conv.weight.scale", 0, b->expand.outputs, 1);
+    b->project = load_conv(l, "pw_proj.conv.weight", 0, b->expand.outputs, 1);
     b->project_norm = load_reals(l, "pw_proj.bn.weight", b->project.outputs);
     b->outputs = b->project.outputs;
-    if (has(l, "dw_end.conv.weight")) {
-        fail(l, GEMLET_ERROR_UNSUPPORTED, "is of a kind of block that no published encoder has");
+    if (gemlet_loader_has(l, "dw_end.conv.weight")) {
+        gemlet_loader_fail(l, GEMLET_ERROR_UNSUPPORTED, "is of a kind of block that no published encoder has");
     }
 }
 
-static void load_attention(loader *l, gemlet_vision_block *b) {
+static void load_attention(gemlet_loader *l, gemlet_vision_block *b) {
     b->norm = load_reals(l, "norm.weight", b->inputs);
-    if (has(l, "attn.key.down_conv.weight")) {
+    if (gemlet_loader_has(l, "attn.key.down_conv.weight")) {
         b->key_down = load_depthwise(l, "attn.key.down_conv.weight", b->inputs, 2);
         b->key_norm = load_reals(l, "attn.key.norm.weight", b->inputs);
         b->value_down = load_depthwise(l, "attn.value.down_conv.weight", b->inputs, 2);
         b->value_norm = load_reals(l, "attn.value.norm.weight", b->inputs);
         if (l->status == GEMLET_OK && b->key_down.kernel != b->value_down.kernel) {
-            fail(l, GEMLET_ERROR_UNSUPPORTED, "must have as many taps as that of the keys");
+            gemlet_loader_fail(l, GEMLET_ERROR_UNSUPPORTED, "must have as many taps as that of the keys");
         }
     }
-    b->key = load_conv(l, "attn.key.proj.weight", "attn.key.proj.weight.scale", 0, b->inputs, 1);
-    b->value = load_conv(l, "attn.value.proj.weight", "attn.value.proj.weight.scale", 0, b->inputs, 1);
-    b->query = load_conv(l, "attn.query.proj.weight", "attn.query.proj.weight.scale", 0, b->inputs, 1);
+    b->key = load_conv(l, "attn.key.proj.weight", 0, b->inputs, 1);
+    b->value = load_conv(l, "attn.value.proj.weight", 0, b->inputs, 1);
+    b->query = load_conv(l, "attn.query.proj.weight", 0, b->inputs, 1);
     size_t heads = b->key.outputs > 0 ? b->query.outputs / b->key.outputs : 0;
     if (l->status == GEMLET_OK && (heads == 0 || heads * b->key.outputs != b->query.outputs)) {
-        named(l, "attn.query.proj.weight");
-        fail(l, GEMLET_ERROR_FORMAT, "must have a multiple of the keys' channels");
+        (void)gemlet_loader_has(l, "attn.query.proj.weight"); /* the one to name */
+        gemlet_loader_fail(l, GEMLET_ERROR_FORMAT, "must have a multiple of the keys' channels");
     }
-    b->output = load_conv(l, "attn.output.proj.weight", "attn.output.proj.weight.scale", 0, heads * b->value.outputs, 1);
+    b->output = load_conv(l, "attn.output.proj.weight", 0, heads * b->value.outputs, 1);
     b->outputs = b->output.outputs;
     if (l->status == GEMLET_OK && b->outputs != b->inputs) {
-        fail(l, GEMLET_ERROR_UNSUPPORTED, "must have as many outputs as the block has inputs");
+        gemlet_loader_fail(l, GEMLET_ERROR_UNSUPPORTED, "must have as many outputs as the block has inputs");
     }
 }
 
 /* Block `block` of a stage, for `inputs` channels: as published, the first of each stage halves the picture. */
-static gemlet_vision_block load_block(loader *l, uint32_t stage, uint32_t block, size_t inputs) {
+static gemlet_vision_block load_block(gemlet_loader *l, uint32_t stage, uint32_t block, size_t inputs) {
     gemlet_vision_block b = {.inputs = inputs, .stride = block == 0 ? 2 : 1};
     enter_block(l, stage, block);
-    if (has(l, "conv_exp.weight")) {
+    if (gemlet_loader_has(l, "conv_exp.weight")) {
         b.kind = GEMLET_EDGE_RESIDUAL;
         load_edge_residual(l, &b);
-    } else if (block > 0 && has(l, "attn.query.proj.weight")) {
+    } else if (block > 0 && gemlet_loader_has(l, "attn.query.proj.weight")) {
         b.kind = GEMLET_MOBILE_ATTENTION;
         load_attention(l, &b);
     } else if (stage == 0 && block == 0) {
-        fail(l, GEMLET_ERROR_UNSUPPORTED, "is missing: the first block must be an edge residual");
+        gemlet_loader_fail(l, GEMLET_ERROR_UNSUPPORTED, "is missing: the first block must be an edge residual");
     } else {
         b.kind = GEMLET_INVERTED_RESIDUAL;
         load_inverted_residual(l, &b);
     }
-    b.scaled = has(l, "layer_scale.gamma");
+    b.scaled = gemlet_loader_has(l, "layer_scale.gamma");
     if (b.scaled) {
         b.layer_scale = load_reals(l, "layer_scale.gamma", b.outputs);
     }
     b.skip = b.stride == 1 && b.inputs == b.outputs;
     /* A block rewrites the picture in place: an output row must not reach what has not been read. */
     if (l->status == GEMLET_OK && b.outputs > (b.stride == 2 ? 4 : 1) * b.inputs && !(stage == 0 && block == 0)) {
-        fail(l, GEMLET_ERROR_UNSUPPORTED, "belongs to a block that widens the picture too much");
+        gemlet_loader_fail(l, GEMLET_ERROR_UNSUPPORTED, "belongs to a block that widens the picture too much");
     }
     return b;
 }
 
-static void load_stem(loader *l, gemlet_vision_stem *stem) {
+static void load_stem(gemlet_loader *l, gemlet_vision_stem *stem) {
     gemlet_tensor tensor;
-    l->prefix = 0;
-    if (!find(l, "v.conv_stem.conv.weight", &tensor)) {
+    gemlet_loader_enter(l, "");
+    if (!gemlet_loader_find(l, "v.conv_stem.conv.weight", &tensor)) {
         return;
     }
     if (tensor.kind != GEMLET_KIND_REAL_CONV || tensor.columns != 3 || tensor.taps != 9) {
-        fail_shape(l, &tensor, tensor.rows, 3);
+        gemlet_loader_fail_shape(l, &tensor, tensor.rows, 3);
         return;
     }
     stem->outputs = tensor.rows;
-    stem->weights = load_data(l, &tensor);
+    stem->weights = gemlet_loader_data(l, &tensor);
     stem->norm = load_reals(l, "v.conv_stem.bn.weight", stem->outputs);
-    if (has(l, "v.conv_stem.conv.bias")) {
+    if (gemlet_loader_has(l, "v.conv_stem.conv.bias")) {
         stem->bias = load_reals(l, "v.conv_stem.conv.bias", stem->outputs);
     }
 }
 
-static void load_fusion(loader *l, size_t channels, size_t text_width, gemlet_vision_fusion *f) {
-    l->prefix = 0;
-    f->expand = load_conv(l, "v.msfa.ffn.pw_exp.conv.weight", "v.msfa.ffn.pw_exp.conv.weight.scale", 0, channels, 1);
+static void load_fusion(gemlet_loader *l, size_t channels, size_t text_width, gemlet_vision_fusion *f) {
+    gemlet_loader_enter(l, "");
+    f->expand = load_conv(l, "v.msfa.ffn.pw_exp.conv.weight", 0, channels, 1);
     f->expand_norm = load_reals(l, "v.msfa.ffn.pw_exp.bn.weight", f->expand.outputs);
-    f->project = load_conv(l, "v.msfa.ffn.pw_proj.conv.weight", "v.msfa.ffn.pw_proj.conv.weight.scale", 0, f->expand.outputs, 1);
+    f->project = load_conv(l, "v.msfa.ffn.pw_proj.conv.weight", 0, f->expand.outputs, 1);
     f->project_norm = load_reals(l, "v.msfa.ffn.pw_proj.bn.weight", f->project.outputs);
     f->norm = load_reals(l, "v.msfa.norm.weight", f->project.outputs);
     f->soft_norm = load_reals(l, "mm.soft_emb_norm.weight", f->project.outputs);
-    f->embed = load_conv(l, "mm.input_projection.weight", "mm.input_projection.weight.scale", text_width, f->project.outputs, 1);
+    f->embed = load_conv(l, "mm.input_projection.weight", text_width, f->project.outputs, 1);
 }
 
 /* ---- Configuration ---- */
 
-static void count_blocks(loader *l, gemlet_vision_config *c) {
+static void count_blocks(gemlet_loader *l, gemlet_vision_config *c) {
     for (uint32_t stage = 0; stage < GEMLET_MAX_STAGES; stage++) {
         uint32_t block = 0;
         for (;; block++) {
             enter_block(l, stage, block);
             bool there = c->block_count < GEMLET_MAX_VISION_BLOCKS &&
-                         (has(l, "conv_exp.weight") || has(l, "pw_exp.conv.weight") || has(l, "attn.query.proj.weight"));
+                         (gemlet_loader_has(l, "conv_exp.weight") || gemlet_loader_has(l, "pw_exp.conv.weight") ||
+                          gemlet_loader_has(l, "attn.query.proj.weight"));
             if (!there) {
                 break;
             }
@@ -273,7 +194,7 @@ gemlet_status gemlet_vision_read_config(gemlet_container *container, gemlet_visi
     if (!gemlet_container_find(container, "gemlet.vision.image_size", NULL)) {
         return GEMLET_OK;
     }
-    loader l = {.container = container, .error = error, .status = GEMLET_OK};
+    gemlet_loader l = {.container = container, .error = error, .status = GEMLET_OK};
     count_blocks(&l, config);
     const struct {
         const char *key;
@@ -305,7 +226,7 @@ gemlet_status gemlet_vision_read_config(gemlet_container *container, gemlet_visi
 
 typedef void (*block_visitor)(void *context, uint32_t stage, uint32_t index, const gemlet_vision_block *block);
 
-static void walk(loader *l, const gemlet_vision_config *c, size_t text_width, gemlet_vision_weights *w, block_visitor visit,
+static void walk(gemlet_loader *l, const gemlet_vision_config *c, size_t text_width, gemlet_vision_weights *w, block_visitor visit,
                  void *context) {
     load_stem(l, &w->stem);
     size_t channels = w->stem.outputs;
@@ -335,7 +256,7 @@ static void keep_block(void *context, uint32_t stage, uint32_t index, const geml
 gemlet_status gemlet_vision_load(gemlet_container *container, const gemlet_vision_config *config, size_t text_width,
                                  gemlet_vision_block *blocks, gemlet_arena *arena, gemlet_vision_weights *weights, uint64_t *mapped,
                                  gemlet_error *error) {
-    loader l = {.container = container, .arena = arena, .mapped = mapped, .error = error, .status = GEMLET_OK};
+    gemlet_loader l = {.container = container, .arena = arena, .mapped = mapped, .error = error, .status = GEMLET_OK};
     *weights = (gemlet_vision_weights){.blocks = blocks};
     walk(&l, config, text_width, weights, keep_block, blocks);
     return l.status;
@@ -343,32 +264,30 @@ gemlet_status gemlet_vision_load(gemlet_container *container, const gemlet_visio
 
 typedef struct measuring {
     const gemlet_vision *vision;
-    gemlet_vision_weights *weights;
-    uint32_t stage;
-    size_t side;
-    size_t largest, near, far; /* bytes of a picture: the largest, the last stage but one, the last */
-    size_t work;
+    gemlet_vision_place place;
+    size_t bytes;
     gemlet_vision_levels levels;
 } measuring;
+
+static void measure(measuring *m, size_t work) {
+    m->bytes = m->place.work + work > m->bytes ? m->place.work + work : m->bytes;
+}
 
 static void measure_block(void *context, uint32_t stage, uint32_t index, const gemlet_vision_block *block) {
     measuring *m = context;
     const gemlet_vision *v = m->vision;
-    size_t work = block->kind == GEMLET_MOBILE_ATTENTION ? gemlet_vision_attention(v, block, m->side, NULL, NULL)
-                                                         : gemlet_vision_residual(v, block, index == 0, m->side, NULL, NULL, NULL);
-    m->side = gemlet_strided(m->side, block->stride);
-    size_t bytes = m->side * m->side * block->outputs * sizeof(float);
-    m->work = work > m->work ? work : m->work;
-    if (stage + 1 == v->config->stages) {
-        m->far = bytes;
-        m->levels.far_side = m->side;
-        m->levels.far_channels = block->outputs;
-    } else {
-        m->largest = bytes > m->largest ? bytes : m->largest;
-        m->near = bytes;
-        m->levels.near_side = m->side;
-        m->levels.near_channels = block->outputs;
+    size_t side = m->place.side;
+    bool new_picture = stage + 1 == v->config->stages && m->levels.near_side == 0;
+    if (new_picture) {
+        m->levels.near_side = side;
+        m->levels.near_channels = m->place.channels;
     }
+    gemlet_vision_enter(v, block, new_picture, &m->place);
+    measure(m, block->kind == GEMLET_MOBILE_ATTENTION ? gemlet_vision_attention(v, block, side, NULL, NULL)
+                                                      : gemlet_vision_residual(v, block, index == 0, side, NULL, NULL, NULL));
+    gemlet_vision_leave(block, &m->place);
+    m->levels.far_side = m->place.side;
+    m->levels.far_channels = block->outputs;
 }
 
 static gemlet_status fail_size(const gemlet_vision *vision, gemlet_error *error) {
@@ -392,18 +311,14 @@ gemlet_status gemlet_vision_plan(gemlet_vision *vision, gemlet_container *contai
     }
     gemlet_vision measured = *vision;
     measured.weights = &shapes;
-    loader l = {.container = container, .error = error, .status = GEMLET_OK};
-    measuring m = {.vision = &measured, .weights = &shapes, .side = gemlet_strided(vision->image_size, GEMLET_STEM_STRIDE)};
+    gemlet_loader l = {.container = container, .error = error, .status = GEMLET_OK};
+    measuring m = {.vision = &measured};
+    m.place.side = gemlet_strided(vision->image_size, GEMLET_STEM_STRIDE);
     walk(&l, vision->config, text_width, &shapes, measure_block, &m);
     if (l.status != GEMLET_OK) {
         return l.status;
     }
-    size_t work = gemlet_vision_fuse(&measured, &shapes.fusion, &m.levels, NULL, NULL);
-    size_t both = m.near + m.far + GEMLET_ALIGNMENT;
-    vision->picture_bytes = (m.largest > both ? m.largest : both) + GEMLET_ALIGNMENT - 1;
-    size_t resizing = gemlet_resize_bytes(vision->image_size) + GEMLET_ALIGNMENT - 1;
-    vision->picture_bytes = vision->picture_bytes > resizing ? vision->picture_bytes : resizing;
-    vision->picture_bytes -= vision->picture_bytes % GEMLET_ALIGNMENT;
-    vision->work_bytes = work > m.work ? work : m.work;
+    measure(&m, gemlet_vision_fuse(&measured, &shapes.fusion, &m.levels, NULL, NULL));
+    vision->bytes = m.bytes;
     return GEMLET_OK;
 }

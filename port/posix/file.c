@@ -66,8 +66,8 @@ const void *gemlet_posix_file_map(void *context, gemlet_file *file, uint64_t off
     }
     *entry = (mapping){.next = file->mappings, .start = start, .length = before + length};
     file->mappings = entry;
-    /* Weights are wanted soon and whole; advice that is refused changes nothing but speed. */
-    (void)madvise(start, before + length, MADV_WILLNEED);
+    /* No advice to read it all now: the range holds tables of gigabytes of which a few rows are wanted, and a plan wants nothing.
+     */
     return (const unsigned char *)start + before;
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 struct gemlet_pool {
+    pthread_mutex_t turn; /* held by the caller whose job runs: several sessions may share the pool */
     pthread_mutex_t lock;
     pthread_cond_t start; /* a job is there, or the pool closes */
     pthread_cond_t idle;  /* the last worker left the job */
@@ -58,6 +59,7 @@ gemlet_pool *gemlet_pool_open(size_t threads) {
     if (pool == NULL) {
         return NULL;
     }
+    pthread_mutex_init(&pool->turn, NULL);
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->start, NULL);
     pthread_cond_init(&pool->idle, NULL);
@@ -85,6 +87,7 @@ void gemlet_pool_close(gemlet_pool *pool) {
     pthread_cond_destroy(&pool->idle);
     pthread_cond_destroy(&pool->start);
     pthread_mutex_destroy(&pool->lock);
+    pthread_mutex_destroy(&pool->turn);
     free(pool);
 }
 
@@ -99,6 +102,7 @@ void gemlet_pool_run(gemlet_pool *pool, gemlet_task task, void *argument, size_t
         }
         return;
     }
+    pthread_mutex_lock(&pool->turn);
     pthread_mutex_lock(&pool->lock);
     pool->task = task;
     pool->argument = argument;
@@ -114,4 +118,5 @@ void gemlet_pool_run(gemlet_pool *pool, gemlet_task task, void *argument, size_t
         pthread_cond_wait(&pool->idle, &pool->lock);
     }
     pthread_mutex_unlock(&pool->lock);
+    pthread_mutex_unlock(&pool->turn);
 }

@@ -11,7 +11,7 @@ gemlet_pool *gemlet_pool_open(size_t threads);
 void gemlet_pool_close(gemlet_pool *pool);
 size_t gemlet_pool_threads(const gemlet_pool *pool);
 
-/* As run_tasks of port.h. */
+/* As run_tasks of port.h.  May be called by several threads at once, whose jobs then take turns; not by a task. */
 void gemlet_pool_run(gemlet_pool *pool, gemlet_task task, void *argument, size_t count);
 
 #endif

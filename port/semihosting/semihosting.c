@@ -6,11 +6,15 @@
 enum {
     SYS_OPEN = 0x01,
     SYS_CLOSE = 0x02,
+    SYS_WRITEC = 0x03,
     SYS_WRITE0 = 0x04,
     SYS_READ = 0x06,
     SYS_SEEK = 0x0A,
     SYS_FLEN = 0x0C,
+    SYS_GET_CMDLINE = 0x15,
+    SYS_EXIT = 0x18,
     OPEN_READ_BINARY = 1,
+    STOPPED_APPLICATION_EXIT = 0x20026,
 };
 
 /* W0 holds the operation, X1 the address of its arguments; X0 answers. */
@@ -109,10 +113,12 @@ static uint64_t now(void *context) {
     uint64_t ticks = 0;
     uint64_t frequency = 0;
     __asm__ volatile("isb\n\tmrs %0, cntvct_el0\n\tmrs %1, cntfrq_el0" : "=r"(ticks), "=r"(frequency));
+    /* cppcheck-suppress knownConditionTrueFalse ; cppcheck does not see that the assembly writes */
     if (frequency == 0) {
         return 0;
     }
     const uint64_t second = UINT64_C(1000000000);
+    /* cppcheck-suppress duplicateExpression ; likewise */
     return ticks / frequency * second + ticks % frequency * second / frequency;
 }
 
@@ -174,4 +180,22 @@ void gemlet_semihosting_open(gemlet_semihosting *board, gemlet_port *port) {
         .cpu_features = cpu_features,
         .log = log_line,
     };
+}
+
+void gemlet_semihosting_print(const char *text, size_t bytes) {
+    for (size_t i = 0; i < bytes; i++) {
+        (void)call(SYS_WRITEC, text + i);
+    }
+}
+
+bool gemlet_semihosting_command_line(char *line, size_t bytes) {
+    const uint64_t arguments[] = {address_of(line), bytes};
+    return call(SYS_GET_CMDLINE, arguments) == 0;
+}
+
+void gemlet_semihosting_exit(int code) {
+    const uint64_t arguments[] = {STOPPED_APPLICATION_EXIT, (uint64_t)(int64_t)code};
+    for (;;) {
+        (void)call(SYS_EXIT, arguments);
+    }
 }

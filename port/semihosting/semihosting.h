@@ -29,6 +29,14 @@ void gemlet_semihosting_open(gemlet_semihosting *board, gemlet_port *port);
 /* GEMLET_CPU_ bits of this core, from its identification registers (readable at EL1 and, where Linux emulates them, at EL0). */
 uint32_t gemlet_semihosting_cpu_features(void);
 
+/* What a program asks of the debugger besides.
+ *
+ * print writes `bytes` bytes to the debugger's console.  command_line answers what the program was started with, as one line
+ * without quotes, or false where there is none or it does not fit.  exit ends the program with `code` and does not return. */
+void gemlet_semihosting_print(const char *text, size_t bytes);
+bool gemlet_semihosting_command_line(char *line, size_t bytes);
+void gemlet_semihosting_exit(int code);
+
 #ifdef __cplusplus
 }
 #endif

@@ -61,6 +61,12 @@ static void run_quantize(void *data) {
     b->kernels->quantize(b->floats, b->conv.channels, PIXELS, b->conv.channels, b->picture, b->pixel_scale);
 }
 
+static void run_quantize_centered(void *data) {
+    conv_bench *b = data;
+    float center[PIXELS];
+    b->kernels->quantize_centered(b->floats, b->conv.channels, PIXELS, b->conv.channels, b->picture, b->pixel_scale, center);
+}
+
 #define WORK(outputs, channels, taps) ((double)(outputs) * (channels) * (taps)*PIXELS)
 
 const bench_case bench_conv_cases[] = {
@@ -68,5 +74,8 @@ const bench_case bench_conv_cases[] = {
     {"conv 1x1, 128 to 512", "multiply-add", WORK(512, 128, 1), setup, run_multiply, {512, 128, 1}},
     {"conv 3x3, 128 to 512", "multiply-add", WORK(512, 128, 9), setup, run_multiply, {512, 128, 9}},
     {"quantize pixels", "element", WORK(1, 2048, 1), setup, run_quantize, {8, 2048, 1}},
+    {"quantize pixels, centered", "element", WORK(1, 2048, 1), setup, run_quantize_centered, {8, 2048, 1}},
+    {"attention, 64 to 576 keys", "multiply-add", WORK(576, 64, 1), setup, run_multiply, {576, 64, 1}},
+    {"attention, 576 keys to 64", "multiply-add", WORK(64, 576, 1), setup, run_multiply, {64, 576, 1}},
     {NULL, NULL, 0.0, NULL, NULL, {0}},
 };

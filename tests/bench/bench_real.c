@@ -79,6 +79,18 @@ static void run_to_half(void *data) {
     b->kernels->to_half(b->x, b->length, (uint16_t *)(void *)b->list);
 }
 
+static void run_add_bfloat16(void *data) {
+    real_bench *b = data;
+    b->kernels->add_bfloat16((uint16_t *)(void *)b->list, b->second, b->x, b->length);
+}
+
+static void run_softmax_digits(void *data) {
+    real_bench *b = data;
+    float scale;
+    int8_t *digits = (int8_t *)(void *)b->y;
+    b->kernels->softmax_digits(b->x, b->length, digits, digits + 2 * b->length, &scale);
+}
+
 static void run_select_above(void *data) {
     real_bench *b = data;
     b->kernels->select_above(b->x, b->length, 1.6448536f, b->list, b->y);
@@ -143,6 +155,8 @@ const bench_case bench_real_cases[] = {
     {"add_scaled", "element", LENGTH, setup_vector, run_add_scaled, {0}},
     {"rope", "element", LENGTH, setup_vector, run_rope, {0}},
     {"to_half", "element", LENGTH, setup_vector, run_to_half, {0}},
+    {"add_bfloat16", "element", LENGTH, setup_vector, run_add_bfloat16, {0}},
+    {"softmax_digits", "element", LENGTH, setup_vector, run_softmax_digits, {0}},
     {"select_above", "element", LENGTH, setup_vector, run_select_above, {0}},
     {"dot f32 x 1", "multiply-add", ROWS_WORK(1), setup_rows, run_dot, {GEMLET_ROW_F32, 1}},
     {"dot f16 x 1", "multiply-add", ROWS_WORK(1), setup_rows, run_dot, {GEMLET_ROW_F16, 1}},

@@ -1,54 +1,93 @@
 #!/usr/bin/env bash
-# Counts the instructions of the text decoder on the tiny model under qemu (Cortex-A76, one thread): a decoded token and a token of a
-# prompt of 128, each as the difference of two lengths, so that loading cancels.  Where LLAMA_BENCH is the path of an aarch64 build of
-# llama.cpp's llama-bench, the same of llama.cpp and the ratio, which is to be at most 0.6 (decode) and 0.4 (prefill).
-#     tests/bench/decoder.sh
-#     LLAMA_BENCH=/path/to/llama-bench tests/bench/decoder.sh
+# Counts the instructions of the text decoder under qemu (Cortex-A76, one thread): a decoded token, and a token of a prompt of 128,
+# each as the difference of two lengths, so that loading cancels; on the tiny model of the tests.  Where tests/bench/peers.sh --tools
+# has been run, the same of llama.cpp and the ratio, which is to be at most 0.6 (decode) and 0.4 (prefill).
+#     tests/bench/decoder.sh             the tiny model
+#     tests/bench/decoder.sh --real      and one with 30 layers of E2B's shapes and random weights (make_shape.py): what skipping saves,
+#                                        and how long four threads would wait; 4 GB of disk, some 20 minutes
+# PYTHON needs gguf and numpy for --real.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-source_model=tests/data/tiny/text-q4_0.gguf
-build=${BUILD:-build/aarch64}
-work=build/decoder
-mkdir -p "$work"
-if [ -z "${BUILD:-}" ]; then
-    [ -f "$build/build.ninja" ] || cmake --preset aarch64 >/dev/null
-    cmake --build "$build" --target gemlet-posix gemlet >/dev/null
+. tests/bench/count.sh
+bench=$peers/llama.cpp/bin/llama-bench
+
+gemlet_figure() { # MODEL prefill|decode FEW MANY [all]
+    per_unit "$3" "$4" "$(count "$work/count_model" "$1" "$2" "$3" 1 ${5:+"$5"})" "$(count "$work/count_model" "$1" "$2" "$4" 1 ${5:+"$5"})"
+}
+
+llama_figure() { # SOURCE prefill|decode FEW MANY; llama-bench's other kind of test is turned off
+    local on=-p off=-n
+    [ -x "$bench" ] || return 0
+    [ "$2" = prefill ] || on=-n off=-p
+    local run=("$bench" -m "$1" -t 1 -r 1 --no-warmup "$off" 0 "$on")
+    per_unit "$3" "$4" "$(count "${run[@]}" "$3")" "$(count "${run[@]}" "$4")"
+}
+
+row() { # NAME SOURCE MODEL prefill|decode FEW MANY TARGET
+    local ours theirs
+    ours=$(gemlet_figure "$3" "$4" "$5" "$6")
+    theirs=$(llama_figure "$2" "$4" "$5" "$6")
+    echo "| $1 | $ours | $theirs | $(ratio "$ours" "$theirs") | $7 |"
+}
+
+compare_with_llama() {
+    echo "| million instructions a token | gemlet | llama.cpp | ratio | at most |"
+    echo "|---|---:|---:|---:|---:|"
+    row "tiny model, decode" "$tiny" "$work/tiny.gguf" decode 8 24 0.6
+    row "tiny model, prompt of 128" "$tiny" "$work/tiny.gguf" prefill 128 256 0.4
+    if $real; then
+        row "E2B's layers, decode" "$work/e2b-source.gguf" "$work/e2b.gguf" decode 2 6 0.6
+        row "E2B's layers, prompt of 128" "$work/e2b-source.gguf" "$work/e2b.gguf" prefill 1 128 0.4
+    fi
+}
+
+# The sparse kernels would be slow on full lists: what sparsity saves is shown against the same model without it.
+show_skipping() {
+    local model=$work/e2b.gguf dense=$work/e2b-dense.gguf
+    echo "| million instructions a token, E2B's layers | prompt of 32 | decode |"
+    echo "|---|---:|---:|"
+    echo "| no sparse layers, nothing skipped | $(gemlet_figure "$dense" prefill 1 32 all) | $(gemlet_figure "$dense" decode 2 4 all) |"
+    echo "| no sparse layers | $(gemlet_figure "$dense" prefill 1 32) | $(gemlet_figure "$dense" decode 2 4) |"
+    echo "| as it is | $(gemlet_figure "$model" prefill 1 32) | $(gemlet_figure "$model" decode 2 4) |"
+}
+
+# Four threads that take one task each, and one of them what is in no task: the part of their time that they wait.
+waiting() { # KIND FEW MANY
+    { count_figures "$work/count_model" "$work/e2b.gguf" "$1" "$2" 4
+      count_figures "$work/count_model" "$work/e2b.gguf" "$1" "$3" 4; } | awk -v n="$2" -v m="$3" -v kind="$1" '
+        { value[$1] = $2 - seen[$1]; seen[$1] = $2 }
+        END {
+            unit = (m - n) * 1e6
+            share = 1 - (value["serial"] + value["tasks"]) / 4 / (value["serial"] + value["longest"])
+            printf "| %s | %.3f | %.3f | %.3f | %.1f %% |\n", kind, value["serial"] / unit, value["tasks"] / unit, value["longest"] / unit, 100 * share
+        }'
+}
+
+show_waiting() {
+    echo "| million instructions a token, E2B's layers, 4 threads | in no task | in tasks | longest tasks | waiting |"
+    echo "|---|---:|---:|---:|---:|"
+    waiting decode 2 6
+    waiting prefill 1 64
+}
+
+make_models() {
+    build/host/gemlet-pack --text "$tiny" --mmproj tests/data/tiny/mm-f16.gguf -o "$work/tiny.gguf" --quiet
+    $real || return 0
+    for kind in "" -dense; do
+        [ -f "$work/e2b$kind-source.gguf" ] || "$PYTHON" tests/bench/make_shape.py "$tiny" "$work/e2b$kind-source.gguf" ${kind:+"-$kind"}
+        build/host/gemlet-pack --text "$work/e2b$kind-source.gguf" -o "$work/e2b$kind.gguf" --quiet
+    done
+}
+
+tiny=tests/data/tiny/text-q4_0.gguf
+real=false
+[ "${1:-}" != --real ] || real=true
+build_counters
+make_models
+compare_with_llama
+if $real; then
+    echo
+    show_skipping
+    echo
+    show_waiting
 fi
-[ -x build/host/gemlet-pack ] || { cmake --preset host >/dev/null && cmake --build build/host --target gemlet-pack >/dev/null; }
-build/host/gemlet-pack --text "$source_model" --mmproj tests/data/tiny/mm-f16.gguf -o "$work/tiny.gguf" --quiet
-gcc -O2 -shared -fPIC -o "$work/count.so" tests/bench/count_instructions.c
-cross=aarch64-linux-gnu-gcc
-[ "$(uname -m)" != aarch64 ] || cross=gcc
-"$cross" -std=c11 -O2 -I. tests/bench/count_decoder.c "$build/libgemlet-posix.a" "$build/libgemlet.a" -lm -pthread -o "$work/count_decoder"
-
-count() { # count PROGRAM ARGUMENT...
-    qemu-aarch64 -L /usr/aarch64-linux-gnu -plugin "$work/count.so" -cpu cortex-a76 "$@" 2>&1 >/dev/null | awk '$1 == "insns" { print $2 }'
-}
-
-per_token() { # per_token SHORT LONG INSTRUCTIONS-OF-SHORT INSTRUCTIONS-OF-LONG
-    awk -v n="$1" -v m="$2" -v a="$3" -v b="$4" 'BEGIN { printf "%.3f", (b - a) / (m - n) / 1e6 }'
-}
-
-gemlet_figure() { # prefill|decode SHORT LONG
-    per_token "$2" "$3" "$(count "$work/count_decoder" "$work/tiny.gguf" "$1" "$2")" "$(count "$work/count_decoder" "$work/tiny.gguf" "$1" "$3")"
-}
-
-llama_figure() { # -p|-n SHORT LONG; llama-bench's other kind of test is turned off
-    local off=-n
-    [ "$1" = -p ] || off=-p
-    local run=("$LLAMA_BENCH" -m "$source_model" -t 1 -r 1 --no-warmup "$off" 0 "$1")
-    per_token "$2" "$3" "$(count "${run[@]}" "$2")" "$(count "${run[@]}" "$3")"
-}
-
-row() { # NAME TARGET GEMLET LLAMA
-    awk -v name="$1" -v target="$2" -v ours="$3" -v theirs="$4" \
-        'BEGIN { ratio = theirs == "" ? "" : sprintf("%.2f", ours / theirs); print "| " name " | " ours " | " theirs " | " ratio " | " target " |" }'
-}
-
-echo "| million instructions a token | gemlet | llama.cpp | ratio | at most |"
-echo "|---|---:|---:|---:|---:|"
-llama=
-[ -z "${LLAMA_BENCH:-}" ] || llama=$(llama_figure -n 8 24)
-row "decode" 0.6 "$(gemlet_figure decode 8 24)" "$llama"
-[ -z "${LLAMA_BENCH:-}" ] || llama=$(llama_figure -p 128 256)
-row "prompt of 128" 0.4 "$(gemlet_figure prefill 128 256)" "$llama"

@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
-# Builds ggml's ARM kernels, as the source package llama-cpp-python carries them, into build/peers/peer_ggml_{1,2,3}: one program per
-# instruction level (tests/bench/peer_ggml.c).  Needs pip and about 100 MB; kernels.sh shows the peers where this has been run.
+# Builds what gemlet is measured against, from the source package llama-cpp-python, below build/peers.  Needs pip and about 100 MB.
+#     tests/bench/peers.sh            ggml's ARM kernels, one program per instruction level: peer_ggml_{1,2,3} (tests/bench/peer_ggml.c);
+#                                     kernels.sh shows them where this has been run
+#     tests/bench/peers.sh --tools    llama.cpp's programs for a Cortex-A76: llama.cpp/bin/llama-{bench,perplexity,completion,mtmd-cli};
+#                                     about half an hour of one core
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 out=build/peers
@@ -16,6 +19,37 @@ ggml=$out/llama_cpp_python-$version/vendor/llama.cpp/ggml
 native=$(uname -m)
 cc=gcc cxx=g++
 if [ "$native" != aarch64 ]; then cc=aarch64-linux-gnu-gcc cxx=aarch64-linux-gnu-g++; fi
+
+# What no measurement runs (command line, chat templates, other models' graphs) is compiled without optimisation: it takes half the time.
+write_launcher() {
+    cat >"$out/launch" <<'LAUNCH'
+#!/usr/bin/env bash
+case "${!#}" in
+*/src/models/gemma* | */mtmd/models/mobilenetv5.cpp) ;;
+*/src/models/* | */mtmd/models/* | */llama.cpp/common/* | */llama.cpp/vendor/*) set -- "$@" -O0 ;;
+esac
+exec nice ${CCACHE:-} "$@"
+LAUNCH
+    chmod +x "$out/launch"
+}
+
+build_tools() {
+    CCACHE=$(command -v ccache || true)
+    export CCACHE
+    write_launcher
+    cmake -G Ninja -S "$ggml/.." -B "$out/llama.cpp" -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF -DCMAKE_EXE_LINKER_FLAGS=-static \
+        -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 -DCMAKE_C_COMPILER="$cc" -DCMAKE_CXX_COMPILER="$cxx" \
+        -DCMAKE_C_COMPILER_LAUNCHER="$PWD/$out/launch" -DCMAKE_CXX_COMPILER_LAUNCHER="$PWD/$out/launch" \
+        -DGGML_NATIVE=OFF -DGGML_CPU_ARM_ARCH=armv8.2-a+dotprod+fp16 -DGGML_OPENMP=OFF -DGGML_CCACHE=OFF -DLLAMA_OPENSSL=OFF \
+        -DLLAMA_BUILD_SERVER=OFF -DLLAMA_BUILD_APP=OFF -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_USE_PREBUILT_UI=OFF \
+        >"$out/llama.cpp.log"
+    ninja -C "$out/llama.cpp" -j "${JOBS:-1}" llama-bench mtmd llama-perplexity llama-completion llama-mtmd-cli >>"$out/llama.cpp.log"
+}
+
+if [ "${1:-}" = --tools ]; then
+    build_tools
+    exit
+fi
 level=0
 for march in armv8-a armv8.2-a+dotprod armv8.2-a+dotprod+i8mm; do
     level=$((level + 1))

@@ -1,15 +1,22 @@
 #!/usr/bin/env bash
-# The library and the ports for boards compile where no header of an operating system, and hardly one of a C library, can be included.
+# usage: bare_metal.sh GEMLET GEMLET_PACK CPU...
+# The library and the ports for boards compile where no header of an operating system, and hardly one of a C library, can be included;
+# the library is small; and linked into an image for a core without an operating system, it describes a picture on each CPU with the
+# words of GEMLET, the program on Linux.
 set -euo pipefail
+gemlet=$1 packer=$2
+shift 2
+build=build/bare-metal
+read -ra emulator <<<"${EMULATOR:-}"
 cmake --preset bare-metal >/dev/null
-cmake --build --preset bare-metal >build/bare-metal/build.log || { cat build/bare-metal/build.log; exit 1; }
+cmake --build --preset bare-metal >$build/build.log || { cat $build/build.log; exit 1; }
 for library in gemlet gemlet-semihosting gemlet-template; do
-    [ -s build/bare-metal/lib$library.a ] || { echo "lib$library.a was not built"; exit 1; }
+    [ -s $build/lib$library.a ] || { echo "lib$library.a was not built"; exit 1; }
 done
-tests/checks/symbols.sh build/bare-metal/libgemlet.a aarch64-linux-gnu-nm aarch64-linux-gnu-objdump
+tests/checks/symbols.sh $build/libgemlet.a aarch64-linux-gnu-nm aarch64-linux-gnu-objdump
 
 # That the headers are out of reach is itself checked: with the build's own flags.
-read -ra compiler <<<"$(sed -n 's/^set(CMAKE_C_COMPILER "\(.*\)")$/\1/p' build/bare-metal/CMakeFiles/*/CMakeCCompiler.cmake) $(cmake -LA -N build/bare-metal | sed -n 's/^CMAKE_C_FLAGS:STRING=//p')"
+read -ra compiler <<<"$(sed -n 's/^set(CMAKE_C_COMPILER "\(.*\)")$/\1/p' $build/CMakeFiles/*/CMakeCCompiler.cmake) $(cmake -LA -N $build | sed -n 's/^CMAKE_C_FLAGS:STRING=//p')"
 can_include() {
     echo "#include <$1>" | "${compiler[@]}" -std=c11 -x c -fsyntax-only - 2>/dev/null
 }
@@ -22,3 +29,66 @@ for header in stdio.h stdlib.h unistd.h fcntl.h pthread.h time.h errno.h sys/typ
         exit 1
     fi
 done
+
+# --- Size --------------------------------------------------------------------------------------------------------------------------
+size_of() { # FILE: its bytes of code and constants
+    aarch64-linux-gnu-size -A "$1" | awk '/^\.(text|rodata|data|bss)/ { bytes += $2 } END { print bytes }'
+}
+limit=300000
+library=$(size_of $build/libgemlet.a)
+echo "libgemlet.a: $library bytes of code and constants, all levels (at most $limit)"
+[ "$library" -le $limit ] || exit 1
+image=$build/describe.elf
+echo "describe.elf: $(aarch64-linux-gnu-size -A $image | awk '/^\.(text|rodata|data) / { bytes += $2 } END { print bytes }') bytes" \
+    "of code and constants, C library included"
+
+# --- A picture is described ----------------------------------------------------------------------------------------------------------
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+"${emulator[@]}" "$packer" --text tests/data/tiny/text-q4_0.gguf --mmproj tests/data/tiny/mm-f16.gguf -o "$work/tiny.gguf" --quiet
+{ printf 'P6\n256 256\n255\n'; cat tests/data/vision/image.rgb; } >"$work/picture.ppm"
+tokens=16 prompt="Describe the picture."
+
+# board MACHINE CPU ARGUMENT...: the image on QEMU's machine, its console on standard output
+board() {
+    local machine=$1 cpu=$2 arguments
+    shift 2
+    arguments=$(printf ',arg=%s' describe "$@")
+    timeout 600 qemu-system-aarch64 -M "$machine" -cpu "$cpu" -m "${MEMORY:-256M}" -kernel $image -display none -monitor none -serial none -nic none \
+        -chardev stdio,id=console -semihosting-config "enable=on,target=native,chardev=console$arguments" </dev/null
+}
+
+# The tiny model's weights are random: its likeliest answer is newlines, so it is sampled from, which any change of a logit can turn.
+"${emulator[@]}" "$gemlet" run -m "$work/tiny.gguf" --image "$work/picture.ppm" -n $tokens --temp 1 -p "$prompt" >"$work/linux"
+[ "$(tr -d '\n' <"$work/linux" | wc -c)" -gt 8 ] || { echo "hardly any text on Linux: $(cat "$work/linux")"; exit 1; }
+for cpu in "$@"; do
+    code=0
+    board virt "$cpu" "$work/tiny.gguf" "$work/picture.ppm" $tokens 1 "$prompt" >"$work/output" || code=$?
+    head -n -1 "$work/output" >"$work/text"
+    if [ $code != 0 ] || ! cmp -s "$work/text" "$work/linux"; then
+        printf '%s: exit code %s; expected the text\n%s\nfound\n%s\n' "$cpu" $code "$(cat "$work/linux")" "$(cat "$work/output")"
+        exit 1
+    fi
+    echo "describe.elf on $cpu: the text of Linux; $(tail -n 1 "$work/output")"
+    tail -n 1 "$work/output" | grep -q 'used as planned; stack' || exit 1
+done
+
+# --- It starts at each exception level, and says what is wrong -----------------------------------------------------------------------
+# expect CODE MACHINE PATTERN ARGUMENT...
+expect() {
+    local expected=$1 machine=$2 pattern=$3 code=0
+    shift 3
+    board "$machine" cortex-a72 "$@" >"$work/output" || code=$?
+    if [ $code != "$expected" ] || ! grep -qE "$pattern" "$work/output"; then
+        echo "describe.elf $* on $machine: expected exit code $expected and \"$pattern\", found $code and \"$(cat "$work/output")\""
+        exit 1
+    fi
+}
+expect 1 virt 'expected the command line'
+expect 1 virt,virtualization=on 'none.ppm can.t be opened' "$work/tiny.gguf" "$work/none.ppm" 1 0 x
+expect 1 virt,secure=on 'no binary PPM' "$work/tiny.gguf" "$work/tiny.gguf" 1 0 x
+expect 1 virt,secure=on,virtualization=on 'picture.ppm' "$work/picture.ppm" "$work/picture.ppm" 1 0 x
+head -c 1000 "$work/picture.ppm" >"$work/cut.ppm"
+expect 1 virt 'the picture is cut' "$work/tiny.gguf" "$work/cut.ppm" 1 0 x
+MEMORY=1M expect 3 virt 'exception: ESR .*, address [0-9a-f]{8}' "$work/tiny.gguf" "$work/picture.ppm" 1 0 x # where no memory is
+echo "describe.elf starts at EL1, EL2 and EL3, and names what is wrong: 6 cases"

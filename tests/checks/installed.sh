@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # usage: installed.sh BUILD_DIRECTORY CC CXX TOOLCHAIN_FILE|none CPU=LEVEL...
 # Installs the build and makes examples/embed from the installed tree alone: from C and C++ through pkg-config, and through the CMake
-# package.  Each program runs on each CPU (of the emulator in $EMULATOR, or "native") and must name that level.
+# package.  Each program runs on a CPU (of the emulator in $EMULATOR, or "native"), must name its level and answer a question about a
+# picture with what the installed `gemlet run` says, in the memory that was planned.
 set -euo pipefail
 build=$1 cc=$2 cxx=$3 toolchain=$4
 shift 4
@@ -30,17 +31,34 @@ options=(-DCMAKE_PREFIX_PATH="$work/prefix" -DCMAKE_C_COMPILER="$cc")
 cmake -S . -B cmake -G Ninja "${options[@]}" >/dev/null
 cmake --build cmake >/dev/null
 
-for program in ./embed-c ./embed-c++ ./cmake/embed; do
-    for expected in "$@"; do
-        cpu=${expected%=*} level=${expected#*=}
-        run=("$program")
-        if [ "$cpu" != native ]; then
-            read -ra run <<<"$EMULATOR -cpu $cpu $program"
-        fi
-        output=$("${run[@]}")
-        if ! grep -q "^level: $level\$" <<<"$output" || ! grep -q '^  kept  *weights ' <<<"$output"; then
-            printf '%s on %s: expected level %s and a report, found:\n%s\n' "$program" "$cpu" "$level" "$output"
-            exit 1
-        fi
-    done
+# on CPU PROGRAM ARGUMENT...
+on() {
+    local cpu=$1 run=()
+    shift
+    [ "$cpu" = native ] || read -ra run <<<"$EMULATOR -cpu $cpu"
+    "${run[@]}" "$@"
+}
+
+bin=$(dirname "$(find "$work/prefix" -name gemlet-pack)")
+data=$source/tests/data/tiny
+on "${1%=*}" "$bin/gemlet-pack" --text "$data/text-q4_0.gguf" --mmproj "$data/mm-f16.gguf" -o tiny.gguf --quiet >/dev/null
+awk 'BEGIN { printf "P6 8 6 255\n"; for (k = 0; k < 144; k++) printf "%c", 1 + k * 38 % 126 }' >picture.ppm
+question='what is this?'
+on "${1%=*}" "$bin/gemlet" run -m tiny.gguf --ctx 512 -n 64 --image picture.ppm -p "$question" >expected
+
+# check PROGRAM CPU=LEVEL
+check() {
+    on "${2%=*}" "$1" tiny.gguf picture.ppm "$question" >output
+    if ! sed -n 1p output | grep -qx "level: ${2#*=}" || ! sed -n 2p output | grep -qx 'arena: [0-9]* bytes, as planned: yes' ||
+        ! { printf 'answer: '; cat expected; } | cmp -s - <(tail -n +3 output); then
+        printf '%s on %s: expected level %s, a planned arena and this answer:\n%s\nfound:\n%s\n' "$1" "${2%=*}" "${2#*=}" \
+            "$(cat expected)" "$(cat output)"
+        exit 1
+    fi
+}
+
+for expected in "$@"; do
+    check ./embed-c "$expected"
 done
+check ./embed-c++ "$1"
+check ./cmake/embed "$1"

@@ -152,12 +152,14 @@ void build_packed(gguf_builder *b, packed_places *places) {
     put_bytes(b, "GGUF", 4);
     put_u32(b, 3);
     put_u64(b, SPECS);
-    put_u64(b, 14);
+    put_u64(b, 15);
     places->keys = b->length;
     put_long_key(b);
     put_key_string(b, "general.architecture", "gemma3n");
     put_key_u32(b, "general.alignment", 64);
     put_key_u32(b, "gemlet.version", 1);
+    put_key_u32(b, "gemlet.header.crc32", 0);
+    size_t crc32 = b->length - 4;
     put_tables(b);
     put_key_u32s(b, "numbers", (const uint32_t[]){7, 8, 9}, 3);
     put_string(b, "pi");
@@ -188,6 +190,8 @@ void build_packed(gguf_builder *b, packed_places *places) {
         put_u64(b, offset);
         offset += (specs[i].bytes + 63) / 64 * 64;
     }
+    pad(b);
+    set_u32(b, crc32, crc_of(b->data, b->length));
     for (size_t i = 0; i < SPECS; i++) {
         pad(b);
         places->data[i] = b->length;

@@ -2,6 +2,9 @@
 
 #include <string.h>
 
+#include "port/posix/posix.h"
+#include "tests/support/sanitized.h"
+
 static gemlet_file *open_file(void *context, const char *path) {
     memory_file *file = context;
     (void)path;
@@ -17,8 +20,9 @@ static bool file_size(void *context, gemlet_file *handle, uint64_t *size) {
 }
 
 static const void *map_file(void *context, gemlet_file *handle, uint64_t offset, size_t length) {
-    const memory_file *file = context;
+    memory_file *file = context;
     (void)handle;
+    file->mappings++;
     return file->maps && offset <= file->size && length <= file->size - offset ? file->data + offset : NULL;
 }
 
@@ -39,12 +43,39 @@ static void close_file(void *context, gemlet_file *handle) {
     file->open--;
 }
 
+static uint64_t now(void *context) {
+    (void)context;
+    return 0;
+}
+
+static void run_tasks(void *context, gemlet_task task, void *argument, size_t count) {
+    (void)context;
+    for (size_t i = 0; i < count; i++) {
+        task(argument, i);
+    }
+}
+
+static size_t thread_count(void *context) {
+    (void)context;
+    return 1;
+}
+
+static uint32_t cpu_features(void *context) {
+    (void)context;
+    return SANITIZED ? 0 : gemlet_posix_cpu_features();
+}
+
 void memory_port_open(memory_file *file, gemlet_port *port) {
-    memset(port, 0, sizeof *port);
-    port->context = file;
-    port->open = open_file;
-    port->size = file_size;
-    port->map = map_file;
-    port->read_at = read_file;
-    port->close = close_file;
+    *port = (gemlet_port){
+        .context = file,
+        .open = open_file,
+        .size = file_size,
+        .map = map_file,
+        .read_at = read_file,
+        .close = close_file,
+        .time = now,
+        .run_tasks = run_tasks,
+        .thread_count = thread_count,
+        .cpu_features = cpu_features,
+    };
 }

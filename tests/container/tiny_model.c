@@ -14,15 +14,13 @@
 #include "model/pack/convert.h"
 #include "port/posix/posix.h"
 
-enum { INDEX_BYTES = GEMLET_MAX_TENSORS * sizeof(gemlet_container_entry), MAX_ROWS = 2048 };
+enum { MAX_ROWS = 2048 };
 
 void gguf_open(open_gguf *file, const char *path) {
     gemlet_error error = {GEMLET_OK, ""};
     file->posix = gemlet_posix_open(1, &file->port);
-    file->memory = aligned_alloc(64, INDEX_BYTES);
     assert_non_null(file->posix);
-    gemlet_arena_init(&file->arena, file->memory, INDEX_BYTES, &error);
-    if (gemlet_container_open(&file->container, &file->port, path, &file->arena, &error) != GEMLET_OK) {
+    if (gemlet_container_open(&file->container, &file->port, path, &error) != GEMLET_OK) {
         fail_msg("%s", error.message);
     }
 }
@@ -30,7 +28,6 @@ void gguf_open(open_gguf *file, const char *path) {
 void gguf_close(open_gguf *file) {
     gemlet_container_close(&file->container);
     gemlet_posix_close(file->posix);
-    free(file->memory);
 }
 
 unsigned char *gguf_bytes(open_gguf *file, const gemlet_tensor *t) {

@@ -7,12 +7,10 @@
 #define TINY_TEXT "tests/data/tiny/text-q4_0.gguf"
 #define TINY_PROJECTOR "tests/data/tiny/mm-f16.gguf"
 
-/* An open GGUF with its index in memory of its own.  Fails the test where it can't be opened. */
+/* An open GGUF.  Fails the test where it can't be opened. */
 typedef struct open_gguf {
     struct gemlet_posix *posix;
     gemlet_port port;
-    gemlet_arena arena;
-    void *memory;
     gemlet_container container;
 } open_gguf;
 

@@ -2,14 +2,16 @@
 """Exact-match answers on unseen scenes stored as JPEG, by kind of question, one column for each way of running the model.
 
     python evaluate.py HF --count 500 [--set FOLDER] [--columns float,simulated]
-    python evaluate.py HF --program "qemu-aarch64 ./gemlet" --packed demo.gguf [--list differences.txt]
+    python evaluate.py HF --columns float,gemlet --program "qemu-aarch64 ./gemlet" --packed demo.gguf [--differences FILE]
 
-HF is the folder that export.py writes; FOLDER keeps the pictures and questions.json (made once, always the same scenes).
+HF is the folder that export.py writes; FOLDER keeps the pictures, questions.json (made once, always the same scenes), and the answers of
+`float` and `gemlet`, so that a run that was stopped goes on; another model or program is asked anew.
 Columns: `float` is transformers; `simulated` is transformers with weights and activations rounded as the packed file and the
-kernels round them; `program` is the program on the packed model; `lean` and `lean-q4` are the training scripts' own decoder on
-the newest checkpoint, without and with rounded matrices: a quick look while training.
+kernels round them; `gemlet` is the program on the packed model, with one thread; `lean` and `lean-q4` are the training scripts' own
+decoder on the newest checkpoint, without and with rounded matrices: a quick look while training.
 """
 import argparse
+import hashlib
 import json
 import os
 import random
@@ -104,13 +106,39 @@ class Lean:
         return item["answer"] if right else "(other)"
 
 
-class Program:
+class Gemlet:
     def __init__(self, command, packed):
-        self.command = shlex.split(command) + ["run", "-m", packed]
+        self.command = shlex.split(command) + ["run", "-m", packed, "--temp", "0", "--ctx", "512", "--threads", "1"]
 
     def answer(self, path, item):
-        run = subprocess.run(self.command + ["--image", path, "-p", item["question"], "--temp", "0"], capture_output=True, text=True)
+        run = subprocess.run(self.command + ["--image", path, "-p", item["question"]], capture_output=True, text=True)
         return run.stdout.strip() if run.returncode == 0 else f"(failed: {run.stderr.strip()[-200:]})"
+
+
+class Kept:
+    """Another way's answers, each written to a file as it comes and not asked for again; `key` is what they depend on."""
+    def __init__(self, make, path, key):
+        self.make, self.path, self.key, self.way, self.known = make, path, key, None, {}
+        if os.path.exists(path):
+            with open(path) as f:
+                entries = [json.loads(line) for line in f]
+            self.known = {e["file"]: e["answer"] for e in entries if e["key"] == key}
+
+    def answer(self, path, item):
+        if item["file"] not in self.known:
+            self.way = self.way or self.make()
+            self.known[item["file"]] = self.way.answer(path, item)
+            with open(self.path, "a") as f:
+                print(json.dumps({"key": self.key, "file": item["file"], "answer": self.known[item["file"]]}), file=f)
+        return self.known[item["file"]]
+
+
+def digest(*files):
+    h = hashlib.sha256()
+    for path in files:
+        with open(path, "rb") as f:
+            h.update(f.read())
+    return h.hexdigest()
 
 
 def table(items, answers):
@@ -123,35 +151,42 @@ def table(items, answers):
     names = list(answers)
     for name in names[1:]:
         same = sum(a == b for a, b in zip(answers[names[0]], answers[name]))
-        print(f"{name} answers as {names[0]}: {same} of {len(items)}")
+        print(f"{name} answers as {names[0]}: {same} of {len(items)} ({100 * same / len(items):.1f} %)")
 
 
-def list_errors(items, answers, path):
+def write_list(items, answers, path, chosen):
+    """The pictures whose answers `chosen`(right answer, [answers]) picks, with all texts."""
     with open(path, "w") as f:
         for i, item in enumerate(items):
-            if any(a[i] != item["answer"] for a in answers.values()):
+            given = {name: a[i] for name, a in answers.items()}
+            if chosen(item["answer"], list(given.values())):
                 f.write(f"{item['file']} {item['question']}\n    right: {item['answer']}\n")
-                f.writelines(f"    {name}: {a[i]}\n" for name, a in answers.items())
+                f.writelines(f"    {name}: {text}\n" for name, text in given.items())
 
 
 def main():
     ap = argparse.ArgumentParser()
     ap.add_argument("hf"), ap.add_argument("--count", type=int, default=500), ap.add_argument("--set", default="demo-test-set")
-    ap.add_argument("--columns", default="float"), ap.add_argument("--program"), ap.add_argument("--packed")
+    ap.add_argument("--columns", default="float"), ap.add_argument("--program", default=""), ap.add_argument("--packed", default="")
     ap.add_argument("--work", default="", help="where checkpoints are, for the columns lean and lean-q4")
-    ap.add_argument("--list", help="write every answer that is not right here"), ap.add_argument("--threads", type=int, default=1)
+    ap.add_argument("--errors", help="write every answer that is not right here")
+    ap.add_argument("--differences", help="write all answers here where the columns differ")
+    ap.add_argument("--threads", type=int, default=1)
     a = ap.parse_args()
     torch.set_num_threads(a.threads)
     items = make_set(a.set, a.count)
-    kinds = {"float": lambda: Transformers(a.hf), "simulated": lambda: Transformers(a.hf, simulated=True),
+    kept = lambda name, make, *key: Kept(make, os.path.join(a.set, f"answers-{name}.jsonl"), digest(*key))
+    kinds = {"float": lambda: kept("float", lambda: Transformers(a.hf), os.path.join(a.hf, "model.safetensors")),
+             "simulated": lambda: Transformers(a.hf, simulated=True),
+             "gemlet": lambda: kept("gemlet", lambda: Gemlet(a.program, a.packed), shlex.split(a.program)[-1], a.packed),
              "lean": lambda: Lean(a.work), "lean-q4": lambda: Lean(a.work, quantised=True)}
     ways = {name: kinds[name]() for name in a.columns.split(",") if name}
-    if a.program:
-        ways["program"] = Program(a.program, a.packed)
     answers = {name: [way.answer(os.path.join(a.set, item["file"]), item) for item in items] for name, way in ways.items()}
     table(items, answers)
-    if a.list:
-        list_errors(items, answers, a.list)
+    if a.errors:
+        write_list(items, answers, a.errors, lambda right, given: any(g != right for g in given))
+    if a.differences:
+        write_list(items, answers, a.differences, lambda right, given: len(set(given)) > 1)
 
 
 if __name__ == "__main__":

@@ -138,14 +138,13 @@ class Prompt:
     def __init__(self, path):
         import sentencepiece as spm
         self.sp = spm.SentencePieceProcessor(model_file=path)
-        self.newline, self.blank = self.sp.piece_to_id("\n"), self.sp.piece_to_id("\n\n")
-        self.user, self.model = self.sp.encode("user"), self.sp.encode("model")
-        self.before = [BOS, START_OF_TURN] + self.user + [self.newline, self.blank, START_OF_IMAGE]
-        self.after = [END_OF_IMAGE, self.blank]
+        # Text between two special tokens is encoded as one run: "user\n" and the image's "\n\n" give the longer token first.
+        self.before = [BOS, START_OF_TURN] + self.sp.encode("user\n\n\n") + [START_OF_IMAGE]
+        self.after = [END_OF_IMAGE] + self.sp.encode("\n\n")
         self.prefix = self.before + [IMAGE_SOFT_TOKEN] * 256 + self.after
 
     def question(self, text):
-        return self.sp.encode(text) + [END_OF_TURN, self.newline, START_OF_TURN] + self.model + [self.newline]
+        return self.sp.encode(text) + [END_OF_TURN] + self.sp.encode("\n") + [START_OF_TURN] + self.sp.encode("model\n")
 
     def answer(self, text):
         return self.sp.encode(text) + [END_OF_TURN]

@@ -257,7 +257,7 @@ def main():
             x, y = (g[k], fq[k]) if not k.startswith("vision_") else (np.moveaxis(g[k], 0, -1), np.moveaxis(fq[k], 0, -1))
             c = cos(x, y)
             print(f"quantisation alone: {k:22s} mean cosine {c.mean():.5f} worst {c.min():.5f}" + (f" same argmax {(x.argmax(-1) == y.argmax(-1)).mean():.3f}" if "logits" in k else ""))
-    for k in ("text_logits", "image_soft_tokens", "image_logits_tail"):
+    for k in [k for k in fq if k in ("text_logits", "image_soft_tokens", "image_logits_tail") or k.startswith("vision_")]:
         g["quantised_" + k] = fq[k]
     np.savez_compressed(os.path.join(a.out, "golden.npz"), **g)
     print({k: v.shape for k, v in g.items()})

@@ -1,5 +1,5 @@
 /* The text decoder on the tiny model: against the reference implementation, and against itself where ways to the same result must
- * agree to the bit. */
+ * agree to the bit.  With an argument only what depends on the CPU: the reference, and the levels against each other. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,7 +14,7 @@
 #include "tests/container/tiny_model.h"
 #include "tests/golden/golden.h"
 
-enum { TOKENS = 64, VOCABULARY = 528, WIDTH = 128, STREAMS = 4, WINDOW = 16, GUARD = GEMLET_ALIGNMENT };
+enum { TOKENS = 64, VOCABULARY = 528, WIDTH = 128, STREAMS = 4, WINDOW = 16 };
 
 static char folder[FOLDER_BYTES];
 static char packed[FOLDER_BYTES + 32];
@@ -23,6 +23,26 @@ static float *expected; /* [TOKENS][VOCABULARY] */
 static float *plain;    /* the same, computed with one thread in one chunk */
 
 static const gemlet_options whole = {.context = 512, .chunk = TOKENS};
+
+enum { RECORDED = 7 };
+
+static const uint32_t recorded[RECORDED] = {0, 4, 9, 10, 19, 20, 24};
+
+/* The residual streams behind the recorded layers, of the run that gave `plain`. */
+static struct layer_tap {
+    size_t seen[RECORDED];
+    float streams[RECORDED][TOKENS * STREAMS * WIDTH];
+} tap;
+
+static void keep_layer(void *context, uint32_t layer, size_t position, size_t count, const float *streams) {
+    (void)context;
+    for (size_t i = 0; i < RECORDED; i++) {
+        if (layer == recorded[i]) {
+            memcpy(tap.streams[i] + position * STREAMS * WIDTH, streams, count * STREAMS * WIDTH * sizeof *streams);
+            tap.seen[i] += count;
+        }
+    }
+}
 
 static int set_up(void **state) {
     (void)state;
@@ -41,6 +61,8 @@ static int set_up(void **state) {
     assert_int_equal(count, TOKENS * VOCABULARY);
     running r;
     running_open(&r, packed, 1, &whole);
+    memset(&tap, 0, sizeof tap);
+    r.session->decoder.tap = keep_layer;
     plain = running_logits(&r, ids, TOKENS);
     running_close(&r);
     return 0;
@@ -62,45 +84,18 @@ static void logits_are_the_reference_s(void **state) {
     assert_agreement("logits", agreement_of(plain, expected, TOKENS, VOCABULARY), 0.9998, 0.9996, 0.98);
 }
 
-enum { RECORDED = 7 };
-
-static const uint32_t recorded[RECORDED] = {0, 4, 9, 10, 19, 20, 24};
-
-typedef struct layer_tap {
-    size_t seen[RECORDED];
-    float streams[RECORDED][TOKENS * STREAMS * WIDTH];
-} layer_tap;
-
-static void keep_layer(void *context, uint32_t layer, size_t position, size_t count, const float *streams) {
-    layer_tap *tap = context;
-    for (size_t i = 0; i < RECORDED; i++) {
-        if (layer == recorded[i]) {
-            memcpy(tap->streams[i] + position * STREAMS * WIDTH, streams, count * STREAMS * WIDTH * sizeof *streams);
-            tap->seen[i] += count;
-        }
-    }
-}
-
 static void streams_of_every_recorded_layer_are_the_reference_s(void **state) {
     (void)state;
-    layer_tap *tap = calloc(1, sizeof *tap);
-    running r;
-    running_open(&r, packed, 1, &whole);
-    r.session->decoder.tap = keep_layer;
-    r.session->decoder.tap_context = tap;
-    free(running_logits(&r, ids, TOKENS));
     for (size_t i = 0; i < RECORDED; i++) {
         char name[32];
         size_t count;
         snprintf(name, sizeof name, "text_layer%u.f32", recorded[i]);
         float *streams = golden_read(name, &count);
         assert_int_equal(count, TOKENS * STREAMS * WIDTH);
-        assert_int_equal(tap->seen[i], TOKENS);
-        assert_agreement(name, agreement_of(tap->streams[i], streams, TOKENS * STREAMS, WIDTH), 0.9998, 0.9996, 0.0);
+        assert_int_equal(tap.seen[i], TOKENS);
+        assert_agreement(name, agreement_of(tap.streams[i], streams, TOKENS * STREAMS, WIDTH), 0.9998, 0.9996, 0.0);
         free(streams);
     }
-    free(tap);
-    running_close(&r);
 }
 
 /* With the reference's own soft tokens: this checks <end_of_image>'s embedding, which is not in the text's table. */
@@ -227,15 +222,15 @@ static void skipping_changes_nothing(void **state) {
     running_close(&r);
 }
 
-/* Integer products are the same at every level; float sums differ by their order only. */
-static void every_level_gives_nearly_the_same(void **state) {
+/* From the scalar definition up; a few positions, as that is slow. */
+static void every_level_gives_the_same(void **state) {
     (void)state;
+    enum { SOME = TOKENS / 4 };
     for (uint32_t limit = 1; limit <= 4; limit++) {
         running r;
         running_open(&r, packed, 1, &(gemlet_options){.context = 512, .level_limit = limit});
-        float *logits = running_logits(&r, ids, TOKENS / 4);
-        assert_agreement(gemlet_model_facts(r.model).level, agreement_of(logits, plain, TOKENS / 4, VOCABULARY), 0.9999, 0.9998,
-                         0.98);
+        float *logits = running_logits(&r, ids, SOME);
+        assert_memory_equal(logits, plain, SOME * VOCABULARY * sizeof *logits);
         free(logits);
         running_close(&r);
     }
@@ -464,49 +459,22 @@ static void the_plan_is_what_is_used(void **state) {
     }
 }
 
-static void every_smaller_arena_is_refused(void **state) {
-    (void)state;
-    running r;
-    running_open(&r, packed, 1, &whole);
-    gemlet_arena arena;
-    gemlet_model *model;
-    gemlet_session *session;
-    unsigned char guard[GUARD];
-    unsigned char *memory = aligned_alloc(GEMLET_ALIGNMENT, r.plan.arena + GEMLET_ALIGNMENT);
-    memset(guard, 0x5A, GUARD);
-    for (size_t i = 0; i <= 64; i++) {
-        size_t size = i < 64 ? r.plan.arena * i / 64 : r.plan.arena - 1;
-        memset(memory + size, 0x5A, GUARD);
-        assert_int_equal(gemlet_arena_init(&arena, memory, size, &r.error), GEMLET_OK);
-        gemlet_status status = gemlet_model_open(&r.port, packed, &whole, &arena, &model, &r.error);
-        if (status == GEMLET_OK) {
-            status = gemlet_session_open(model, &whole, &arena, &session, &r.error);
-            assert_null(session);
-        } else {
-            assert_null(model);
-        }
-        assert_int_equal(status, GEMLET_ERROR_MEMORY);
-        assert_true(strlen(r.error.message) > 10);
-        gemlet_model_close(model);
-        assert_memory_equal(memory + size, guard, GUARD);
-    }
-    free(memory);
-    running_close(&r);
-}
-
 #define TEST(name) cmocka_unit_test(name)
 
-int main(void) {
-    const struct CMUnitTest tests[] = {
+int main(int argc, char **argv) {
+    (void)argv;
+    const struct CMUnitTest of_the_cpu[] = {
         TEST(logits_are_the_reference_s),
         TEST(streams_of_every_recorded_layer_are_the_reference_s),
         TEST(an_image_between_texts_gives_the_reference_s_logits),
         TEST(an_int8_cache_costs_little),
+        TEST(every_level_gives_the_same),
+    };
+    const struct CMUnitTest others[] = {
         TEST(a_token_at_a_time_gives_the_same),
         TEST(every_chunk_size_gives_the_same),
         TEST(every_number_of_threads_gives_the_same),
         TEST(skipping_changes_nothing),
-        TEST(every_level_gives_nearly_the_same),
         TEST(a_restored_session_goes_on_with_the_same_bits),
         TEST(a_damaged_state_is_refused_and_changes_nothing),
         TEST(a_rewound_session_goes_on_with_the_same_bits),
@@ -515,7 +483,7 @@ int main(void) {
         TEST(the_caller_can_cancel),
         TEST(feeding_text_reports_its_own_progress),
         TEST(the_plan_is_what_is_used),
-        TEST(every_smaller_arena_is_refused),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    int failed = cmocka_run_group_tests(of_the_cpu, set_up, tear_down);
+    return argc > 1 ? failed : failed + cmocka_run_group_tests(others, set_up, tear_down);
 }

@@ -279,6 +279,24 @@ static void compare_quantize(const float *x, size_t stride, size_t pixels, size_
     guarded_free(expected_scale);
 }
 
+static void compare_quantize_centered(const float *x, size_t stride, size_t pixels, size_t channels) {
+    size_t padded = gemlet_padded_channels(channels);
+    int8_t *expected = guarded_alloc(pixels * padded, 0);
+    float *expected_scale = guarded_alloc(2 * pixels * sizeof(float), 4);
+    gemlet_conv_kernels_scalar.quantize_centered(x, stride, pixels, channels, expected, expected_scale, expected_scale + pixels);
+    for (int level = GEMLET_LEVEL_NEON; level <= (int)test_highest_level(); level++) {
+        int8_t *q = guarded_alloc(pixels * padded, 16);
+        float *scale = guarded_alloc(2 * pixels * sizeof(float), 8);
+        gemlet_kernels_for((gemlet_level)level).conv->quantize_centered(x, stride, pixels, channels, q, scale, scale + pixels);
+        assert_memory_equal(q, expected, pixels * padded);
+        assert_memory_equal(scale, expected_scale, 2 * pixels * sizeof(float));
+        guarded_free(q);
+        guarded_free(scale);
+    }
+    guarded_free(expected);
+    guarded_free(expected_scale);
+}
+
 static void test_quantize_random(void **state) {
     (void)state;
     test_random r = {4};
@@ -301,6 +319,11 @@ static void test_quantize_random(void **state) {
             x[0] = 127.0f;
         }
         compare_quantize(x, stride, pixels, channels);
+        compare_quantize_centered(x, stride, pixels, channels);
+        for (size_t k = 0; k < count; k++) { /* a small range far from zero */
+            x[k] = 1000.0f * size + x[k];
+        }
+        compare_quantize_centered(x, stride, pixels, channels);
         guarded_free(x);
     }
 }
@@ -333,11 +356,49 @@ static void test_quantize_values(void **state) {
     }
 }
 
+static void test_quantize_centered_values(void **state) {
+    (void)state;
+    enum { CHANNELS = 18, PADDED = 32 };
+    float x[CHANNELS];
+    for (size_t c = 0; c < CHANNELS; c++) {
+        x[c] = 10.0f + (float)c * 14.0f; /* 10 to 248: center 129, magnitude 119 */
+    }
+    int8_t q[PADDED];
+    float scale, center;
+    gemlet_conv_kernels_scalar.quantize_centered(x, CHANNELS, 1, CHANNELS, q, &scale, &center);
+    assert_true(center == 129.0f && scale == 119.0f / 127.0f && q[0] == -127 && q[CHANNELS - 1] == 127 && q[CHANNELS] == 0);
+    for (size_t c = 0; c < CHANNELS; c++) {
+        assert_true(fabsf((float)q[c] * scale + center - x[c]) <= 0.5001f * scale);
+    }
+    /* Equal elements leave the center alone; a NaN, infinities or a range beyond the numbers leave nothing. */
+    static const float odd[] = {NAN, -NAN, INFINITY, -INFINITY, 3e38f};
+    static const int8_t zeros[PADDED] = {0};
+    for (size_t i = 0; i < 6; i++) {
+        for (size_t c = 0; c < CHANNELS; c++) {
+            x[c] = i == 5 ? 7.5f : -3e38f;
+        }
+        if (i < 5) {
+            x[3 * i] = odd[i];
+        }
+        gemlet_conv_kernels_scalar.quantize_centered(x, CHANNELS, 1, CHANNELS, q, &scale, &center);
+        assert_memory_equal(q, zeros, PADDED);
+        assert_true(scale == 0.0f && center == (i == 5 ? 7.5f : 0.0f));
+        compare_quantize_centered(x, CHANNELS, 1, CHANNELS);
+    }
+    compare_quantize_centered((const float[]){16777216.0f, 16777218.0f, 16777216.0f}, 3, 1, 3); /* the center can't be in between */
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_scalar_is_the_formula), cmocka_unit_test(test_packed_layout),   cmocka_unit_test(test_sizes),
-        cmocka_unit_test(test_random_shapes),         cmocka_unit_test(test_extremes),        cmocka_unit_test(test_split),
-        cmocka_unit_test(test_quantize_random),       cmocka_unit_test(test_quantize_values),
+        cmocka_unit_test(test_scalar_is_the_formula),
+        cmocka_unit_test(test_packed_layout),
+        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_random_shapes),
+        cmocka_unit_test(test_extremes),
+        cmocka_unit_test(test_split),
+        cmocka_unit_test(test_quantize_random),
+        cmocka_unit_test(test_quantize_values),
+        cmocka_unit_test(test_quantize_centered_values),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -149,7 +149,15 @@ typedef struct dense_case {
     float *x;
 } dense_case;
 
-/* The product by one level, in two calls that split the panels. */
+/* The first tile by itself and the others after it, or all at once. */
+static void quantize_activations(const gemlet_matrix_kernels *kernels, const dense_case *c, bool by_itself, unsigned char *out) {
+    size_t first = by_itself && c->count > GEMLET_TILE ? GEMLET_TILE : 0;
+    kernels->quantize(c->x, c->x_stride, first, c->w.columns, out);
+    kernels->quantize(c->x + first * c->x_stride, c->x_stride, c->count - first, c->w.columns,
+                      out + first * (c->w.columns / GEMLET_BLOCK) * kernels->block_bytes);
+}
+
+/* The product by one level, in two calls that split the panels; the scalar level quantises all at once. */
 static float *dense_product(const gemlet_matrix_kernels *kernels, const dense_case *c, size_t split) {
     size_t panels = (c->w.rows + GEMLET_PANEL_ROWS - 1) / GEMLET_PANEL_ROWS;
     size_t y_floats = (c->count - 1) * c->y_stride + c->w.rows;
@@ -158,7 +166,7 @@ static float *dense_product(const gemlet_matrix_kernels *kernels, const dense_ca
     for (size_t i = 0; i < y_floats; i++) {
         y[i] = -77.0f;
     }
-    kernels->quantize(c->x, c->x_stride, c->count, c->w.columns, activations);
+    quantize_activations(kernels, c, split % 2 == 1 && kernels != &gemlet_matrix_kernels_scalar, activations);
     kernels->multiply(&c->w, 0, split, activations, c->count, y, c->y_stride);
     kernels->multiply(&c->w, split, panels, activations, c->count, y, c->y_stride);
     guarded_free(activations);

@@ -199,6 +199,68 @@ static void test_to_half(void **state) {
     assert_int_equal(ties[1], 0x3C02);
 }
 
+static float from_upper_half(uint16_t half) {
+    return from_bits((uint32_t)half << 16);
+}
+
+static void test_bfloat16_same_at_every_level(void **state) {
+    (void)state;
+    test_random r = {24};
+    for (size_t trial = 0; trial < 300; trial++) {
+        size_t length = trial % 60;
+        float *x = random_floats(&r, length, (fill)(trial % FILLS));
+        float *scale = trial % 2 ? random_floats(&r, length, FILL_NORMAL) : NULL;
+        uint16_t *y = guarded_alloc(length * sizeof *y, 2);
+        uint16_t want[60];
+        float wide[60];
+        for (size_t i = 0; i < length; i++) {
+            want[i] = (uint16_t)(random_next(&r) >> 48);
+        }
+        for (gemlet_level level = GEMLET_LEVEL_NEON; level <= test_highest_level(); level++) {
+            const gemlet_real_kernels *kernels = gemlet_kernels_for(level).real;
+            uint16_t sums[60];
+            memcpy(sums, want, sizeof sums);
+            scalar()->add_bfloat16(sums, scale, x, length);
+            memcpy(y, want, length * sizeof *y);
+            kernels->add_bfloat16(y, scale, x, length);
+            for (size_t i = 0; i < length; i++) {
+                assert_true(same_float(from_upper_half(y[i]), from_upper_half(sums[i])));
+            }
+            kernels->to_bfloat16(x, length, y);
+            scalar()->to_bfloat16(x, length, sums);
+            assert_memory_equal(y, sums, length * sizeof *y);
+            kernels->from_bfloat16(y, length, wide);
+            for (size_t i = 0; i < length; i++) {
+                assert_true(same_float(wide[i], from_upper_half(y[i])));
+            }
+        }
+        guarded_free(y);
+        guarded_free(scale);
+        guarded_free(x);
+    }
+}
+
+static void test_bfloat16_rounds_to_nearest(void **state) {
+    (void)state;
+    static const struct {
+        float x;
+        uint16_t wanted;
+    } cases[] = {
+        {1.0f, 0x3F80},      {-1.0f, 0xBF80},     {0x1.01p0f, 0x3F81},       {-0x1.01p0f, 0xBF81},      {0x1.00fffep0f, 0x3F80},
+        {0x1.03p0f, 0x3F82}, {65536.0f, 0x4780},  {0x1.fefffep127f, 0x7F7F}, {0x1.fffffep127f, 0x7F80}, {INFINITY, 0x7F80},
+        {-0.0f, 0x8000},     {0x1p-133f, 0x0001}, {0x1p-149f, 0x0000}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        uint16_t y = 0;
+        scalar()->to_bfloat16(&cases[i].x, 1, &y);
+        assert_int_equal(y, cases[i].wanted);
+    }
+    uint16_t sum = 0x3F80;
+    scalar()->add_bfloat16(&sum, (const float[]){0.5f}, (const float[]){4.0f}, 1);
+    assert_int_equal(sum, 0x4040); /* 3 */
+    scalar()->add_bfloat16(&sum, NULL, (const float[]){-3.0f}, 1);
+    assert_int_equal(sum, 0);
+}
+
 /* ---- accuracy of the definition ---- */
 
 /* Visits floats of every exponent and both signs: what `check` asserts holds over the whole range. */
@@ -292,6 +354,74 @@ static void test_softmax_accuracy(void **state) {
         check_exp(from_bits(bits));
     }
     check_exp(INFINITY);
+}
+
+/* Against softmax in double precision: each weight is off by half a unit of the digits, and what exp and the sum add. */
+static void check_digits(const gemlet_real_kernels *kernels, const float *x, size_t length) {
+    enum { MOST = 640 };
+    int8_t high[MOST], low[MOST];
+    float scale = 0.0f;
+    double sum = 0.0;
+    double largest = -INFINITY;
+    double total = 0.0;
+    memset(high, 1, sizeof high);
+    memset(low, 1, sizeof low);
+    kernels->softmax_digits(x, length, high, low, &scale);
+    for (size_t i = 0; i < length; i++) {
+        largest = (double)x[i] > largest ? (double)x[i] : largest;
+    }
+    for (size_t i = 0; i < length; i++) {
+        sum += exp((double)x[i] - largest);
+    }
+    for (size_t i = 0; i < (length + 15) / 16 * 16; i++) {
+        int t = GEMLET_DIGIT * high[i] + low[i];
+        assert_in_range(t, 0, GEMLET_DIGIT * (GEMLET_DIGIT - 1));
+        assert_true(low[i] >= -GEMLET_DIGIT / 2 && low[i] < GEMLET_DIGIT / 2);
+        double exact = i < length ? exp((double)x[i] - largest) * GEMLET_DIGIT * (GEMLET_DIGIT - 1) : 0.0;
+        assert_true(fabs(t - exact) <= 0.52);
+        total += t;
+    }
+    if (length > 0) {
+        assert_true(fabs((double)scale * total - 1.0) < 1e-6);
+        assert_true(fabs(1.0 / ((double)scale * GEMLET_DIGIT * (GEMLET_DIGIT - 1)) - sum) <
+                    0.52 * (double)length / 16256.0 + 1e-4 * sum);
+    } else {
+        assert_true(scale == 0.0f);
+    }
+}
+
+static void test_softmax_digits(void **state) {
+    (void)state;
+    test_random r = {25};
+    for (size_t trial = 0; trial < 200; trial++) {
+        size_t length = trial < 40 ? trial : random_range(&r, 1, 600);
+        float *x = random_floats(&r, length, trial % 4 == 3 ? FILL_SPECIAL : FILL_NORMAL);
+        size_t padded = (length + 15) / 16 * 16;
+        int8_t *want = guarded_alloc(2 * padded, 0);
+        float want_scale = 0.0f;
+        scalar()->softmax_digits(x, length, want, want + padded, &want_scale);
+        for (gemlet_level level = GEMLET_LEVEL_NEON; level <= test_highest_level(); level++) {
+            const gemlet_real_kernels *kernels = gemlet_kernels_for(level).real;
+            int8_t *got = guarded_alloc(2 * padded, 0);
+            float scale = 0.0f;
+            kernels->softmax_digits(x, length, got, got + padded, &scale);
+            assert_memory_equal(got, want, 2 * padded);
+            assert_true(same_float(scale, want_scale));
+            guarded_free(got);
+        }
+        if (trial % 4 != 3) {
+            check_digits(scalar(), x, length);
+        }
+        guarded_free(want);
+        guarded_free(x);
+    }
+    int8_t high[16], low[16];
+    float scale = 1.0f;
+    scalar()->softmax_digits((const float[]){-INFINITY, -INFINITY, NAN}, 3, high, low, &scale);
+    assert_true(scale == 0.0f && high[0] == 0 && low[2] == 0);
+    scalar()->softmax_digits((const float[]){-INFINITY, 5.0f, NAN}, 3, high, low, &scale);
+    assert_true(high[1] == GEMLET_DIGIT - 1 && low[1] == 0 && scale == 1.0f / (GEMLET_DIGIT * (GEMLET_DIGIT - 1)));
+    assert_true(high[0] == 0 && high[2] == 0 && low[2] == 0);
 }
 
 static void test_softmax_masks(void **state) {
@@ -672,6 +802,9 @@ int main(void) {
         cmocka_unit_test(test_vectors_same_at_every_level),
         cmocka_unit_test(test_not_in_place),
         cmocka_unit_test(test_to_half),
+        cmocka_unit_test(test_bfloat16_same_at_every_level),
+        cmocka_unit_test(test_bfloat16_rounds_to_nearest),
+        cmocka_unit_test(test_softmax_digits),
         cmocka_unit_test(test_gelu_accuracy),
         cmocka_unit_test(test_tanh_accuracy),
         cmocka_unit_test(test_softmax_accuracy),

@@ -1,10 +1,16 @@
 #include "tests/support/fault_port.h"
 
 /* Counts a call and answers whether it is one that fails. */
-static bool fails(fault_port *fault) {
+static bool is_hit(fault_port *fault) {
     fault->calls++;
     return fault->fail_call != 0 &&
            (fault->calls == fault->fail_call || (fault->fail_every_later && fault->calls > fault->fail_call));
+}
+
+static bool fails(fault_port *fault) {
+    bool hit = is_hit(fault);
+    fault->injected += hit;
+    return hit;
 }
 
 static gemlet_file *open_file(void *context, const char *path) {
@@ -29,12 +35,14 @@ static bool file_size(void *context, gemlet_file *file, uint64_t *size) {
     if (fault->truncated && !fault->size_lies && *size > fault->truncated_size) {
         *size = fault->truncated_size;
     }
+    *size += fault->added_size;
     return true;
 }
 
 static const void *map_file(void *context, gemlet_file *file, uint64_t offset, size_t length) {
     fault_port *fault = context;
-    if (fails(fault) || fault->refuse_map) {
+    if (is_hit(fault) || fault->refuse_map) {
+        fault->refused_maps++;
         return NULL;
     }
     if (fault->truncated && (offset > fault->truncated_size || length > fault->truncated_size - offset)) {
@@ -55,6 +63,10 @@ static int64_t read_file(void *context, gemlet_file *file, uint64_t offset, void
     if (fault->read_at_most != 0 && length > fault->read_at_most) {
         length = fault->read_at_most;
     }
+    if (fault->short_call != 0 && fault->calls == fault->short_call && length > 0) {
+        length--;
+        fault->injected++;
+    }
     int64_t got = fault->below.read_at(fault->below.context, file, offset, buffer, length);
     fault->bytes_read += got > 0 ? (uint64_t)got : 0;
     return got;
@@ -68,17 +80,36 @@ static void close_file(void *context, gemlet_file *file) {
 
 static uint64_t now(void *context) {
     fault_port *fault = context;
-    return fault->below.time(fault->below.context);
+    fault->times++;
+    return fault->time_runs_back ? UINT64_MAX - fault->times * UINT64_C(1000000000) : fault->below.time(fault->below.context);
 }
 
 static void run_tasks(void *context, gemlet_task task, void *argument, size_t count) {
     fault_port *fault = context;
-    fault->below.run_tasks(fault->below.context, task, argument, count);
+    fault->task_runs++;
+    switch (fault->order) {
+    case FAULT_ORDER_BELOW: fault->below.run_tasks(fault->below.context, task, argument, count); break;
+    case FAULT_ORDER_FORWARD:
+        for (size_t i = 0; i < count; i++) {
+            task(argument, i);
+        }
+        break;
+    case FAULT_ORDER_BACKWARD:
+        for (size_t i = count; i > 0; i--) {
+            task(argument, i - 1);
+        }
+        break;
+    case FAULT_ORDER_ODD_FIRST:
+        for (size_t i = 0; i < count; i++) {
+            task(argument, i < count / 2 ? 2 * i + 1 : 2 * (i - count / 2));
+        }
+        break;
+    }
 }
 
 static size_t thread_count(void *context) {
     fault_port *fault = context;
-    return fault->below.thread_count(fault->below.context);
+    return fault->claimed_threads != 0 ? (size_t)fault->claimed_threads : fault->below.thread_count(fault->below.context);
 }
 
 static uint32_t cpu_features(void *context) {

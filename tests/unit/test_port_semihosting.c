@@ -2,6 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -44,6 +45,14 @@ static void finds_the_features_of_the_core(void **state) {
     assert_int_equal(gemlet_semihosting_cpu_features(), gemlet_posix_cpu_features());
 }
 
+static void answers_the_command_line(void **state) {
+    (void)state;
+    char line[4096] = "";
+    assert_true(gemlet_semihosting_command_line(line, sizeof line));
+    assert_non_null(strstr(line, "port_semihosting"));
+    assert_false(gemlet_semihosting_command_line(line, 4)); /* it does not fit */
+}
+
 static void the_clock_runs(void **state) {
     (void)state;
     gemlet_semihosting board;
@@ -62,6 +71,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(does_what_every_port_must),
         cmocka_unit_test(finds_the_features_of_the_core),
+        cmocka_unit_test(answers_the_command_line),
         cmocka_unit_test(the_clock_runs),
     };
     return cmocka_run_group_tests_name("port/semihosting", tests, NULL, NULL);

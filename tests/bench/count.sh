@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Sourced by the scripts that count a model's instructions under qemu: builds what is counted, and counts.  The caller stands in the
+# source tree.
+build=${BUILD:-build/aarch64}
+work=build/count
+peers=build/peers
+PYTHON=${PYTHON:-python3}
+
+build_counters() {
+    local cross=aarch64-linux-gnu-gcc
+    [ "$(uname -m)" != aarch64 ] || cross=gcc
+    mkdir -p "$work"
+    [ -f "$build/build.ninja" ] || cmake --preset aarch64 >/dev/null
+    cmake --build "$build" --target gemlet-posix gemlet >/dev/null
+    if [ ! -x build/host/gemlet-pack ]; then
+        cmake --preset host >/dev/null
+        cmake --build build/host --target gemlet-pack >/dev/null
+    fi
+    gcc -O2 -shared -fPIC -o "$work/count.so" tests/bench/count_instructions.c
+    "$cross" -std=c11 -O2 -I. tests/bench/count_model.c "$build/libgemlet-posix.a" "$build/libgemlet.a" -lm -pthread -o "$work/count_model"
+}
+
+# count_figures PROGRAM ARGUMENT... : the plugin's lines, "insns N" and, where there are marks, the others
+count_figures() {
+    qemu-aarch64 -L /usr/aarch64-linux-gnu -plugin "$work/count.so" -cpu cortex-a76 "$@" 2>&1 >"$work/out.log" |
+        grep -E '^(insns|regions|serial|tasks|longest) [0-9]+$'
+}
+
+# count PROGRAM ARGUMENT... : instructions
+count() {
+    count_figures "$@" | awk '$1 == "insns" { print $2 }'
+}
+
+# per_unit FEW MANY INSTRUCTIONS-OF-FEW INSTRUCTIONS-OF-MANY : millions
+per_unit() {
+    awk -v n="$1" -v m="$2" -v a="$3" -v b="$4" 'BEGIN { printf "%.3f", (b - a) / (m - n) / 1e6 }'
+}
+
+# ratio OURS THEIRS
+ratio() {
+    [ -z "$2" ] || awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", a / b }'
+}

@@ -1,0 +1,144 @@
+/* Encodes one image, so that instructions can be counted and stages compared: encode_image MODEL SIDE [LEVEL PIXELS FOLDER].
+ * PIXELS is a file of [SIDE][SIDE][3] bytes, RGB; without one the image is made up.  FOLDER gets a file of float32 for each stage
+ * and one for the soft tokens.  Prints the multiply-adds and the bytes of scratch. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/image.h"
+#include "model/model.h"
+#include "port/posix/posix.h"
+
+/* Multiply-adds of an output pixel of each convolution, 1 x 1 or dense. */
+static double dense(const gemlet_conv *conv) {
+    return (double)conv->taps * (double)conv->channels * (double)conv->outputs;
+}
+
+static double depthwise(const gemlet_depthwise *conv) {
+    return (double)conv->kernel * (double)conv->kernel * (double)conv->channels;
+}
+
+static double attention(const gemlet_vision_block *b, double pixels) {
+    double down = b->key_down.kernel != 0 ? (double)b->key_down.stride * (double)b->key_down.stride : 1.0;
+    double keys = pixels / down;
+    double heads = (double)b->query.outputs / (double)b->key.outputs;
+    double products = heads * keys * (double)(b->key.outputs + b->value.outputs);
+    return pixels * (dense(&b->query) + dense(&b->output) + products) +
+           keys * (dense(&b->key) + dense(&b->value) + depthwise(&b->key_down) + depthwise(&b->value_down));
+}
+
+/* `before` and `after` are the pixels of the block's input and output. */
+static double residual(const gemlet_vision_block *b, double before, double after) {
+    double expanded = b->middle.kernel != 0 ? before : after;
+    return expanded * (depthwise(&b->start) + dense(&b->expand)) + after * (depthwise(&b->middle) + dense(&b->project));
+}
+
+static double multiply_adds(const gemlet_vision *v) {
+    const gemlet_vision_fusion *f = &v->weights->fusion;
+    double side = (double)v->image_size / GEMLET_STEM_STRIDE;
+    double sum = side * side * GEMLET_STEM_INPUTS * (double)v->weights->stem.outputs;
+    double near = 0.0; /* pixels of the last stage but one */
+    const gemlet_vision_block *b = v->weights->blocks;
+    for (uint32_t stage = 0; stage < v->config->stages; stage++) {
+        near = side * side;
+        for (uint32_t i = 0; i < v->config->blocks[stage]; i++, b++) {
+            double after = side / (double)b->stride;
+            sum += b->kind == GEMLET_MOBILE_ATTENTION ? attention(b, side * side) : residual(b, side * side, after * after);
+            side = after;
+        }
+    }
+    /* Bilinear sampling computes four pixels for each soft token. */
+    double tokens = (double)v->config->soft_tokens;
+    bool pooled = (size_t)sqrt(near) % v->config->side == 0;
+    return sum + (pooled ? near : 4.0 * tokens) * (dense(&f->expand) + dense(&f->project)) + tokens * dense(&f->embed);
+}
+
+static void append(const char *folder, const char *name, const float *values, size_t count) {
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s.f32", folder, name);
+    FILE *file = fopen(path, "ab");
+    if (file == NULL || fwrite(values, sizeof *values, count, file) != count || fclose(file) != 0) {
+        perror(path);
+        exit(1);
+    }
+}
+
+static void append_stage(void *context, const char *name, const float *values, size_t first, size_t pixels, size_t channels) {
+    (void)first; /* one thread: pixels come in order */
+    append(context, name, values, pixels * channels);
+}
+
+static unsigned char *read_pixels(const char *path, size_t bytes) {
+    unsigned char *pixels = malloc(bytes);
+    for (size_t i = 0; i < bytes && pixels != NULL; i++) {
+        pixels[i] = (unsigned char)(i * i / 977 % 251);
+    }
+    FILE *file = path != NULL ? fopen(path, "rb") : NULL;
+    if (pixels == NULL || (path != NULL && (file == NULL || fread(pixels, 1, bytes, file) != bytes))) {
+        perror(path != NULL ? path : "pixels");
+        exit(1);
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+    return pixels;
+}
+
+static gemlet_status encode(gemlet_session *session, const char *path, char *folder, gemlet_error *error) {
+    uint32_t side = session->vision.image_size;
+    unsigned char *pixels = read_pixels(path, (size_t)side * side * 3);
+    gemlet_image image = {.format = GEMLET_PIXELS_RGB, .width = side, .height = side, .pixels = pixels, .stride = (size_t)side * 3};
+    const float *soft_tokens = NULL;
+    size_t count = 0;
+    if (folder != NULL) {
+        session->vision.watch = append_stage;
+        session->vision.watch_context = folder;
+    }
+    gemlet_status status = gemlet_encode_image(session, &image, &soft_tokens, &count, error);
+    if (status == GEMLET_OK && folder != NULL) {
+        append(folder, "soft_tokens", soft_tokens, count * session->model->config.width);
+    }
+    free(pixels);
+    return status;
+}
+
+static uint32_t level_limit(const char *name) {
+    uint32_t limit = 0;
+    for (uint32_t level = 0; level <= (uint32_t)GEMLET_LEVEL_I8MM && name != NULL; level++) {
+        limit = strcmp(name, gemlet_level_name((gemlet_level)level)) == 0 ? level + 1 : limit;
+    }
+    return limit;
+}
+
+int main(int argc, char **argv) {
+    gemlet_port port;
+    gemlet_error error = {GEMLET_OK, ""};
+    gemlet_memory_plan plan;
+    gemlet_arena arena;
+    gemlet_model *model = NULL;
+    gemlet_session *session = NULL;
+    if (argc != 3 && argc != 6) {
+        fputs("encode_image MODEL SIDE [LEVEL PIXELS FOLDER]\n", stderr);
+        return 2;
+    }
+    gemlet_posix *posix = gemlet_posix_open(1, &port);
+    gemlet_options options = {
+        .context = 512, .image_size = (uint32_t)strtoul(argv[2], NULL, 10), .level_limit = level_limit(argc > 3 ? argv[3] : NULL)};
+    gemlet_status status = gemlet_plan(&port, argv[1], &options, &plan, &error);
+    void *memory = status == GEMLET_OK ? aligned_alloc(GEMLET_ALIGNMENT, plan.arena) : NULL;
+    status = status != GEMLET_OK ? status : gemlet_arena_init(&arena, memory, plan.arena, &error);
+    status = status != GEMLET_OK ? status : gemlet_model_open(&port, argv[1], &options, &arena, &model, &error);
+    status = status != GEMLET_OK ? status : gemlet_session_open(model, &options, &arena, &session, &error);
+    status = status != GEMLET_OK ? status : encode(session, argc > 3 ? argv[4] : NULL, argc > 3 ? argv[5] : NULL, &error);
+    if (status == GEMLET_OK) {
+        printf("level %s\nmultiply-adds %.0f\nscratch %zu\n", gemlet_level_name(session->vision.kernels.level),
+               multiply_adds(&session->vision), session->vision.bytes);
+    } else {
+        fprintf(stderr, "%s\n", error.message);
+    }
+    gemlet_model_close(model);
+    gemlet_posix_close(posix);
+    free(memory);
+    return status == GEMLET_OK ? 0 : 1;
+}

@@ -1,0 +1,17 @@
+/* Whether this build is sanitized: then everything takes ten times as long, and emulated NEON hours. */
+#ifndef GEMLET_TESTS_SUPPORT_SANITIZED_H
+#define GEMLET_TESTS_SUPPORT_SANITIZED_H
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define GEMLET_SANITIZED
+#endif
+#endif
+
+#ifdef GEMLET_SANITIZED
+enum { SANITIZED = 1 };
+#else
+enum { SANITIZED = 0 };
+#endif
+
+#endif
