@@ -37,8 +37,8 @@ Phase = namedtuple("Phase", "name steps seen cells awake full quantised batch pe
 PHASES = [
     Phase("read", 300, False, 20, decoder.AWAKE, False, False, 10, 1., .6),
     Phase("see", 500, True, 64, decoder.AWAKE, False, False, 10, .6, .3),
-    Phase("all", 400, True, 256, decoder.AWAKE, False, True, 8, .3, .1),
-    Phase("full", 600, True, 256, range(decoder.LAYERS), True, True, 6, .2, .0),
+    Phase("all", 240, True, 256, decoder.AWAKE, False, True, 8, .3, .1),
+    Phase("full", 400, True, 256, range(decoder.LAYERS), True, True, 6, .2, .0),
 ]
 RATES = {"muon": 0.02, "adam": 3e-3}
 
