@@ -19,22 +19,6 @@ typedef struct mapping {
     size_t bytes;
 } mapping;
 
-typedef struct v4l2 {
-    const v4l2_calls *calls;
-    v4l2_settings settings;
-    int device; /* negative: closed */
-    struct v4l2_pix_format format;
-    mapping mappings[BUFFERS];
-    uint32_t mapped;
-    struct v4l2_buffer out; /* the buffer that the caller reads */
-    bool is_out;
-    image_file picture; /* of a compressed frame */
-    uint32_t sequence;  /* of the latest frame */
-    bool begun;         /* whether there was one since opening */
-    int lost_in_a_row;
-    bool told; /* whether the caller knows that the camera can't be opened */
-} v4l2;
-
 /* What is asked for, best first: what needs no decoding, and of it what takes the bus the least. */
 static const struct known_format {
     uint32_t code;
@@ -50,6 +34,23 @@ static const struct known_format {
 };
 
 enum { KNOWN_FORMATS = sizeof known_formats / sizeof known_formats[0] };
+
+typedef struct v4l2 {
+    const v4l2_calls *calls;
+    v4l2_settings settings;
+    int device; /* negative: closed */
+    struct v4l2_pix_format format;
+    const struct known_format *known; /* what is known of it */
+    mapping mappings[BUFFERS];
+    uint32_t mapped;
+    struct v4l2_buffer out; /* the buffer that the caller reads */
+    bool is_out;
+    image_file picture; /* of a compressed frame */
+    uint32_t sequence;  /* of the latest frame */
+    bool begun;         /* whether there was one since opening */
+    int lost_in_a_row;
+    bool told; /* whether the caller knows that the camera can't be opened */
+} v4l2;
 
 /* ---- Calls and their failures ---- */
 
@@ -118,7 +119,7 @@ static const struct known_format *known(uint32_t code) {
 
 /* Of an uncompressed frame; 0 where the driver's sides can't be. */
 static size_t bytes_needed(const v4l2 *v) {
-    return frame_bytes(known(v->format.pixelformat)->pixels, v->format.width, v->format.height, v->format.bytesperline);
+    return frame_bytes(v->known->pixels, v->format.width, v->format.height, v->format.bytesperline);
 }
 
 static gemlet_status choose_format(v4l2 *v, gemlet_error *error) {
@@ -135,7 +136,8 @@ static gemlet_status choose_format(v4l2 *v, gemlet_error *error) {
             return fail(v, GEMLET_ERROR_IO, "refuses the format", error);
         }
         v->format = wish.fmt.pix;
-        if (known(v->format.pixelformat) != NULL && (known(v->format.pixelformat)->compressed || bytes_needed(v) > 0)) {
+        v->known = known(v->format.pixelformat); /* may be another than was asked for */
+        if (v->known != NULL && (v->known->compressed || bytes_needed(v) > 0)) {
             return GEMLET_OK;
         }
     }
@@ -269,15 +271,14 @@ static const char *damage(const v4l2 *v, const struct v4l2_buffer *buffer) {
         return "a damaged frame";
     }
     size_t there = buffer->bytesused < v->mappings[buffer->index].bytes ? buffer->bytesused : v->mappings[buffer->index].bytes;
-    return !known(v->format.pixelformat)->compressed && there < bytes_needed(v) ? "a short frame" : NULL;
+    return !v->known->compressed && there < bytes_needed(v) ? "a short frame" : NULL;
 }
 
 /* The image of the buffer that is out. */
 static gemlet_status read_frame(v4l2 *v, frame *f, gemlet_error *error) {
-    const struct known_format *format = known(v->format.pixelformat);
     const mapping *m = &v->mappings[v->out.index];
-    if (!format->compressed) {
-        f->image = frame_image(format->pixels, v->format.width, v->format.height, v->format.bytesperline, m->address);
+    if (!v->known->compressed) {
+        f->image = frame_image(v->known->pixels, v->format.width, v->format.height, v->format.bytesperline, m->address);
         return GEMLET_OK;
     }
     size_t bytes = v->out.bytesused < m->bytes ? v->out.bytesused : m->bytes;
