@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Everything that is checked, from a fresh clone: builds for this machine, for it under sanitizers (of threads what has some), and for aarch64, and runs all tests
-# and checks in one ctest run, whose summary is the last thing printed.  Arguments go to ctest: tests/run.sh -R arena
+# Everything that is checked, from a fresh clone: builds for this machine, for it under sanitizers (of threads: what has some), and for
+# aarch64, and runs all tests and checks in one ctest run, whose summary is the last thing printed.  Arguments go to ctest:
+# tests/run.sh -R arena
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -19,6 +20,6 @@ for preset in host asan tsan aarch64; do
     }
 done
 
-# --- Tests: one ctest run over the builds; each has put its tests and checks into its own directory --------------------------
+# --- Tests: one ctest run over the builds; each has put its tests and checks into its own directory --------------------------------
 printf 'subdirs(%s)\n' host asan tsan aarch64 >build/CTestTestfile.cmake
 exec ctest --test-dir build -j 2 --output-on-failure "$@"

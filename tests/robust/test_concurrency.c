@@ -16,17 +16,20 @@
 #include "tests/robust/rig.h"
 #include "tests/support/sanitized.h"
 
-enum { SESSIONS = 2, ROUNDS = 3, TOKENS = 24 };
+enum { SESSIONS = 2, TOKENS = 24 };
 
 static char folder[FOLDER_BYTES];
 static char path[FOLDER_BYTES + 32];
-static const gemlet_options options = {.context = 320, .chunk = 8, .image_size = 64, .level_limit = SANITIZED ? 1 : 0};
+static const gemlet_options with_images = {.context = 320, .chunk = 32, .image_size = 64, .level_limit = SANITIZED ? 1 : 0};
+static const gemlet_options text_only = {.context = 320, .chunk = 8, .no_images = true, .level_limit = SANITIZED ? 1 : 0};
 
 /* What a thread works with; its session is opened by itself. */
 typedef struct worker {
     pthread_t thread;
     pthread_barrier_t *start;
     gemlet_model *model;
+    const gemlet_options *options;
+    int rounds;
     gemlet_arena arena;
     rig use; /* its session, for rig_converse */
     gemlet_status status;
@@ -36,8 +39,8 @@ typedef struct worker {
 static void *work(void *argument) {
     worker *w = argument;
     pthread_barrier_wait(w->start);
-    w->status = gemlet_session_open(w->model, &options, &w->arena, &w->use.session, &w->use.error);
-    for (int round = 0; round < ROUNDS && w->status == GEMLET_OK; round++) {
+    w->status = gemlet_session_open(w->model, w->options, &w->arena, &w->use.session, &w->use.error);
+    for (int round = 0; round < w->rounds && w->status == GEMLET_OK; round++) {
         gemlet_session_reset(w->use.session);
         w->status = rig_converse(&w->use);
     }
@@ -54,17 +57,17 @@ typedef struct shared_model {
 } shared_model;
 
 /* An arena for each session; a planned one is more than enough, as it counts the model too. */
-static void open_model(shared_model *m, size_t threads) {
+static void open_model(shared_model *m, size_t threads, const gemlet_options *options) {
     gemlet_error error = {GEMLET_OK, ""};
     m->posix = gemlet_posix_open(threads, &m->port);
     assert_non_null(m->posix);
-    if (gemlet_plan(&m->port, path, &options, &m->plan, &error) != GEMLET_OK) {
+    if (gemlet_plan(&m->port, path, options, &m->plan, &error) != GEMLET_OK) {
         fail_msg("%s", error.message);
     }
     m->memory = aligned_alloc(GEMLET_ALIGNMENT, (SESSIONS + 1) * m->plan.arena);
     assert_non_null(m->memory);
     gemlet_arena_init(&m->arena, m->memory, m->plan.arena, &error);
-    if (gemlet_model_open(&m->port, path, &options, &m->arena, &m->model, &error) != GEMLET_OK) {
+    if (gemlet_model_open(&m->port, path, options, &m->arena, &m->model, &error) != GEMLET_OK) {
         fail_msg("%s", error.message);
     }
 }
@@ -75,15 +78,15 @@ static void close_model(shared_model *m) {
     free(m->memory);
 }
 
-static void sessions_at_once(size_t threads) {
+static void sessions_at_once(size_t threads, const gemlet_options *options, int rounds) {
     static worker workers[SESSIONS];
     pthread_barrier_t start;
     shared_model m;
-    open_model(&m, threads);
+    open_model(&m, threads, options);
     pthread_barrier_init(&start, NULL, SESSIONS);
     for (size_t i = 0; i < SESSIONS; i++) {
         worker *w = &workers[i];
-        *w = (worker){.start = &start, .model = m.model};
+        *w = (worker){.start = &start, .model = m.model, .options = options, .rounds = rounds};
         gemlet_arena_init(&w->arena, (char *)m.memory + (i + 1) * m.plan.arena, m.plan.arena, &w->use.error);
         assert_int_equal(pthread_create(&w->thread, NULL, work, w), 0);
     }
@@ -106,13 +109,13 @@ static void sessions_at_once(size_t threads) {
     free(alone.bytes);
     pthread_barrier_destroy(&start);
     close_model(&m);
-    print_message("           %d sessions at once, %d conversations each, %zu threads in the port\n", SESSIONS, ROUNDS, threads);
+    print_message("           %d sessions at once, %d conversations each, %zu threads in the port\n", SESSIONS, rounds, threads);
 }
 
 static void sessions_share_a_model(void **state) {
     (void)state;
-    sessions_at_once(1);
-    sessions_at_once(3);
+    sessions_at_once(1, &text_only, 3);
+    sessions_at_once(3, &with_images, 1);
 }
 
 /* ---- Cancelling ---- */
@@ -147,8 +150,8 @@ static void another_thread_cancels(void **state) {
     stopper s = {.done = 0};
     pthread_t thread;
     uint32_t tokens[300] = {0};
-    open_model(&m, 2);
-    assert_int_equal(gemlet_session_open(m.model, &options, &m.arena, &session, &error), GEMLET_OK);
+    open_model(&m, 2, &text_only);
+    assert_int_equal(gemlet_session_open(m.model, &text_only, &m.arena, &session, &error), GEMLET_OK);
     gemlet_session_on_progress(session, go_on, &s);
     atomic_store(&s.stop, false);
     assert_int_equal(pthread_create(&thread, NULL, stop, &s), 0);
