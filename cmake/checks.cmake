@@ -23,6 +23,9 @@ endif()
 # The archive that is shipped has no sanitizer in it.
 if(NOT GEMLET_SANITIZE)
     gemlet_add_check(symbols symbols $<TARGET_FILE:gemlet> ${CMAKE_NM} ${CMAKE_OBJDUMP})
+    if(TARGET bill-of-materials)
+        gemlet_add_check(bill-of-materials bill_of_materials ${CMAKE_BINARY_DIR} ${CMAKE_READELF})
+    endif()
 
     if(arm)
         gemlet_add_check(tidy tidy ${CMAKE_BINARY_DIR}) # where arm_neon.h is the compiler's own
@@ -30,6 +33,7 @@ if(NOT GEMLET_SANITIZE)
         gemlet_add_check(analyzer analyzer ${CMAKE_BINARY_DIR}) # likewise
     endif()
     if(CMAKE_CROSSCOMPILING)
+        gemlet_add_check(reproducible reproducible ${CMAKE_BINARY_DIR} ${CMAKE_TOOLCHAIN_FILE})
         gemlet_add_check(bare-metal bare_metal $<TARGET_FILE:gemlet-program> $<TARGET_FILE:gemlet-pack> cortex-a72 cortex-a76)
         set(compilers ${CMAKE_C_COMPILER} ${CMAKE_CXX_COMPILER})
         gemlet_add_check(installed installed ${CMAKE_BINARY_DIR} ${compilers} ${CMAKE_TOOLCHAIN_FILE}
@@ -46,6 +50,8 @@ if(NOT GEMLET_SANITIZE)
         endif()
         gemlet_add_check(installed installed ${CMAKE_BINARY_DIR} ${CMAKE_C_COMPILER} ${HOST_CXX} none native=${expected_level})
         gemlet_add_check(cppcheck cppcheck)
+        gemlet_add_check(coverage coverage)
+        set_tests_properties(${GEMLET_TEST_PREFIX}/check/coverage PROPERTIES PROCESSORS 2)
         gemlet_add_check(format format)
         gemlet_add_check(includes includes)
         gemlet_add_check(readme readme ${CMAKE_C_COMPILER} ${CMAKE_BINARY_DIR})
