@@ -51,7 +51,7 @@ static void print_count(qemu_plugin_id_t id, void *data) {
     for (const counter *c = counters; c != NULL; c = c->next) {
         instructions += c->instructions;
         if (print_blocks && c->instructions != 0) {
-            fprintf(stderr, "block %" PRIx64 " %" PRIu64 "\n", c->address, c->instructions);
+            fprintf(stderr, "block %016" PRIx64 " %" PRIu64 "\n", c->address, c->instructions);
         }
     }
     fprintf(stderr, "insns %" PRIu64 "\n", instructions);
