@@ -1,6 +1,5 @@
 #include <string.h>
 
-#include "model/image.h"
 #include "model/loader.h"
 #include "model/vision/vision.h"
 

@@ -109,7 +109,7 @@ static void print_count(qemu_plugin_id_t id, void *data) {
     (void)data;
     for (const counter *c = counters; c != NULL; c = c->next) {
         if (c->instructions != 0) {
-            fprintf(stderr, "block %" PRIx64 " %" PRIu64 "\n", c->address, c->instructions);
+            fprintf(stderr, "block %016" PRIx64 " %" PRIu64 "\n", c->address, c->instructions);
         }
     }
     fprintf(stderr, "insns %" PRIu64 "\n", instructions);

@@ -1,10 +1,15 @@
 /* Encodes one image, so that instructions can be counted and stages compared: encode_image MODEL SIDE [LEVEL PIXELS FOLDER].
  * PIXELS is a file of [SIDE][SIDE][3] bytes, RGB; without one the image is made up.  FOLDER gets a file of float32 for each stage
- * and one for the soft tokens.  Prints the multiply-adds and the bytes of scratch. */
+ * and one for the soft tokens.  Prints the multiply-adds and the bytes of scratch.  One thread where instructions are to be
+ * counted, else four. */
+#define _POSIX_C_SOURCE 200809L /* pwrite */
+
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "model/image.h"
 #include "model/model.h"
@@ -54,19 +59,20 @@ static double multiply_adds(const gemlet_vision *v) {
     return sum + (pooled ? near : 4.0 * tokens) * (dense(&f->expand) + dense(&f->project)) + tokens * dense(&f->embed);
 }
 
-static void append(const char *folder, const char *name, const float *values, size_t count) {
+/* `count` numbers from number `first` on.  Threads may write different parts. */
+static void write_part(const char *folder, const char *name, const float *values, size_t first, size_t count) {
     char path[512];
     snprintf(path, sizeof path, "%s/%s.f32", folder, name);
-    FILE *file = fopen(path, "ab");
-    if (file == NULL || fwrite(values, sizeof *values, count, file) != count || fclose(file) != 0) {
+    int file = open(path, O_WRONLY | O_CREAT, 0666);
+    ssize_t bytes = (ssize_t)(count * sizeof *values);
+    if (file < 0 || pwrite(file, values, (size_t)bytes, (off_t)(first * sizeof *values)) != bytes || close(file) != 0) {
         perror(path);
         exit(1);
     }
 }
 
-static void append_stage(void *context, const char *name, const float *values, size_t first, size_t pixels, size_t channels) {
-    (void)first; /* one thread: pixels come in order */
-    append(context, name, values, pixels * channels);
+static void write_stage(void *context, const char *name, const float *values, size_t first, size_t pixels, size_t channels) {
+    write_part(context, name, values, first * channels, pixels * channels);
 }
 
 static unsigned char *read_pixels(const char *path, size_t bytes) {
@@ -92,12 +98,12 @@ static gemlet_status encode(gemlet_session *session, const char *path, char *fol
     const float *soft_tokens = NULL;
     size_t count = 0;
     if (folder != NULL) {
-        session->vision.watch = append_stage;
+        session->vision.watch = write_stage;
         session->vision.watch_context = folder;
     }
     gemlet_status status = gemlet_encode_image(session, &image, &soft_tokens, &count, error);
     if (status == GEMLET_OK && folder != NULL) {
-        append(folder, "soft_tokens", soft_tokens, count * session->model->config.width);
+        write_part(folder, "soft_tokens", soft_tokens, 0, count * session->model->config.width);
     }
     free(pixels);
     return status;
@@ -122,7 +128,7 @@ int main(int argc, char **argv) {
         fputs("encode_image MODEL SIDE [LEVEL PIXELS FOLDER]\n", stderr);
         return 2;
     }
-    gemlet_posix *posix = gemlet_posix_open(1, &port);
+    gemlet_posix *posix = gemlet_posix_open(argc > 3 ? 4 : 1, &port);
     gemlet_options options = {
         .context = 512, .image_size = (uint32_t)strtoul(argv[2], NULL, 10), .level_limit = level_limit(argc > 3 ? argv[3] : NULL)};
     gemlet_status status = gemlet_plan(&port, argv[1], &options, &plan, &error);

@@ -1,24 +1,12 @@
 #!/usr/bin/env bash
 # Compares the text decoder with the reference implementation on models that are not in the repository: three other seeds, and one with
-# 30 layers, width 160 and a window of 8.  Prints one Markdown table and fails where a model falls short.  Outside the tests: it needs
-# torch, timm and transformers, which PYTHON must have, or which are installed into build/reference/venv.
+# 30 layers, width 160 and a window of 8.  Prints one Markdown table and fails where a model falls short.  Outside the tests, see
+# reference.sh.
 #     tests/golden/other_models.sh
 #     PYTHON=/path/to/python tests/golden/other_models.sh
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-out=build/reference
-mkdir -p "$out"
-if [ -z "${PYTHON:-}" ]; then
-    PYTHON=$out/venv/bin/python
-    if [ ! -x "$PYTHON" ]; then
-        python3 -m venv "$out/venv"
-        "$PYTHON" -m pip install -q torch==2.14.1 torchvision==0.29.1 timm==1.0.31 transformers==5.23.0 sentencepiece safetensors numpy pillow gguf
-    fi
-fi
-if [ ! -x build/host/gemlet ] || [ ! -x build/host/gemlet-pack ]; then
-    cmake --preset host >/dev/null
-    cmake --build build/host --target gemlet-pack gemlet-program >/dev/null
-fi
+. tests/golden/reference.sh
 
 compare='
 import sys, numpy as np
@@ -37,8 +25,7 @@ failed=0
 while read -r name arguments; do
     folder=$out/$name
     # shellcheck disable=SC2086 # the arguments are several words
-    [ -f "$folder/golden.npz" ] || "$PYTHON" tests/golden/reference_model.py "$folder" --snap $arguments >"$out/$name.log" 2>&1
-    build/host/gemlet-pack --hf "$folder/hf" -o "$folder/packed.gguf" --quiet
+    make_model "$name" $arguments
     "$PYTHON" -c 'import sys, numpy as np; print(*np.load(sys.argv[1])["text_ids"])' "$folder/golden.npz" >"$folder/ids.txt"
     build/host/gemlet dump -m "$folder/packed.gguf" --tokens "$folder/ids.txt" --logits "$folder/logits.npy"
     "$PYTHON" -c "$compare" "$folder/golden.npz" "$folder/logits.npy" "$name" || failed=1

@@ -194,7 +194,8 @@ def golden(model, cfg, seed, image_size, audio):
 
 
 def fake_quant_hooks(model):
-    """Quantise activations as gemlet does (blocks of 32 before text matrices, one scale per pixel before dense convolutions), in float arithmetic.
+    """Quantise activations as gemlet does (blocks of 32 before text matrices; one scale per pixel before dense convolutions, and around
+    the middle of its range where GELU comes before), in float arithmetic.
     The distance between this and the plain model is what quantisation alone costs."""
     def q(x, d):
         d = d.clamp_min(1e-12) / 127
@@ -205,12 +206,16 @@ def fake_quant_hooks(model):
     def conv(m, a):
         x = a[0]
         return (q(x, x.abs().amax(1, keepdim=True)),)
+    def behind_gelu(m, a):
+        x = a[0]; least, largest = x.amin(1, keepdim=True), x.amax(1, keepdim=True)
+        middle = (least + largest) / 2
+        return (middle + q(x - middle, (largest - least) / 2),)
     hs = []
     for n, m in model.named_modules():
         if isinstance(m, torch.nn.Linear) and m.in_features % 32 == 0 and (".language_model." in n or "lm_head" in n or "embedding_projection" in n):
             hs.append(m.register_forward_pre_hook(text))
         elif isinstance(m, torch.nn.Conv2d) and m.groups == 1 and "conv_stem" not in n:
-            hs.append(m.register_forward_pre_hook(conv))
+            hs.append(m.register_forward_pre_hook(behind_gelu if "pw_proj" in n or "conv_pwl" in n else conv))
     return hs
 
 
