@@ -3,7 +3,7 @@
  * script can tell by the program's symbols where instructions go.  The few declarations of qemu's interface that it needs stand
  * here, since Debian's qemu packages carry no header.
  *
- * Of a program that calls the functions named in `marks` around its tasks (tests/bench/count_decoder.c), it also prints
+ * Of a program that calls the functions named in `marks` around its tasks (tests/bench/count_model.c), it also prints
  *
  *     regions  how often tasks were started together
  *     serial   instructions outside tasks

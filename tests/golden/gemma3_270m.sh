@@ -24,7 +24,7 @@ prepare() {
     fi
     [ -f build/host/build.ninja ] || cmake --preset host >/dev/null
     [ -f build/aarch64/build.ninja ] || cmake --preset aarch64 >/dev/null
-    cmake --build build/host --target gemlet-pack >/dev/null
+    cmake --build build/host --target gemlet-pack gemlet-program >/dev/null
     cmake --build build/aarch64 --target gemlet-program >/dev/null
     [ -f "$model" ] || build/host/gemlet-pack --text "$source_model" -o "$model" --quiet
 }
@@ -44,22 +44,38 @@ compare_perplexity() {
     echo "| $(basename "$text"), windows of 512 | $ours | $theirs | $(awk -v a="$ours" -v b="$theirs" 'BEGIN { printf "%+.2f %%", 100 * (a / b - 1) }') |"
 }
 
+# tokens TEXT : how many a text has, <bos> included
+tokens() {
+    build/host/gemlet run -m "$model" -p "$1" --raw -n 1 --stats 2>&1 >/dev/null </dev/null | awk '$1 == "in" { print $2 }'
+}
+
+# shared OURS THEIRS : what both files begin with, without the space and the beginning of a word at its end
+shared() {
+    python3 -c 'import os, re, sys
+a, b = (open(p).read().rstrip() for p in sys.argv[1:])
+same = os.path.commonprefix([a, b])
+print(same if a == b else re.sub(r" ?\S*$", "", same), end="")' "$1" "$2"
+}
+
+one_line() {
+    tr -s '[:space:]' ' ' | sed 's/ *$//; s/|/\\|/g'
+}
+
 compare_greedy() {
-    local beginning
-    echo "| beginning | gemlet | llama.cpp, from where it departs |"
-    echo "|---|---|---|"
+    local beginning same departs
+    echo "| beginning | gemlet | llama.cpp departs at token | and goes on |"
+    echo "|---|---|---:|---|"
     while read -r beginning; do
         emulated build/aarch64/gemlet run -m "$model" -p "$beginning" --raw --temp 0 -n 32 --threads 1 >"$out/ours.txt" </dev/null
         emulated "$peers/llama.cpp/bin/llama-completion" -m "$source_model" -p "$beginning" --temp 0 -n 32 -no-cnv --no-display-prompt \
-            --no-warmup -c 256 -t 1 >"$out/theirs.txt" 2>/dev/null </dev/null
-        python3 - "$beginning" "$out/ours.txt" "$out/theirs.txt" <<'PYTHON'
-import os, sys
-beginning, ours, theirs = sys.argv[1], *(open(p).read().strip().removesuffix("[end of text]").strip() for p in sys.argv[2:])
-same = os.path.commonprefix([ours, theirs])
-shown = lambda s: " ".join(s.replace("|", "\\|").split())
-rest = "the same" if ours == theirs else f"word {len(same.split()) + 1}: {shown(theirs[len(same):])}"
-print(f"| {beginning} | {shown(ours)} | {rest} |", flush=True)
-PYTHON
+            --no-warmup -c 256 -t 1 2>/dev/null </dev/null | sed 's/ *\[end of text\]$//' >"$out/theirs.txt"
+        same=$(shared "$out/ours.txt" "$out/theirs.txt"; echo .)
+        same=${same%.}
+        departs=-
+        if [ "$same" != "$(cat "$out/ours.txt")" ]; then
+            departs=$(($(tokens "$beginning$same") - $(tokens "$beginning") + 1))
+        fi
+        echo "| $beginning | $(one_line <"$out/ours.txt") | $departs | $(tail -c "+$((${#same} + 1))" "$out/theirs.txt" | one_line) |"
     done <<'BEGINNINGS'
 The capital of France is
 Once upon a time, there was a little girl who
