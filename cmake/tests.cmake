@@ -31,6 +31,7 @@ if(CMAKE_CROSSCOMPILING)
     set(argument_of_vision/vision of-the-cpu)
 else()
     set(test_cpus native)
+    set(argument_of_robust/arena examples/demo/demo.gguf)
 endif()
 set(without_kernels "^(container|tokenizer|robust)/|^golden/memory$|^unit/(arena|fault_port|port_template|sampler|status)$|^vision/resize$")
 

@@ -271,7 +271,7 @@ gemlet_status gemlet_feed_prompt(gemlet_session *session, const uint32_t *tokens
     if (kept != NULL) {
         *kept = same;
     }
-    return gemlet_feed(session, tokens + same, count - same, error);
+    return gemlet_feed(session, count > 0 ? tokens + same : NULL, count - same, error); /* NULL may have no offset, even of 0 */
 }
 
 /* ---- Text ---- */

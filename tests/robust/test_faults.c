@@ -239,7 +239,7 @@ static uint64_t fail_feeding(rig *r, const feeding *step, uint64_t stride) {
     assert_true(calls >= step->calls_at_least);
     saved_state after = rig_save(r);
     for (fault_kind kind = FAIL_ONCE; kind < FAULT_KINDS; kind++) {
-        for (uint64_t call = 1; call <= calls; call += call == 1 || call + stride > calls ? 1 : stride) {
+        for (uint64_t call = 1; call <= calls; call = call < calls && call + stride > calls ? calls : call + stride) {
             one_fault(r, step, kind, call, &before, &after);
             injected++;
         }
@@ -265,13 +265,16 @@ static void every_call_of_feeding_fails(void **state) {
     rig_close(&r);
 }
 
-/* An image takes long: some of its calls. */
+/* An image takes long: some of its calls, and none where the build is sanitized. */
 static void calls_of_feeding_an_image_fail(void **state) {
     (void)state;
     rig r;
+    if (SANITIZED) {
+        skip();
+    }
     rig_start(&r, &mini, &with_images);
     assert_int_equal(gemlet_feed_text(r.session, "see", 3, false, &r.error), GEMLET_OK);
-    fail_feeding(&r, &feedings[sizeof feedings / sizeof *feedings - 1], SANITIZED ? 250 : 50);
+    fail_feeding(&r, &feedings[sizeof feedings / sizeof *feedings - 1], 50);
     rig_close(&r);
 }
 

@@ -166,8 +166,8 @@ static void a_slid_session_is_one_that_was_fed_what_is_left(void **state) {
     for (gemlet_cache_type cache = GEMLET_CACHE_F16; cache <= GEMLET_CACHE_S8; cache++) {
         rig_start(&r, &mini, &(gemlet_options){.context = TOKENS, .chunk = 8, .no_images = true, .cache = cache});
         rig_start(&fresh, &mini, &r.options);
-        for (size_t k = 0; k < sizeof keeps / sizeof *keeps; k++) {
-            for (size_t n = 0; n < sizeof recents / sizeof *recents; n += SANITIZED ? 2 : 1) {
+        for (size_t k = 0; k < sizeof keeps / sizeof *keeps; k += SANITIZED ? 2 : 1) {
+            for (size_t n = 0; n < sizeof recents / sizeof *recents; n += SANITIZED ? 3 : 1) {
                 slide_is_as_if_fed_anew(TOKENS, keeps[k], recents[n], &r, &fresh);
                 tried++;
             }
