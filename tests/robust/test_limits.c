@@ -259,6 +259,7 @@ static size_t cancel_everywhere(rig *r, gemlet_status (*step)(rig *), size_t str
             bool fed = gemlet_session_length(r->session) != length || step == slide;
             assert_int_equal(gemlet_logits(r->session, &logits, &count, &r->error), fed ? GEMLET_ERROR_STATE : GEMLET_OK);
             rig_restore(r, &before);
+            c = (canceller){.cancel_at = 0};
             must(r, step(r));
             cancelled++;
         }
