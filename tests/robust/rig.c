@@ -193,14 +193,10 @@ static gemlet_status feed_likeliest(rig *r) {
     return status == GEMLET_OK ? gemlet_feed(r->session, &best, 1, &r->error) : status;
 }
 
-gemlet_status rig_converse(rig *r) {
+gemlet_status rig_chat(rig *r) {
     static const char text[] = "<start_of_turn>user\nwhat is \xE2\x96\x81 this? \xF0\x9F\x90\xA8\n";
     static const uint32_t tokens[] = {3, 5, 8, 13, 21};
-    gemlet_image frame = rig_frame();
     gemlet_status status = gemlet_feed_text(r->session, text, sizeof text - 1, true, &r->error);
-    if (status == GEMLET_OK && gemlet_session_image_facts(r->session).size != 0) {
-        status = gemlet_feed_image(r->session, &frame, &r->error);
-    }
     if (status == GEMLET_OK) {
         status = gemlet_feed(r->session, tokens, sizeof tokens / sizeof *tokens, &r->error);
     }
@@ -208,4 +204,11 @@ gemlet_status rig_converse(rig *r) {
         status = feed_likeliest(r);
     }
     return status;
+}
+
+gemlet_status rig_converse(rig *r) {
+    gemlet_image frame = rig_frame();
+    bool images = gemlet_session_image_facts(r->session).size != 0;
+    gemlet_status status = images ? gemlet_feed_image(r->session, &frame, &r->error) : GEMLET_OK;
+    return status == GEMLET_OK ? rig_chat(r) : status;
 }

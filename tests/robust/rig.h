@@ -72,8 +72,10 @@ void assert_same_state(const saved_state *a, const saved_state *b);
 /* A frame of 64 x 64 pixels, all different. */
 gemlet_image rig_frame(void);
 
-/* Feeds text, where there is an encoder an image, and tokens, and feeds back the likeliest token three times.  Answers the first
- * error.  Nearly every line of the forward passes runs. */
+/* Feeds text and tokens, and feeds back the likeliest token three times.  Answers the first error. */
+gemlet_status rig_chat(rig *r);
+
+/* Where the session takes images, feeds one; then as rig_chat.  Nearly every line of the forward passes runs. */
 gemlet_status rig_converse(rig *r);
 
 #endif

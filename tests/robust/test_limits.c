@@ -11,7 +11,7 @@
 #include "tests/robust/rig.h"
 #include "tests/support/sanitized.h"
 
-enum { TOKENS = 48, IMAGES = SANITIZED ? 2 : 50 };
+enum { TOKENS = 48, IMAGES = SANITIZED ? 1 : 50 };
 
 static packed_file mini;
 static uint32_t ids[TOKENS];
@@ -104,7 +104,7 @@ static void images_come_anywhere_and_often(void **state) {
     (void)state;
     rig r;
     gemlet_image frame = rig_frame();
-    rig_start(&r, &mini, &(gemlet_options){.context = 600, .chunk = 32, .image_size = 64});
+    rig_start(&r, &mini, &(gemlet_options){.context = SANITIZED ? 300 : 600, .chunk = 32, .image_size = 64});
     saved_state first = {NULL, 0};
     size_t one = 0;
     for (size_t i = 0; i < IMAGES; i++) { /* before any text */
@@ -119,14 +119,16 @@ static void images_come_anywhere_and_often(void **state) {
             free(now.bytes);
         }
     }
-    must(&r, gemlet_feed_image(r.session, &frame, &r.error)); /* and another behind it */
-    assert_int_equal(gemlet_session_length(r.session), 2 * one - 1);
-    saved_state two = rig_save(&r);
-    assert_refused(&r, gemlet_feed_image(r.session, &frame, &r.error), GEMLET_ERROR_CONTEXT, &two);
-    assert_int_equal(gemlet_session_slide(r.session, 1, 300, &r.error), GEMLET_ERROR_UNSUPPORTED);
-    assert_refused(&r, gemlet_session_slide(r.session, 1, 5, &r.error), GEMLET_ERROR_UNSUPPORTED, &two);
+    if (!SANITIZED) {
+        must(&r, gemlet_feed_image(r.session, &frame, &r.error)); /* and another behind it */
+        assert_int_equal(gemlet_session_length(r.session), 2 * one - 1);
+    }
+    saved_state full = rig_save(&r);
+    assert_refused(&r, gemlet_feed_image(r.session, &frame, &r.error), GEMLET_ERROR_CONTEXT, &full);
+    assert_refused(&r, gemlet_session_slide(r.session, 1, 250, &r.error), GEMLET_ERROR_UNSUPPORTED, &full);
+    assert_refused(&r, gemlet_session_slide(r.session, 1, 5, &r.error), GEMLET_ERROR_UNSUPPORTED, &full);
     print_message("           %d images, %zu positions each\n", IMAGES, one - 1);
-    free(two.bytes);
+    free(full.bytes);
     free(first.bytes);
     rig_close(&r);
 }

@@ -18,8 +18,8 @@
 
 enum { WARM = 3, ALLOWED_GROWTH = 256 << 10 };
 
-static size_t rounds = 5;
-static size_t answer_tokens = 50;
+static size_t rounds = 4;
+static size_t answer_tokens = 30;
 static packed_file mini;
 static const gemlet_options options = {.context = 400, .chunk = 32, .image_size = 64};
 
