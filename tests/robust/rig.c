@@ -12,7 +12,7 @@
 #include "tests/container/tiny_model.h"
 #include "tests/robust/mini.h"
 
-enum { RED = 0x5A, FRAME_SIDE = 64 };
+enum { RED = 0x5A };
 
 /* ---- Files ---- */
 
@@ -173,13 +173,13 @@ void assert_same_state(const saved_state *a, const saved_state *b) {
     }
 }
 
-gemlet_image rig_frame(void) {
-    static unsigned char pixels[FRAME_SIDE * FRAME_SIDE * 3];
-    for (size_t i = 0; i < sizeof pixels; i++) {
-        pixels[i] = (unsigned char)(i * 37 + i / 192 * 11);
+gemlet_image rig_frame(rig *r) {
+    size_t stride = sizeof r->pixels / RIG_FRAME_SIDE;
+    for (size_t i = 0; i < sizeof r->pixels; i++) {
+        r->pixels[i] = (unsigned char)(i * 37 + i / stride * 11);
     }
     return (gemlet_image){
-        .format = GEMLET_PIXELS_RGB, .width = FRAME_SIDE, .height = FRAME_SIDE, .pixels = pixels, .stride = (size_t)3 * FRAME_SIDE};
+        .format = GEMLET_PIXELS_RGB, .width = RIG_FRAME_SIDE, .height = RIG_FRAME_SIDE, .pixels = r->pixels, .stride = stride};
 }
 
 static gemlet_status feed_likeliest(rig *r) {
@@ -207,7 +207,7 @@ gemlet_status rig_chat(rig *r) {
 }
 
 gemlet_status rig_converse(rig *r) {
-    gemlet_image frame = rig_frame();
+    gemlet_image frame = rig_frame(r);
     bool images = gemlet_session_image_facts(r->session).size != 0;
     gemlet_status status = images ? gemlet_feed_image(r->session, &frame, &r->error) : GEMLET_OK;
     return status == GEMLET_OK ? rig_chat(r) : status;

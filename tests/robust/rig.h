@@ -20,7 +20,7 @@ packed_file packed_mini(void);             /* the same with fewer layers, 2 MB *
 packed_file packed_small(void);            /* Gemma 3, text only, 28 KB */
 packed_file packed_read(const char *path); /* a file that is packed already */
 
-enum { RIG_RED_ZONE = 4096, RIG_VOCABULARY_MOST = 4096 };
+enum { RIG_RED_ZONE = 4096, RIG_FRAME_SIDE = 64, RIG_VOCABULARY_MOST = 4096 };
 
 typedef struct rig {
     memory_file file;
@@ -34,6 +34,7 @@ typedef struct rig {
     gemlet_model *model;
     gemlet_session *session;
     gemlet_error error;
+    unsigned char pixels[RIG_FRAME_SIDE * RIG_FRAME_SIDE * 3]; /* of rig_frame */
 } rig;
 
 /* The ports alone; `bytes` must outlive the rig. */
@@ -69,8 +70,8 @@ saved_state rig_save(rig *r);
 void rig_restore(rig *r, const saved_state *state);
 void assert_same_state(const saved_state *a, const saved_state *b);
 
-/* A frame of 64 x 64 pixels, all different. */
-gemlet_image rig_frame(void);
+/* A frame with different pixels. */
+gemlet_image rig_frame(rig *r);
 
 /* Feeds text and tokens, and feeds back the likeliest token three times.  Answers the first error. */
 gemlet_status rig_chat(rig *r);

@@ -38,7 +38,7 @@ typedef struct worker {
 
 /* The encoder runs, but its soft tokens are not fed: they are many. */
 static gemlet_status converse(rig *r) {
-    gemlet_image frame = rig_frame();
+    gemlet_image frame = rig_frame(r);
     const float *soft_tokens = NULL;
     size_t count = 0;
     bool images = gemlet_session_image_facts(r->session).size != 0;

@@ -157,7 +157,7 @@ static gemlet_status feed_prompt(rig *r) {
 }
 
 static gemlet_status feed_image(rig *r) {
-    gemlet_image frame = rig_frame();
+    gemlet_image frame = rig_frame(r);
     return gemlet_feed_image(r->session, &frame, &r->error);
 }
 

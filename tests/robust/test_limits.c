@@ -38,8 +38,8 @@ static void a_full_context_says_so_and_stays_as_it_is(void **state) {
     (void)state;
     static float soft[2 * RIG_VOCABULARY_MOST];
     rig r;
-    gemlet_image frame = rig_frame();
     rig_start(&r, &mini, &(gemlet_options){.context = TOKENS, .chunk = 8, .image_size = 64});
+    gemlet_image frame = rig_frame(&r);
     must(&r, gemlet_feed(r.session, ids, TOKENS - 1, &r.error));
     saved_state full = rig_save(&r);
     assert_refused(&r, gemlet_feed(r.session, ids, 2, &r.error), GEMLET_ERROR_CONTEXT, &full);
@@ -103,8 +103,8 @@ static void ids_that_are_none_are_refused(void **state) {
 static void images_come_anywhere_and_often(void **state) {
     (void)state;
     rig r;
-    gemlet_image frame = rig_frame();
     rig_start(&r, &mini, &(gemlet_options){.context = SANITIZED ? 300 : 600, .chunk = 32, .image_size = 64});
+    gemlet_image frame = rig_frame(&r);
     saved_state first = {NULL, 0};
     size_t one = 0;
     for (size_t i = 0; i < IMAGES; i++) { /* before any text */
@@ -233,7 +233,7 @@ static gemlet_status slide(rig *r) {
 }
 
 static gemlet_status feed_image(rig *r) {
-    gemlet_image frame = rig_frame();
+    gemlet_image frame = rig_frame(r);
     return gemlet_feed_image(r->session, &frame, &r->error);
 }
 

@@ -31,7 +31,7 @@ typedef struct outcome {
 static outcome run_round(rig *r) {
     static _Alignas(8) unsigned char scratch[1 << 16];
     static const char prompt[] = "what is to be seen?";
-    gemlet_image frame = rig_frame();
+    gemlet_image frame = rig_frame(r);
     gemlet_sampler sampler;
     gemlet_sampler_settings settings = gemlet_sampler_defaults();
     outcome found = {0, 0};
