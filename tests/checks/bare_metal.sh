@@ -30,6 +30,9 @@ for header in stdio.h stdlib.h unistd.h fcntl.h pthread.h time.h errno.h sys/typ
     fi
 done
 
+# What only this build compiles, tests/checks/tidy.sh does not see.
+tidied=$(clang-tidy-14 --quiet -p $build examples/bare-metal/describe.c 2>&1) || { echo "$tidied"; exit 1; }
+
 # --- Size --------------------------------------------------------------------------------------------------------------------------
 size_of() { # FILE: its bytes of code and constants
     aarch64-linux-gnu-size -A "$1" | awk '/^\.(text|rodata|data|bss)/ { bytes += $2 } END { print bytes }'

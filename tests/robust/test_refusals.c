@@ -232,10 +232,10 @@ static void tensors_of_another_kind_are_refused(void **state) {
     (void)state;
     for (size_t i = 0; i < kinds.count; i++) {
         unsigned char *kind = mini.bytes + kinds.offset + 4 * i, before = *kind;
-        for (unsigned char other = GEMLET_KIND_PLAIN; other <= GEMLET_KIND_BLOB; other++) {
+        for (uint32_t other = GEMLET_KIND_PLAIN; other <= GEMLET_KIND_BLOB; other++) {
             gemlet_error error;
             if (other != before) {
-                *kind = other;
+                *kind = (unsigned char)other;
                 gemlet_status status = open_forged(&options, &error);
                 assert_true(status == GEMLET_OK || strstr(error.message, "tensor") != NULL);
                 refused += status != GEMLET_OK;
