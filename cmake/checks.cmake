@@ -34,7 +34,7 @@ if(NOT GEMLET_SANITIZE)
     endif()
     if(CMAKE_CROSSCOMPILING)
         gemlet_add_check(reproducible reproducible ${CMAKE_BINARY_DIR} ${CMAKE_TOOLCHAIN_FILE})
-        gemlet_add_check(bare-metal bare_metal $<TARGET_FILE:gemlet-program> $<TARGET_FILE:gemlet-pack> cortex-a72 cortex-a76)
+        gemlet_add_check(bare-metal bare_metal $<TARGET_FILE:gemlet-program> cortex-a72 cortex-a76)
         set(compilers ${CMAKE_C_COMPILER} ${CMAKE_CXX_COMPILER})
         gemlet_add_check(installed installed ${CMAKE_BINARY_DIR} ${compilers} ${CMAKE_TOOLCHAIN_FILE}
                          cortex-a72=neon cortex-a76=dotprod max=i8mm)

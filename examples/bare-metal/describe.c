@@ -1,11 +1,10 @@
 /* Describes one picture on a core without an operating system: model, picture and prompt in, text out, all through semihosting.
  *
- *     describe MODEL PICTURE TOKENS TEMPERATURE PROMPT...
+ *     describe MODEL PICTURE TOKENS PROMPT...
  *
  * is the command line that the debugger or emulator hands over: a packed model, a picture (binary PPM), how many tokens the answer
- * may have, a temperature (a whole number), and the prompt up to the end of the line.  Prints what `gemlet run -m MODEL --image
- * PICTURE -n TOKENS --temp TEMPERATURE -p PROMPT` prints, then one line about memory.  start.S and image.ld make main run; the
- * memory behind the program is the arena.
+ * may have, and the prompt up to the end of the line.  Prints what `gemlet run -m MODEL --image PICTURE -n TOKENS --temp 0 -p
+ * PROMPT` prints, then one line about memory.  start.S and image.ld make main run; the memory behind the program is the arena.
  */
 #include <string.h>
 
@@ -31,7 +30,7 @@ enum { LINE_BYTES = 1024, HEADER_BYTES = 64, CHANNELS = 3, EXIT_FAILED = 1, EXIT
 
 typedef struct arguments {
     const char *model, *picture, *prompt;
-    uint32_t tokens, temperature;
+    uint32_t tokens;
 } arguments;
 
 /* What the segments of the prompt are fed to. */
@@ -101,13 +100,10 @@ static gemlet_status parse(char *line, arguments *a, gemlet_error *error) {
     a->model = next_word(&rest);
     a->picture = next_word(&rest);
     const char *tokens = next_word(&rest);
-    const char *temperature = next_word(&rest);
     a->tokens = read_number(tokens, &tokens);
-    a->temperature = read_number(temperature, &temperature);
     a->prompt = rest;
-    if (a->tokens == 0 || *tokens != '\0' || *temperature != '\0') {
-        return gemlet_fail(error, GEMLET_ERROR_ARGUMENT,
-                           "expected the command line: describe MODEL PICTURE TOKENS TEMPERATURE PROMPT...");
+    if (a->tokens == 0 || *tokens != '\0') {
+        return gemlet_fail(error, GEMLET_ERROR_ARGUMENT, "expected the command line: describe MODEL PICTURE TOKENS PROMPT...");
     }
     return GEMLET_OK;
 }
@@ -261,9 +257,9 @@ static gemlet_status print_answer(listener *l, uint32_t most) {
 
 /* ---- All of it ---- */
 
-static gemlet_status open_sampler(listener *l, memory *m, uint32_t temperature, uint32_t vocabulary) {
+static gemlet_status open_sampler(listener *l, memory *m, uint32_t vocabulary) {
     gemlet_sampler_settings settings = gemlet_sampler_defaults();
-    settings.temperature = (float)temperature;
+    settings.temperature = 0;
     size_t bytes = gemlet_sampler_bytes(&settings, vocabulary);
     void *scratch = take(m, bytes, "the sampler", l->error);
     return scratch != NULL ? gemlet_sampler_open(&l->sampler, &settings, vocabulary, scratch, bytes, l->error)
@@ -312,7 +308,7 @@ static gemlet_status describe(const gemlet_port *port, const arguments *a, memor
     l.tokenizer = gemlet_model_tokenizer(model);
     status = gemlet_session_open(model, &options, &arena, &l.session, error);
     if (status == GEMLET_OK) {
-        status = open_sampler(&l, m, a->temperature, facts.vocabulary);
+        status = open_sampler(&l, m, facts.vocabulary);
     }
     if (status == GEMLET_OK) {
         status = feed_prompt(&l, m, a->prompt);
