@@ -152,9 +152,8 @@ static void fill_input(residual_run *r, size_t end) {
 
 /* What is expanded, below row `end`, has its input. */
 static void prepare(residual_run *r, size_t end) {
-    size_t kernel = first_kernel(r->block);
-    if (kernel != 0) {
-        fill_input(r, rows_needed(end, kernel, r->stride, r->from_side));
+    if (r->input.ring != 0) {
+        fill_input(r, rows_needed(end, first_kernel(r->block), r->stride, r->from_side));
     }
 }
 

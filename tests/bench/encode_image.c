@@ -1,7 +1,7 @@
-/* Encodes one image, so that instructions can be counted and stages compared: encode_image MODEL SIDE [LEVEL PIXELS FOLDER].
- * PIXELS is a file of [SIDE][SIDE][3] bytes, RGB; without one the image is made up.  FOLDER gets a file of float32 for each stage
- * and one for the soft tokens.  Prints the multiply-adds and the bytes of scratch.  One thread where instructions are to be
- * counted, else four. */
+/* Encodes one image, so that instructions can be counted and stages compared:
+ *     encode_image MODEL SIDE [LEVEL PIXELS FOLDER THREADS BAND]
+ * PIXELS is a file of [SIDE][SIDE][3] bytes, RGB; without one the image is made up, and one thread does the work.  FOLDER gets a
+ * file of float32 for each stage and one for the soft tokens.  Prints the multiply-adds and the bytes of scratch. */
 #define _POSIX_C_SOURCE 200809L /* pwrite */
 
 #include <fcntl.h>
@@ -117,26 +117,41 @@ static uint32_t level_limit(const char *name) {
     return limit;
 }
 
+/* Another height of bands takes memory of its own, which lasts until the program ends. */
+static gemlet_status set_band(gemlet_session *session, uint32_t band, gemlet_error *error) {
+    gemlet_vision *v = &session->vision;
+    v->band = band;
+    gemlet_status status = gemlet_vision_plan(v, &session->model->container, session->model->config.width, error);
+    v->memory = status == GEMLET_OK ? aligned_alloc(GEMLET_ALIGNMENT, v->bytes) : NULL;
+    return status == GEMLET_OK && v->memory == NULL ? gemlet_fail(error, GEMLET_ERROR_MEMORY, "no memory for the bands") : status;
+}
+
+static uint32_t number(const char *text) {
+    return (uint32_t)strtoul(text, NULL, 10);
+}
+
 int main(int argc, char **argv) {
+    bool comparing = argc == 8;
     gemlet_port port;
     gemlet_error error = {GEMLET_OK, ""};
     gemlet_memory_plan plan;
     gemlet_arena arena;
     gemlet_model *model = NULL;
     gemlet_session *session = NULL;
-    if (argc != 3 && argc != 6) {
-        fputs("encode_image MODEL SIDE [LEVEL PIXELS FOLDER]\n", stderr);
+    if (argc != 3 && !comparing) {
+        fputs("encode_image MODEL SIDE [LEVEL PIXELS FOLDER THREADS BAND]\n", stderr);
         return 2;
     }
-    gemlet_posix *posix = gemlet_posix_open(argc > 3 ? 4 : 1, &port);
+    gemlet_posix *posix = gemlet_posix_open(comparing ? number(argv[6]) : 1, &port);
     gemlet_options options = {
-        .context = 512, .image_size = (uint32_t)strtoul(argv[2], NULL, 10), .level_limit = level_limit(argc > 3 ? argv[3] : NULL)};
+        .context = 512, .image_size = number(argv[2]), .level_limit = level_limit(comparing ? argv[3] : NULL)};
     gemlet_status status = gemlet_plan(&port, argv[1], &options, &plan, &error);
     void *memory = status == GEMLET_OK ? aligned_alloc(GEMLET_ALIGNMENT, plan.arena) : NULL;
     status = status != GEMLET_OK ? status : gemlet_arena_init(&arena, memory, plan.arena, &error);
     status = status != GEMLET_OK ? status : gemlet_model_open(&port, argv[1], &options, &arena, &model, &error);
     status = status != GEMLET_OK ? status : gemlet_session_open(model, &options, &arena, &session, &error);
-    status = status != GEMLET_OK ? status : encode(session, argc > 3 ? argv[4] : NULL, argc > 3 ? argv[5] : NULL, &error);
+    status = status != GEMLET_OK || !comparing ? status : set_band(session, number(argv[7]), &error);
+    status = status != GEMLET_OK ? status : encode(session, comparing ? argv[4] : NULL, comparing ? argv[5] : NULL, &error);
     if (status == GEMLET_OK) {
         printf("level %s\nmultiply-adds %.0f\nscratch %zu\n", gemlet_level_name(session->vision.kernels.level),
                multiply_adds(&session->vision), session->vision.bytes);
