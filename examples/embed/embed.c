@@ -51,18 +51,14 @@ int main(int argc, char **argv) {
     gemlet_sampler sampler;
     gemlet_decoder decoder;
     gemlet_sampler_settings settings = gemlet_sampler_defaults();
-    const float *soft_tokens;
-    size_t count;
     if (gemlet_plan(&port, argv[1], &options, &plan, &error) != GEMLET_OK ||
         gemlet_arena_init(&arena, arena_bytes, sizeof arena_bytes, &error) != GEMLET_OK ||
         gemlet_model_open(&port, argv[1], &options, &arena, &model, &error) != GEMLET_OK ||
         gemlet_session_open(model, &options, &arena, &session, &error) != GEMLET_OK ||
         gemlet_sampler_open(&sampler, &settings, gemlet_model_facts(model).vocabulary, sampler_bytes, sizeof sampler_bytes,
                             &error) != GEMLET_OK ||
-        feed(session, "<start_of_turn>user\n\n\n<start_of_image>", true, &error) != GEMLET_OK ||
-        gemlet_encode_image(session, &image, &soft_tokens, &count, &error) != GEMLET_OK ||
-        gemlet_feed_embeddings(session, soft_tokens, count, &error) != GEMLET_OK ||
-        feed(session, "<end_of_image>\n\n", true, &error) != GEMLET_OK || feed(session, argv[3], false, &error) != GEMLET_OK ||
+        feed(session, "<start_of_turn>user\n", true, &error) != GEMLET_OK ||
+        gemlet_feed_image(session, &image, &error) != GEMLET_OK || feed(session, argv[3], false, &error) != GEMLET_OK ||
         feed(session, "<end_of_turn>\n<start_of_turn>model\n", true, &error) != GEMLET_OK) {
         (void)fprintf(stderr, "embed: %s\n", error.message);
         return 1;

@@ -258,7 +258,7 @@ static size_t cancel_everywhere(rig *r, gemlet_status (*step)(rig *), size_t str
         rig_check_status(r, status);
         assert_int_equal(c.calls, at);
         if (at < calls) {
-            bool fed = gemlet_session_length(r->session) != length || step == slide;
+            bool fed = gemlet_session_length(r->session) != length || step == slide || step == feed_prompt;
             assert_int_equal(gemlet_logits(r->session, &logits, &count, &r->error), fed ? GEMLET_ERROR_STATE : GEMLET_OK);
             rig_restore(r, &before);
             c = (canceller){.cancel_at = 0};

@@ -339,6 +339,26 @@ static void an_image_takes_its_positions(void **state) {
     running_close(&r);
 }
 
+/* As transformers' processor has it, which puts an image's text into the prompt before it is tokenized. */
+static void line_ends_before_an_image_are_joined(void **state) {
+    (void)state;
+    static const char before[] = "<start_of_turn>user\n", both[] = "<start_of_turn>user\n\n\n<start_of_image>";
+    running joined;
+    running whole;
+    running_open(&joined, packed, 1, &small);
+    running_open(&whole, packed, 1, &small);
+    assert_int_equal(gemlet_feed_text(whole.session, both, sizeof both - 1, true, &whole.error), GEMLET_OK);
+    assert_int_equal(gemlet_feed_embeddings(whole.session, encode(&whole), TOKENS, &whole.error), GEMLET_OK);
+    size_t length = gemlet_session_length(whole.session);
+    assert_int_equal(gemlet_feed_text(joined.session, before, sizeof before - 1, true, &joined.error), GEMLET_OK);
+    size_t last = gemlet_session_length(joined.session) - 1;
+    assert_int_not_equal(joined.session->history[last], whole.session->history[last]); /* the tokenizer does join them */
+    assert_int_equal(gemlet_feed_image(joined.session, &frame, &joined.error), GEMLET_OK);
+    assert_memory_equal(joined.session->history, whole.session->history, length * sizeof *whole.session->history);
+    running_close(&joined);
+    running_close(&whole);
+}
+
 static void sizes_are_checked(void **state) {
     (void)state;
     static const uint32_t wrong[] = {63, 100, 2112, UINT32_MAX};
@@ -401,6 +421,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(plan_is_what_is_used),
         cmocka_unit_test(scratch_is_shared_without_a_trace),
         cmocka_unit_test(an_image_takes_its_positions),
+        cmocka_unit_test(line_ends_before_an_image_are_joined),
         cmocka_unit_test(sizes_are_checked),
         cmocka_unit_test(a_session_without_images_says_so),
         cmocka_unit_test(other_sizes_give_soft_tokens),
