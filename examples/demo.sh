@@ -17,8 +17,8 @@ SECONDS=0
 if [ "$(uname -m)" = aarch64 ]; then
     preset=host run=()
 else
-    preset=aarch64 run=(qemu-aarch64)
-    [ -e /lib/ld-linux-aarch64.so.1 ] || run+=(-L /usr/aarch64-linux-gnu)
+    . toolchains/emulator.sh
+    preset=aarch64 run=("${emulator[@]}")
 fi
 build=build/demo
 mkdir -p build

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Sourced by the scripts that count a model's instructions under qemu: builds what is counted, and counts.  The caller stands in the
 # source tree.
+. toolchains/emulator.sh
 build=${BUILD:-build/aarch64}
 work=build/count
 peers=build/peers
@@ -22,7 +23,7 @@ build_counters() {
 
 # count_figures PROGRAM ARGUMENT... : the plugin's lines, "insns N" and, where there are marks, the others
 count_figures() {
-    qemu-aarch64 -L /usr/aarch64-linux-gnu -plugin "$work/count.so" -cpu cortex-a76 "$@" 2>&1 >"$work/out.log" |
+    "${emulator[@]}" -plugin "$work/count.so" -cpu cortex-a76 "$@" 2>&1 >"$work/out.log" |
         grep -E '^(insns|regions|serial|tasks|longest) [0-9]+$'
 }
 

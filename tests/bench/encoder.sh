@@ -46,7 +46,7 @@ PYTHON
 }
 
 compare_soft_tokens() { # NAME PROJECTOR REFERENCE
-    qemu-aarch64 -cpu cortex-a76 "$work/peer_encoder" "$text" "$2" "$picture" 1 "$work/soft.f32" >"$work/out.log"
+    "${emulator[@]}" -cpu cortex-a76 "$work/peer_encoder" "$text" "$2" "$picture" 1 "$work/soft.f32" >"$work/out.log"
     "$PYTHON" - "$1" "$work/soft.f32" "$3" <<'PYTHON'
 import sys, numpy as np
 name, found, expected = sys.argv[1], np.fromfile(sys.argv[2], np.float32), np.fromfile(sys.argv[3], np.float32)

@@ -2,14 +2,15 @@
 # Counts the instructions of every kernel at every level under qemu and prints one Markdown table.
 #     tests/bench/kernels.sh              all cases
 #     tests/bench/kernels.sh "q4_0 x 1"   these cases
-#     tests/bench/kernels.sh --readme     all cases, and puts the table into README.md
+#     tests/bench/kernels.sh --document     all cases, and puts the table into docs/kernels.md
 # "budget" is what the kernel must not exceed; KleidiAI's figures are of its best kernels for the same job (512 rows, 2,048 columns, 64
 # vectors where many); ggml's are counted in this run where tests/bench/peers.sh has built it; "bound" is what multiplies and loads alone
 # would take.  Cycles are llvm-mca's for the innermost loop, for a core of the level.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-readme=false
-if [ "${1:-}" = --readme ]; then readme=true; shift; fi
+. toolchains/emulator.sh
+document=false
+if [ "${1:-}" = --document ]; then document=true; shift; fi
 
 build=build/aarch64
 if [ ! -x "$build/tests/bench_kernels" ]; then
@@ -22,7 +23,7 @@ gcc -O2 -shared -fPIC -o "$plugin" tests/bench/count_instructions.c
 run() { # run CPU PROGRAM ARGUMENT...
     local cpu=$1
     shift
-    qemu-aarch64 -L /usr/aarch64-linux-gnu -plugin "$plugin" -cpu "$cpu" "$@" 2>&1 | awk '$1 == "insns" { print $2 }'
+    "${emulator[@]}" -plugin "$plugin" -cpu "$cpu" "$@" 2>&1 | awk '$1 == "insns" { print $2 }'
 }
 
 # per_unit CPU WORK PROGRAM ARGUMENT... : instructions per unit of work, as the difference of one run and three
@@ -37,7 +38,7 @@ declare -A cpu_of=([neon]=cortex-a72 [dotprod]=cortex-a76 [i8mm]=max) number_of=
 peer_figure() { # LEVEL CASE
     local program=build/peers/peer_ggml_${number_of[$1]} work
     [ -x "$program" ] || return 0
-    work=$(qemu-aarch64 -L /usr/aarch64-linux-gnu "$program" list | awk -F'\t' -v c="$2" '$1 == c { print $2 }')
+    work=$("${emulator[@]}" "$program" list | awk -F'\t' -v c="$2" '$1 == c { print $2 }')
     [ -n "$work" ] && per_unit "${cpu_of[$1]}" "$work" "$program" "$2"
 }
 
@@ -48,7 +49,7 @@ field() { # CASE LEVEL COLUMN of targets.tsv
 print_table() {
     echo "| kernel | per | level | instructions | budget | KleidiAI | ggml | bound |"
     echo "|---|---|---|---:|---:|---:|---:|---:|"
-    qemu-aarch64 -L /usr/aarch64-linux-gnu "$build/tests/bench_kernels" list | while IFS=$'\t' read -r name work unit; do
+    "${emulator[@]}" "$build/tests/bench_kernels" list | while IFS=$'\t' read -r name work unit; do
         if [ $# -gt 0 ] && ! printf '%s\n' "$@" | grep -qxF -- "$name"; then continue; fi
         for level in neon dotprod i8mm; do
             # The float kernels are the same code at every level.
@@ -62,11 +63,11 @@ print_table() {
 }
 
 sed -n 's/^ *{"\([^"]*\)", "[a-z-]*".*/\1/p' tests/bench/bench_real.c >build/real_cases.txt
-if $readme; then
+if $document; then
     print_table | tee build/kernels.md
     awk -v table=build/kernels.md '/<!-- kernels begin -->/ { print; while ((getline line < table) > 0) print line; skip = 1 }
-        /<!-- kernels end -->/ { skip = 0 } !skip && !/<!-- kernels begin -->/' README.md >build/README.new
-    cp build/README.new README.md
+        /<!-- kernels end -->/ { skip = 0 } !skip && !/<!-- kernels begin -->/' docs/kernels.md >build/kernels.new
+    cp build/kernels.new docs/kernels.md
 else
     print_table "$@"
 fi

@@ -7,6 +7,7 @@
 # At 768 pixels attention weighs more than in a smaller square.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+. toolchains/emulator.sh
 side=${SIDE:-768}
 declare -A cpu_of=([neon]=cortex-a72 [dotprod]=cortex-a76 [i8mm]=max) budget_of=([neon]=0.32 [dotprod]=0.13 [i8mm]=0.09)
 [ $# -gt 0 ] || set -- neon dotprod i8mm
@@ -56,7 +57,7 @@ kinds() {
 }
 
 for level in "$@"; do
-    qemu-aarch64 -plugin "$work/count.so,blocks=on" -cpu "${cpu_of[$level]}" "$work/encode_image" "$MODEL" "$side" >"$work/$level.txt" 2>"$work/$level.blocks"
+    "${emulator[@]}" -plugin "$work/count.so,blocks=on" -cpu "${cpu_of[$level]}" "$work/encode_image" "$MODEL" "$side" >"$work/$level.txt" 2>"$work/$level.blocks"
     kinds "$work/$level.blocks" >"$work/$level.kinds"
 done
 

@@ -7,6 +7,7 @@
 #     PART=perplexity|greedy                 only that
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+. toolchains/emulator.sh
 out=build/gemma3
 peers=build/peers
 mkdir -p "$out"
@@ -30,7 +31,7 @@ prepare() {
 }
 
 emulated() {
-    qemu-aarch64 -cpu cortex-a76 "$@"
+    "${emulator[@]}" -cpu cortex-a76 "$@"
 }
 
 # The mean over as many windows as the text fills.

@@ -3,4 +3,5 @@
 # same.  Needs the build of preset aarch64; arguments: ROUNDS TOKENS of each.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-exec qemu-aarch64 -cpu max build/aarch64/tests/robust-long "${1:-200}" "${2:-50}"
+. toolchains/emulator.sh
+exec "${emulator[@]}" -cpu max build/aarch64/tests/robust-long "${1:-200}" "${2:-50}"
