@@ -51,8 +51,8 @@ gemlet_status gemlet_encode_image(gemlet_session *session, const gemlet_image *i
  * (and <bos> before where the session is empty).  Where the session ends with a token of line ends, as behind
  * "<start_of_turn>user\n", that token is replaced by the one that joins it with the two before the image, as in the text that the
  * model was trained on; GEMLET_ERROR_STATE where the session can't go back by it (gemlet_session_rewind).  GEMLET_ERROR_CONTEXT
- * where the image does not fit: before anything is computed. On GEMLET_ERROR_IO and GEMLET_ERROR_CANCELLED the chunks done so far
- * stay, as with gemlet_feed. */
+ * where the image does not fit: before anything is computed.  On GEMLET_ERROR_IO and GEMLET_ERROR_CANCELLED the chunks done so far
+ * stay, as with gemlet_feed; where there is none yet, the session may lack its token of line ends. */
 gemlet_status gemlet_feed_image(gemlet_session *session, const gemlet_image *image, gemlet_error *error);
 
 /* Brings a frame to [size][size][3] bytes, RGB, with antialiased bilinear resampling, columns first: the bytes of Pillow's

@@ -5,7 +5,7 @@ set -euo pipefail
 level=$1 toolchain=$2 cc=$3 cxx=$4
 shift 4
 build=$PWD/build/level-$level
-cmake -S . -B "$build" -G Ninja -DCMAKE_TOOLCHAIN_FILE="$toolchain" -DGEMLET_LEVEL_MAX="$level" -DGEMLET_TESTS=OFF -DGEMLET_PROGRAMS=OFF -DGEMLET_WERROR=ON >/dev/null
+cmake -S . -B "$build" -G Ninja -DCMAKE_TOOLCHAIN_FILE="$toolchain" -DGEMLET_LEVEL_MAX="$level" -DGEMLET_TESTS=OFF -DGEMLET_WERROR=ON >/dev/null
 cmake --build "$build" >"$build/build.log" || { cat "$build/build.log"; exit 1; }
 
 case $level in
