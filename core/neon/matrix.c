@@ -6,6 +6,7 @@
  * other, and for each pair 4 scales and 4 corrections in the 2 x 2 order that SMMLA answers.  A correction is -8 * the sum of the
  * block's first 16 bytes: what the offset of Q4_0's low nibbles adds too much.
  */
+#include <stdbool.h>
 #include <string.h>
 
 #include "core/neon/neon.h"
@@ -548,50 +549,90 @@ static void multiply_rows(const gemlet_matrix *w, const uint32_t *list, size_t l
 
 /* --- products with mostly zero vectors -------------------------------------------------------------------------------------- */
 
-/* Sums of a strip of 64 rows over the listed columns of one block, in row order, 4 rows a vector. */
+/* The listed columns of some blocks, found once for all rows.  Offsets count from the matrix's beginning, for row 0. */
+enum { LISTED_MOST = 128 };
+
+typedef struct listed_block {
+    size_t scales;
+    float x_scale;
+    int16_t correction; /* -8 times the sum of the values */
+    uint16_t columns;
+} listed_block;
+
+typedef struct listed_column {
+    size_t weights;
+    int8_t value;
+} listed_column;
+
+typedef struct listed_blocks {
+    listed_block blocks[LISTED_MOST];
+    listed_column columns[LISTED_MOST]; /* of the first block, then of the next */
+    size_t count;
+} listed_blocks;
+
+/* Answers how many columns of the list are in `listed`: those of whole blocks. */
+static size_t find_listed(const gemlet_matrix *w, size_t padded_rows, const uint32_t *list, size_t length, one_vector x,
+                          listed_blocks *listed) {
+    size_t column_bytes = w->type == GEMLET_Q4_0 ? padded_rows / 2 : padded_rows;
+    size_t block_bytes = 2 * padded_rows + GEMLET_BLOCK * column_bytes;
+    size_t i = 0;
+    listed->count = 0;
+    while (i < length && i + GEMLET_BLOCK <= LISTED_MOST) {
+        size_t b = list[i] / GEMLET_BLOCK;
+        size_t first = i;
+        int32_t sum = 0;
+        for (; i < length && list[i] / GEMLET_BLOCK == b; i++) {
+            size_t offset = b * block_bytes + 2 * padded_rows + list[i] % GEMLET_BLOCK * column_bytes;
+            listed->columns[i] = (listed_column){offset, x.bytes[list[i]]};
+            sum += x.bytes[list[i]];
+        }
+        listed->blocks[listed->count++] = (listed_block){b * block_bytes, x.scale[b], (int16_t)(-8 * sum), (uint16_t)(i - first)};
+    }
+    return i;
+}
+
+/* Sums of a strip of 64 rows, in row order, 4 rows a vector; `halves` is 1 in a last strip of 32. */
 enum { STRIP = 64, STRIP_VECTORS = STRIP / 4 };
 
+GEMLET_INLINE void add_scaled_sums(int32x4_t sums, const unsigned char *scales, float x_scale, size_t v, float32x4_t *results) {
+    results[v] = vfmaq_n_f32(results[v], vmulq_f32(vcvtq_f32_s32(sums), load_scales(scales + 8 * v)), x_scale);
+}
+
 /* 32 products of a nibble and a byte stay within int16 in the end, so that wrapping on the way is harmless. */
-GEMLET_INLINE void strip_sums_q4(const int8_t *block, size_t column_bytes, size_t halves, const uint32_t *list, size_t count,
-                                 const int8_t *x, int32x4_t *sums) {
+GEMLET_INLINE void add_block_q4(const int8_t *w, size_t halves, const listed_block *block, const listed_column *columns,
+                                const unsigned char *scales, float32x4_t *results) {
     int16x8_t narrow[STRIP / 8];
     for (size_t i = 0; i < 4 * halves; i++) {
-        narrow[i] = vdupq_n_s16(0);
+        narrow[i] = vdupq_n_s16(i % 4 < 2 ? block->correction : 0);
     }
-    int32_t listed = 0;
-    for (size_t i = 0; i < count; i++) {
-        size_t column = list[i] % GEMLET_BLOCK;
-        const int8_t *w = block + column * column_bytes;
-        int8x16_t value = vdupq_n_s8(x[column]);
-        listed += x[column];
+    for (const listed_column *end = columns + block->columns; columns != end; columns++) {
+        int8x16_t value = vdupq_n_s8(columns->value);
         for (size_t h = 0; h < halves; h++) {
-            int8x16_t low = vandq_s8(vld1q_s8(w + 16 * h), vdupq_n_s8(15));
-            int8x16_t high = vshrq_n_s8(vld1q_s8(w + 16 * h), 4);
+            int8x16_t bytes = vld1q_s8(w + columns->weights + 16 * h);
+            int8x16_t low = vandq_s8(bytes, vdupq_n_s8(15));
+            int8x16_t high = vshrq_n_s8(bytes, 4);
             narrow[4 * h] = vmlal_s8(narrow[4 * h], vget_low_s8(low), vget_low_s8(value));
             narrow[4 * h + 1] = vmlal_high_s8(narrow[4 * h + 1], low, value);
             narrow[4 * h + 2] = vmlal_s8(narrow[4 * h + 2], vget_low_s8(high), vget_low_s8(value));
             narrow[4 * h + 3] = vmlal_high_s8(narrow[4 * h + 3], high, value);
         }
     }
-    int16x8_t correction = vdupq_n_s16((int16_t)(-8 * listed));
-    for (size_t i = 0; i < 4 * halves; i++) {
-        int16x8_t sum = i % 4 < 2 ? vaddq_s16(narrow[i], correction) : narrow[i];
-        sums[2 * i] = vmovl_s16(vget_low_s16(sum));
-        sums[2 * i + 1] = vmovl_high_s16(sum);
+    for (size_t i = 0; i < 4 * halves; i++) { /* at once, or more sums than registers would be alive */
+        add_scaled_sums(vmovl_s16(vget_low_s16(narrow[i])), scales, block->x_scale, 2 * i, results);
+        add_scaled_sums(vmovl_high_s16(narrow[i]), scales, block->x_scale, 2 * i + 1, results);
     }
 }
 
-GEMLET_INLINE void strip_sums_q8(const int8_t *block, size_t column_bytes, size_t halves, const uint32_t *list, size_t count,
-                                 const int8_t *x, int32x4_t *sums) {
+GEMLET_INLINE void add_block_q8(const int8_t *w, size_t halves, const listed_block *block, const listed_column *columns,
+                                const unsigned char *scales, float32x4_t *results) {
+    int32x4_t sums[STRIP_VECTORS];
     for (size_t i = 0; i < 8 * halves; i++) {
         sums[i] = vdupq_n_s32(0);
     }
-    for (size_t i = 0; i < count; i++) {
-        size_t column = list[i] % GEMLET_BLOCK;
-        const int8_t *w = block + column * column_bytes;
-        int8x16_t value = vdupq_n_s8(x[column]);
+    for (const listed_column *end = columns + block->columns; columns != end; columns++) {
+        int8x16_t value = vdupq_n_s8(columns->value);
         for (size_t h = 0; h < 2 * halves; h++) {
-            int8x16_t weights = vld1q_s8(w + 16 * h);
+            int8x16_t weights = vld1q_s8(w + columns->weights + 16 * h);
             int16x8_t low = vmull_s8(vget_low_s8(weights), vget_low_s8(value));
             int16x8_t high = vmull_high_s8(weights, value);
             sums[4 * h] = vaddw_s16(sums[4 * h], vget_low_s16(low));
@@ -600,47 +641,45 @@ GEMLET_INLINE void strip_sums_q8(const int8_t *block, size_t column_bytes, size_
             sums[4 * h + 3] = vaddw_high_s16(sums[4 * h + 3], high);
         }
     }
+    for (size_t v = 0; v < 8 * halves; v++) {
+        add_scaled_sums(sums[v], scales, block->x_scale, v, results);
+    }
 }
 
-/* `halves` x 32 rows from `first_row` on: 2 in a whole strip, 1 in a last half. */
-GEMLET_INLINE void strip_times_one(gemlet_weight_type type, size_t halves, const gemlet_matrix *w, size_t padded_rows,
-                                   const uint32_t *list, size_t list_length, one_vector x, size_t first_row, float32x4_t *y) {
-    size_t column_bytes = type == GEMLET_Q4_0 ? padded_rows / 2 : padded_rows;
-    size_t block_bytes = 2 * padded_rows + GEMLET_BLOCK * column_bytes;
-    float32x4_t results[STRIP_VECTORS]; /* in registers; y would be written after each block */
-    for (size_t i = 0; i < 8 * halves; i++) {
-        results[i] = vdupq_n_f32(0.0f);
+GEMLET_INLINE float32x4_t load_rows(const float *y, size_t rows) {
+    float few[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+    if (rows >= 4) {
+        return vld1q_f32(y);
     }
-    for (size_t i = 0; i < list_length;) {
-        size_t b = list[i] / GEMLET_BLOCK;
-        size_t end = i + 1;
-        while (end < list_length && list[end] / GEMLET_BLOCK == b) {
-            end++;
-        }
-        const unsigned char *block = (const unsigned char *)w->data + b * block_bytes;
-        const unsigned char *scales = block + 2 * first_row;
-        const int8_t *weights = (const int8_t *)block + 2 * padded_rows + (type == GEMLET_Q4_0 ? first_row / 2 : first_row);
-        const int8_t *bytes = x.bytes + b * GEMLET_BLOCK;
-        int32x4_t sums[STRIP_VECTORS];
+    memcpy(few, y, rows * sizeof *y);
+    return vld1q_f32(few);
+}
+
+/* `halves` x 32 rows from `first_row` on, of which `rows` are there: added to y, or y where nothing is in it yet. */
+GEMLET_INLINE void strip_times_one(gemlet_weight_type type, size_t halves, const gemlet_matrix *w, const listed_blocks *listed,
+                                   size_t first_row, size_t rows, bool begun, float *y) {
+    float32x4_t results[STRIP_VECTORS];
+#pragma GCC unroll 16
+    for (size_t v = 0; v < 8 * halves; v++) { /* unrolled, or the results would live in memory */
+        results[v] = begun && 4 * v < rows ? load_rows(y + 4 * v, rows - 4 * v) : vdupq_n_f32(0.0f);
+    }
+    const unsigned char *data = w->data;
+    const int8_t *weights = (const int8_t *)data + (type == GEMLET_Q4_0 ? first_row / 2 : first_row);
+    const listed_column *columns = listed->columns;
+    for (const listed_block *block = listed->blocks; block != listed->blocks + listed->count; block++) {
+        const unsigned char *scales = data + block->scales + 2 * first_row;
         if (type == GEMLET_Q4_0) {
-            strip_sums_q4(weights, column_bytes, halves, list + i, end - i, bytes, sums);
+            add_block_q4(weights, halves, block, columns, scales, results);
         } else {
-            strip_sums_q8(weights, column_bytes, halves, list + i, end - i, bytes, sums);
+            add_block_q8(weights, halves, block, columns, scales, results);
         }
-        float32x4_t x_scale = vdupq_n_f32(x.scale[b]);
-        for (size_t v = 0; v < 8 * halves; v++) {
-            results[v] = vfmaq_f32(results[v], vmulq_f32(vcvtq_f32_s32(sums[v]), load_scales(scales + 8 * v)), x_scale);
+        columns += block->columns;
+    }
+#pragma GCC unroll 16
+    for (size_t v = 0; v < 8 * halves; v++) {
+        if (4 * v < rows) {
+            store_rows(results[v], rows - 4 * v, y + 4 * v);
         }
-        i = end;
-    }
-    for (size_t i = 0; i < 8 * halves; i++) {
-        y[i] = results[i];
-    }
-}
-
-GEMLET_INLINE void store_strip(const float32x4_t *sums, size_t rows, float *y) {
-    for (size_t v = 0; 4 * v < rows; v++) {
-        store_rows(sums[v], rows - 4 * v, y + 4 * v);
     }
 }
 
@@ -648,16 +687,19 @@ GEMLET_INLINE void multiply_columns_typed(gemlet_weight_type type, const gemlet_
                                           const void *x, size_t first_row, size_t end_row, float *y) {
     one_vector vector = one_vector_at(x, w->columns / GEMLET_BLOCK);
     size_t padded_rows = (w->rows + GEMLET_COLUMN_ROWS - 1) / GEMLET_COLUMN_ROWS * GEMLET_COLUMN_ROWS;
-    float32x4_t sums[STRIP_VECTORS];
-    size_t row = first_row;
-    for (; row + GEMLET_COLUMN_ROWS < end_row; row += STRIP) {
-        strip_times_one(type, 2, w, padded_rows, list, list_length, vector, row, sums);
-        store_strip(sums, end_row - row < STRIP ? end_row - row : STRIP, y + row);
-    }
-    if (row < end_row) {
-        strip_times_one(type, 1, w, padded_rows, list, list_length, vector, row, sums);
-        store_strip(sums, end_row - row, y + row);
-    }
+    listed_blocks listed;
+    size_t done = 0;
+    do {
+        bool begun = done > 0;
+        done += find_listed(w, padded_rows, list + done, list_length - done, vector, &listed);
+        size_t row = first_row;
+        for (; row + GEMLET_COLUMN_ROWS < end_row; row += STRIP) {
+            strip_times_one(type, 2, w, &listed, row, end_row - row < STRIP ? end_row - row : STRIP, begun, y + row);
+        }
+        if (row < end_row) {
+            strip_times_one(type, 1, w, &listed, row, end_row - row, begun, y + row);
+        }
+    } while (done < list_length);
 }
 
 static void multiply_columns(const gemlet_matrix *w, const uint32_t *list, size_t list_length, const void *x, size_t first_row,
