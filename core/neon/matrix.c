@@ -603,7 +603,7 @@ GEMLET_INLINE void add_block_q4(const int8_t *w, size_t halves, const listed_blo
                                 const unsigned char *scales, float32x4_t *results) {
     int16x8_t narrow[STRIP / 8];
     for (size_t i = 0; i < 4 * halves; i++) {
-        narrow[i] = vdupq_n_s16(i % 4 < 2 ? block->correction : 0);
+        narrow[i] = vdupq_n_s16((int16_t)(i % 4 < 2 ? block->correction : 0));
     }
     for (const listed_column *end = columns + block->columns; columns != end; columns++) {
         int8x16_t value = vdupq_n_s8(columns->value);

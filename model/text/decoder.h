@@ -175,9 +175,9 @@ void gemlet_text_expand_streams(const gemlet_text_decoder *d, size_t count);
 gemlet_status gemlet_text_per_layer_inputs(const gemlet_text_decoder *d, const gemlet_text_chunk *chunk, gemlet_error *error);
 void gemlet_text_logits(const gemlet_text_decoder *d, size_t token);
 
-/* altup.c */
-void gemlet_text_predict(const gemlet_text_decoder *d, uint32_t layer, size_t token);
-void gemlet_text_correct(const gemlet_text_decoder *d, uint32_t layer, size_t token);
+/* altup.c: of layer `index` */
+void gemlet_text_predict(const gemlet_text_decoder *d, uint32_t index, size_t token);
+void gemlet_text_correct(const gemlet_text_decoder *d, uint32_t index, size_t token);
 
 /* attention.c: the RoPE tables of the chunk; keys and values of a token into the cache; scratch.attention from scratch.query, for
  * the last `count` tokens of the chunk. */

@@ -1,6 +1,6 @@
 #include "tests/container/forge.h"
 
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "model/container.h"
@@ -20,21 +20,22 @@ static size_t find_value(const unsigned char *bytes, size_t size) {
 
 void forge_header(unsigned char *bytes, size_t size) {
     static const char damaged[] = "the header is damaged: CRC-32 ";
+    static const char found[] = "expected, found ";
     gemlet_container container;
     gemlet_port port;
     gemlet_error error = {GEMLET_OK, ""};
     memory_file file = {.data = bytes, .size = size, .maps = true};
-    unsigned expected, found;
     memory_port_open(&file, &port);
     if (gemlet_container_open(&container, &port, "", &error) == GEMLET_OK) {
         gemlet_container_close(&container);
         return;
     }
-    const char *numbers = strstr(error.message, damaged);
+    const char *number = strstr(error.message, damaged) != NULL ? strstr(error.message, found) : NULL;
     size_t at = find_value(bytes, size);
-    if (numbers != NULL && at != 0 && sscanf(numbers + sizeof damaged - 1, "%u expected, found %u", &expected, &found) == 2) {
+    if (number != NULL && at != 0) {
+        unsigned long right = strtoul(number + sizeof found - 1, NULL, 10);
         for (size_t i = 0; i < 4; i++) {
-            bytes[at + i] = (unsigned char)(found >> (8 * i) & 255);
+            bytes[at + i] = (unsigned char)(right >> (8 * i) & 255);
         }
     }
 }

@@ -86,15 +86,15 @@ static outcome run_fresh(void) {
 
 /* Bytes of memory that this process has, with those of the emulator that it runs under; 0 where the system does not tell. */
 static long resident(void) {
-    long pages = 0;
+    char line[128] = "";
     FILE *file = fopen("/proc/self/statm", "r");
     if (file != NULL) {
-        if (fscanf(file, "%*d %ld", &pages) != 1) {
-            pages = 0;
-        }
+        char *read = fgets(line, sizeof line, file);
         fclose(file);
+        line[0] = read != NULL ? line[0] : '\0';
     }
-    return pages * sysconf(_SC_PAGESIZE);
+    const char *second = strchr(line, ' ');
+    return second != NULL ? strtol(second, NULL, 10) * sysconf(_SC_PAGESIZE) : 0;
 }
 
 static void the_last_round_is_as_the_first(void **state) {
