@@ -658,7 +658,7 @@ GEMLET_INLINE float32x4_t load_rows(const float *y, size_t rows) {
 /* `halves` x 32 rows from `first_row` on, of which `rows` are there: added to y, or y where nothing is in it yet. */
 GEMLET_INLINE void strip_times_one(gemlet_weight_type type, size_t halves, const gemlet_matrix *w, const listed_blocks *listed,
                                    size_t first_row, size_t rows, bool begun, float *y) {
-    float32x4_t results[STRIP_VECTORS];
+    float32x4_t results[STRIP_VECTORS] = {vdupq_n_f32(0.0f)}; /* for an analyzer that does not see that all of them are set below */
 #pragma GCC unroll 16
     for (size_t v = 0; v < 8 * halves; v++) { /* unrolled, or the results would live in memory */
         results[v] = begun && 4 * v < rows ? load_rows(y + 4 * v, rows - 4 * v) : vdupq_n_f32(0.0f);
