@@ -144,11 +144,16 @@ typedef struct micro_panel {
     int8x16_t low[4], high[4];
 } micro_panel;
 
-GEMLET_INLINE micro_panel load_micro_panel(gemlet_weight_type type, const int8_t *w) {
+/* 64 bytes.  One LD1 needs four free registers side by side: where most hold sums, gcc spills some to have them. */
+GEMLET_INLINE int8x16x4_t load_64(const int8_t *w, bool few_registers) {
+    return few_registers ? (int8x16x4_t){{vld1q_s8(w), vld1q_s8(w + 16), vld1q_s8(w + 32), vld1q_s8(w + 48)}} : vld1q_s8_x4(w);
+}
+
+GEMLET_INLINE micro_panel load_micro_panel(gemlet_weight_type type, const int8_t *w, bool few_registers) {
     micro_panel m;
-    int8x16x4_t first = vld1q_s8_x4(w);
+    int8x16x4_t first = load_64(w, few_registers);
     if (type == GEMLET_Q8_0) {
-        int8x16x4_t second = vld1q_s8_x4(w + 64);
+        int8x16x4_t second = load_64(w + 64, few_registers);
         for (int i = 0; i < 4; i++) {
             m.low[i] = first.val[i];
             m.high[i] = second.val[i];
@@ -304,7 +309,7 @@ GEMLET_INLINE void panel_times_one(gemlet_weight_type type, const unsigned char 
         GEMLET_HIDE(panel);
 #pragma GCC unroll 4
         for (size_t g = 0; g < 4; g++) {
-            micro_panel m = load_micro_panel(type, (const int8_t *)panel);
+            micro_panel m = load_micro_panel(type, (const int8_t *)panel, false);
             panel += MICRO_ROWS * weight_bytes(type);
             GEMLET_HIDE(panel);
             GEMLET_HIDE(vector.correction); /* loaded anew: as cheap as a copy, which would be copied once more */
@@ -399,7 +404,7 @@ GEMLET_INLINE void store_tile(size_t tile, const float32x4_t *sums, size_t rows,
 
 GEMLET_INLINE void accumulate_block(gemlet_weight_type type, size_t tile, const unsigned char *w, float32x4_t scales,
                                     const unsigned char *record, float32x4_t *sums) {
-    micro_panel m = load_micro_panel(type, (const int8_t *)w);
+    micro_panel m = load_micro_panel(type, (const int8_t *)w, tile == GEMLET_TILE);
     const float *scale = (const float *)(const void *)record;
     const int32_t *correction = (const int32_t *)(const void *)record + tile;
     const int8_t *bytes = (const int8_t *)(record + bytes_offset(tile));
@@ -560,8 +565,8 @@ typedef struct listed_block {
 } listed_block;
 
 typedef struct listed_column {
+    int8_t value; /* first: the load that repeats it over a register takes no offset */
     size_t weights;
-    int8_t value;
 } listed_column;
 
 typedef struct listed_blocks {
@@ -583,7 +588,7 @@ static size_t find_listed(const gemlet_matrix *w, size_t padded_rows, const uint
         int32_t sum = 0;
         for (; i < length && list[i] / GEMLET_BLOCK == b; i++) {
             size_t offset = b * block_bytes + 2 * padded_rows + list[i] % GEMLET_BLOCK * column_bytes;
-            listed->columns[i] = (listed_column){offset, x.bytes[list[i]]};
+            listed->columns[i] = (listed_column){x.bytes[list[i]], offset};
             sum += x.bytes[list[i]];
         }
         listed->blocks[listed->count++] = (listed_block){b * block_bytes, x.scale[b], (int16_t)(-8 * sum), (uint16_t)(i - first)};
@@ -591,11 +596,30 @@ static size_t find_listed(const gemlet_matrix *w, size_t padded_rows, const uint
     return i;
 }
 
-/* Sums of a strip of 64 rows, in row order, 4 rows a vector; `halves` is 1 in a last strip of 32. */
+/* Sums of a strip of 64 rows, in row order, 4 rows a vector; `halves` is 1 in the strips of 32 that the last rows are in. */
 enum { STRIP = 64, STRIP_VECTORS = STRIP / 4 };
 
-GEMLET_INLINE void add_scaled_sums(int32x4_t sums, const unsigned char *scales, float x_scale, size_t v, float32x4_t *results) {
-    results[v] = vfmaq_n_f32(results[v], vmulq_f32(vcvtq_f32_s32(sums), load_scales(scales + 8 * v)), x_scale);
+/* Sums of 8 rows. */
+GEMLET_INLINE void add_scaled_sums(int32x4_t low, int32x4_t high, const unsigned char *scales, float x_scale, float32x4_t *results) {
+    float16x8_t scale = vld1q_f16((const float16_t *)(const void *)scales);
+    results[0] = vfmaq_n_f32(results[0], vmulq_f32(vcvtq_f32_s32(low), vcvt_f32_f16(vget_low_f16(scale))), x_scale);
+    results[1] = vfmaq_n_f32(results[1], vmulq_f32(vcvtq_f32_s32(high), vcvt_high_f32_f16(scale)), x_scale);
+}
+
+/* Adds a column to the sums of 8 rows each, or, where it is the first, sets those that no correction is in. */
+GEMLET_INLINE void add_column_q4(const int8_t *w, size_t halves, const listed_column *column, bool first, int16x8_t *narrow) {
+    int8x16_t value = vld1q_dup_s8(&column->value);
+    w += column->weights;
+    for (size_t h = 0; h < halves; h++) {
+        int8x16_t bytes = vld1q_s8(w + 16 * h);
+        int8x16_t low = vandq_s8(bytes, vdupq_n_s8(15));
+        int8x16_t high = vshrq_n_s8(bytes, 4);
+        int16x8_t *sums = narrow + 4 * h;
+        sums[0] = vmlal_s8(sums[0], vget_low_s8(low), vget_low_s8(value));
+        sums[1] = vmlal_high_s8(sums[1], low, value);
+        sums[2] = first ? vmull_s8(vget_low_s8(high), vget_low_s8(value)) : vmlal_s8(sums[2], vget_low_s8(high), vget_low_s8(value));
+        sums[3] = first ? vmull_high_s8(high, value) : vmlal_high_s8(sums[3], high, value);
+    }
 }
 
 /* 32 products of a nibble and a byte stay within int16 in the end, so that wrapping on the way is harmless. */
@@ -603,23 +627,14 @@ GEMLET_INLINE void add_block_q4(const int8_t *w, size_t halves, const listed_blo
                                 const unsigned char *scales, float32x4_t *results) {
     int16x8_t narrow[STRIP / 8];
     for (size_t i = 0; i < 4 * halves; i++) {
-        narrow[i] = vdupq_n_s16((int16_t)(i % 4 < 2 ? block->correction : 0));
+        narrow[i] = vdupq_n_s16(block->correction);
     }
-    for (const listed_column *end = columns + block->columns; columns != end; columns++) {
-        int8x16_t value = vdupq_n_s8(columns->value);
-        for (size_t h = 0; h < halves; h++) {
-            int8x16_t bytes = vld1q_s8(w + columns->weights + 16 * h);
-            int8x16_t low = vandq_s8(bytes, vdupq_n_s8(15));
-            int8x16_t high = vshrq_n_s8(bytes, 4);
-            narrow[4 * h] = vmlal_s8(narrow[4 * h], vget_low_s8(low), vget_low_s8(value));
-            narrow[4 * h + 1] = vmlal_high_s8(narrow[4 * h + 1], low, value);
-            narrow[4 * h + 2] = vmlal_s8(narrow[4 * h + 2], vget_low_s8(high), vget_low_s8(value));
-            narrow[4 * h + 3] = vmlal_high_s8(narrow[4 * h + 3], high, value);
-        }
+    add_column_q4(w, halves, columns, true, narrow);
+    for (size_t i = 1; i < block->columns; i++) {
+        add_column_q4(w, halves, columns + i, false, narrow);
     }
     for (size_t i = 0; i < 4 * halves; i++) { /* at once, or more sums than registers would be alive */
-        add_scaled_sums(vmovl_s16(vget_low_s16(narrow[i])), scales, block->x_scale, 2 * i, results);
-        add_scaled_sums(vmovl_high_s16(narrow[i]), scales, block->x_scale, 2 * i + 1, results);
+        add_scaled_sums(vmovl_s16(vget_low_s16(narrow[i])), vmovl_high_s16(narrow[i]), scales + 16 * i, block->x_scale, results + 2 * i);
     }
 }
 
@@ -630,7 +645,7 @@ GEMLET_INLINE void add_block_q8(const int8_t *w, size_t halves, const listed_blo
         sums[i] = vdupq_n_s32(0);
     }
     for (const listed_column *end = columns + block->columns; columns != end; columns++) {
-        int8x16_t value = vdupq_n_s8(columns->value);
+        int8x16_t value = vld1q_dup_s8(&columns->value);
         for (size_t h = 0; h < 2 * halves; h++) {
             int8x16_t weights = vld1q_s8(w + columns->weights + 16 * h);
             int16x8_t low = vmull_s8(vget_low_s8(weights), vget_low_s8(value));
@@ -641,8 +656,8 @@ GEMLET_INLINE void add_block_q8(const int8_t *w, size_t halves, const listed_blo
             sums[4 * h + 3] = vaddw_high_s16(sums[4 * h + 3], high);
         }
     }
-    for (size_t v = 0; v < 8 * halves; v++) {
-        add_scaled_sums(sums[v], scales, block->x_scale, v, results);
+    for (size_t i = 0; i < 4 * halves; i++) {
+        add_scaled_sums(sums[2 * i], sums[2 * i + 1], scales + 16 * i, block->x_scale, results + 2 * i);
     }
 }
 
@@ -693,11 +708,11 @@ GEMLET_INLINE void multiply_columns_typed(gemlet_weight_type type, const gemlet_
         bool begun = done > 0;
         done += find_listed(w, padded_rows, list + done, list_length - done, vector, &listed);
         size_t row = first_row;
-        for (; row + GEMLET_COLUMN_ROWS < end_row; row += STRIP) {
-            strip_times_one(type, 2, w, &listed, row, end_row - row < STRIP ? end_row - row : STRIP, begun, y + row);
+        for (; row + STRIP <= end_row; row += STRIP) {
+            strip_times_one(type, 2, w, &listed, row, STRIP, begun, y + row);
         }
-        if (row < end_row) {
-            strip_times_one(type, 1, w, &listed, row, end_row - row, begun, y + row);
+        for (; row < end_row; row += STRIP / 2) {
+            strip_times_one(type, 1, w, &listed, row, end_row - row < STRIP / 2 ? end_row - row : STRIP / 2, begun, y + row);
         }
     } while (done < list_length);
 }
