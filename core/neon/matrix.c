@@ -600,7 +600,8 @@ static size_t find_listed(const gemlet_matrix *w, size_t padded_rows, const uint
 enum { STRIP = 64, STRIP_VECTORS = STRIP / 4 };
 
 /* Sums of 8 rows. */
-GEMLET_INLINE void add_scaled_sums(int32x4_t low, int32x4_t high, const unsigned char *scales, float x_scale, float32x4_t *results) {
+GEMLET_INLINE void add_scaled_sums(int32x4_t low, int32x4_t high, const unsigned char *scales, float x_scale,
+                                   float32x4_t *results) {
     float16x8_t scale = vld1q_f16((const float16_t *)(const void *)scales);
     results[0] = vfmaq_n_f32(results[0], vmulq_f32(vcvtq_f32_s32(low), vcvt_f32_f16(vget_low_f16(scale))), x_scale);
     results[1] = vfmaq_n_f32(results[1], vmulq_f32(vcvtq_f32_s32(high), vcvt_high_f32_f16(scale)), x_scale);
@@ -617,7 +618,8 @@ GEMLET_INLINE void add_column_q4(const int8_t *w, size_t halves, const listed_co
         int16x8_t *sums = narrow + 4 * h;
         sums[0] = vmlal_s8(sums[0], vget_low_s8(low), vget_low_s8(value));
         sums[1] = vmlal_high_s8(sums[1], low, value);
-        sums[2] = first ? vmull_s8(vget_low_s8(high), vget_low_s8(value)) : vmlal_s8(sums[2], vget_low_s8(high), vget_low_s8(value));
+        sums[2] =
+            first ? vmull_s8(vget_low_s8(high), vget_low_s8(value)) : vmlal_s8(sums[2], vget_low_s8(high), vget_low_s8(value));
         sums[3] = first ? vmull_high_s8(high, value) : vmlal_high_s8(sums[3], high, value);
     }
 }
@@ -634,7 +636,8 @@ GEMLET_INLINE void add_block_q4(const int8_t *w, size_t halves, const listed_blo
         add_column_q4(w, halves, columns + i, false, narrow);
     }
     for (size_t i = 0; i < 4 * halves; i++) { /* at once, or more sums than registers would be alive */
-        add_scaled_sums(vmovl_s16(vget_low_s16(narrow[i])), vmovl_high_s16(narrow[i]), scales + 16 * i, block->x_scale, results + 2 * i);
+        add_scaled_sums(vmovl_s16(vget_low_s16(narrow[i])), vmovl_high_s16(narrow[i]), scales + 16 * i, block->x_scale,
+                        results + 2 * i);
     }
 }
 

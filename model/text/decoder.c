@@ -123,7 +123,8 @@ static void per_layer_input(const gemlet_text_decoder *d, uint32_t index, size_t
  * last layer that has keys, all before. */
 static size_t keys_and_values(const gemlet_text_decoder *d, uint32_t index, size_t count, size_t wanted) {
     const gemlet_text_layer *layer = &d->weights->layers[index];
-    const gemlet_text_output outputs[] = {{&layer->key, d->scratch.key}, {&layer->value, d->scratch.value}};
+    const gemlet_text_output outputs[] = {{&layer->key, d->scratch.key, layer->key.rows},
+                                          {&layer->value, d->scratch.value, layer->value.rows}};
     if (index >= d->config->first_shared) {
         return count;
     }
@@ -140,7 +141,8 @@ static size_t keys_and_values(const gemlet_text_decoder *d, uint32_t index, size
 /* query and laurel from the quantised normed. */
 static void query_and_laurel(const gemlet_text_decoder *d, uint32_t index, size_t count) {
     const gemlet_text_layer *layer = &d->weights->layers[index];
-    const gemlet_text_output outputs[] = {{&layer->query, d->scratch.query}, {&layer->laurel_left, d->scratch.narrow}};
+    const gemlet_text_output outputs[] = {{&layer->query, d->scratch.query, layer->query.rows},
+                                          {&layer->laurel_left, d->scratch.narrow, layer->laurel_left.rows}};
     bool has_laurel = layer->laurel_norm != NULL;
     gemlet_text_products(d, outputs, has_laurel ? 2 : 1, count);
     if (has_laurel) {

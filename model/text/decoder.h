@@ -158,10 +158,11 @@ typedef void (*gemlet_text_step)(const gemlet_text_decoder *d, uint32_t layer, s
 void gemlet_text_each(const gemlet_text_decoder *d, uint32_t layer, size_t count, gemlet_text_step step);
 
 /* y[v][row] = (w x_v)[row] for the quantised vectors of scratch.activations, rows split over the threads; `products`: of several
- * matrices with the same inputs. */
+ * matrices with the same inputs, or of the first `rows` rows (whole panels) of some. */
 typedef struct gemlet_text_output {
     const gemlet_matrix *w;
-    float *y;
+    float *y; /* [count][w->rows] */
+    size_t rows;
 } gemlet_text_output;
 void gemlet_text_product(const gemlet_text_decoder *d, const gemlet_matrix *w, size_t count, float *y);
 void gemlet_text_products(const gemlet_text_decoder *d, const gemlet_text_output *outputs, size_t number, size_t count);

@@ -84,31 +84,14 @@ static void finish_per_layer(const gemlet_text_decoder *d, size_t token, size_t 
     real->scale(inputs, sqrtf(0.5f), end_layer * c->per_layer_width);
 }
 
-typedef struct projection_job {
-    const gemlet_text_decoder *decoder;
-    size_t count;
-    size_t panels;
-    size_t tasks;
-} projection_job;
-
-static void projection_task(void *argument, size_t task) {
-    const projection_job *job = argument;
-    const gemlet_text_decoder *d = job->decoder;
-    size_t first = 0;
-    size_t end = 0;
-    gemlet_text_share(job->panels, task, job->tasks, &first, &end);
-    d->kernels.matrix->multiply(&d->weights->per_layer_projection, first, end, d->scratch.activations, job->count,
-                                d->scratch.per_layer, d->weights->per_layer_projection.rows);
-}
-
 gemlet_status gemlet_text_per_layer_inputs(const gemlet_text_decoder *d, const gemlet_text_chunk *chunk, gemlet_error *error) {
     const gemlet_text_config *c = d->config;
     /* Tokens whose logits nobody wants stop where the last keys are written. */
     bool all = chunk->wanted > 0 || d->no_skipping;
     size_t layers = all ? c->layers : c->first_shared - 1;
     gemlet_text_quantize(d, d->scratch.normed, chunk->count, c->width);
-    projection_job job = {d, chunk->count, layers * c->per_layer_width / GEMLET_PANEL_ROWS, d->threads};
-    gemlet_text_parallel(d, projection_task, &job, job.tasks);
+    gemlet_text_output output = {&d->weights->per_layer_projection, d->scratch.per_layer, layers * c->per_layer_width};
+    gemlet_text_products(d, &output, 1, chunk->count);
     for (size_t t = 0; t < chunk->count; t++) {
         if (!read_table_row(d, chunk->tokens != NULL ? chunk->tokens[t] : 0)) {
             return gemlet_fail(error, GEMLET_ERROR_IO,

@@ -39,8 +39,8 @@ void gemlet_text_each(const gemlet_text_decoder *d, uint32_t layer, size_t count
     gemlet_text_parallel(d, step_task, &job, job.tasks);
 }
 
-static size_t panels_of(const gemlet_matrix *w) {
-    return (w->rows + GEMLET_PANEL_ROWS - 1) / GEMLET_PANEL_ROWS;
+static size_t panels_of(const gemlet_text_output *output) {
+    return (output->rows + GEMLET_PANEL_ROWS - 1) / GEMLET_PANEL_ROWS;
 }
 
 typedef struct product_job {
@@ -61,7 +61,7 @@ static void product_task(void *argument, size_t task) {
     gemlet_text_share(job->panels, task, job->tasks, &first, &end);
     for (size_t i = 0; i < job->number; i++) {
         const gemlet_text_output *out = &job->outputs[i];
-        size_t panels = panels_of(out->w);
+        size_t panels = panels_of(out);
         if (first < panels && end > 0) {
             d->kernels.matrix->multiply(out->w, first, end < panels ? end : panels, d->scratch.activations, job->count, out->y,
                                         out->w->rows);
@@ -74,14 +74,14 @@ static void product_task(void *argument, size_t task) {
 void gemlet_text_products(const gemlet_text_decoder *d, const gemlet_text_output *outputs, size_t number, size_t count) {
     product_job job = {.decoder = d, .outputs = outputs, .number = number, .count = count};
     for (size_t i = 0; i < number; i++) {
-        job.panels += panels_of(outputs[i].w);
+        job.panels += panels_of(&outputs[i]);
     }
     job.tasks = gemlet_text_tasks(d, job.panels);
     gemlet_text_parallel(d, product_task, &job, job.tasks);
 }
 
 void gemlet_text_product(const gemlet_text_decoder *d, const gemlet_matrix *w, size_t count, float *y) {
-    gemlet_text_products(d, &(gemlet_text_output){w, y}, 1, count);
+    gemlet_text_products(d, &(gemlet_text_output){w, y, w->rows}, 1, count);
 }
 
 typedef struct quantize_job {
