@@ -52,7 +52,7 @@ packed_file packed_tiny(void) {
     return pack("tiny", TINY_TEXT, TINY_PROJECTOR);
 }
 
-packed_file packed_mini(void) {
+static packed_file packed_mini(void) {
     char folder[FOLDER_BYTES];
     char path[FOLDER_BYTES + 32];
     folder_make(folder, "mini");
@@ -63,8 +63,20 @@ packed_file packed_mini(void) {
     return packed;
 }
 
-packed_file packed_small(void) {
-    return pack("small", "tests/data/gemma3-small/text.gguf", NULL);
+packed_file mini, small;
+
+int pack_models(void **state) {
+    (void)state;
+    mini = packed_mini();
+    small = pack("small", "tests/data/gemma3-small/text.gguf", NULL);
+    return 0;
+}
+
+int free_models(void **state) {
+    (void)state;
+    free(mini.bytes);
+    free(small.bytes);
+    return 0;
 }
 
 /* ---- Opening ---- */

@@ -16,9 +16,13 @@ typedef struct packed_file {
 } packed_file;
 
 packed_file packed_tiny(void);             /* Gemma 3n with its image encoder, 7 MB */
-packed_file packed_mini(void);             /* the same with fewer layers, 2 MB */
-packed_file packed_small(void);            /* Gemma 3, text only, 28 KB */
 packed_file packed_read(const char *path); /* a file that is packed already */
+
+/* Gemma 3n with its image encoder and fewer layers, 2 MB; and Gemma 3, text only, 28 KB.  A test program's set_up and tear_down
+ * pack and free them. */
+extern packed_file mini, small;
+int pack_models(void **state);
+int free_models(void **state);
 
 enum { RIG_RED_ZONE = 4096, RIG_FRAME_SIDE = 64, RIG_VOCABULARY_MOST = 4096 };
 

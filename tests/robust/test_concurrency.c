@@ -182,21 +182,18 @@ static void another_thread_cancels(void **state) {
 }
 
 static int set_up(void **state) {
-    (void)state;
-    packed_file mini = packed_mini();
+    pack_models(state);
     folder_make(folder, "concurrency");
     snprintf(path, sizeof path, "%s/mini.gguf", folder);
     FILE *file = fopen(path, "wb");
     bool written = file != NULL && fwrite(mini.bytes, 1, mini.size, file) == mini.size;
     written = file != NULL && fclose(file) == 0 && written;
-    free(mini.bytes);
     return written ? 0 : -1;
 }
 
 static int tear_down(void **state) {
-    (void)state;
     folder_remove(folder);
-    return 0;
+    return free_models(state);
 }
 
 int main(void) {

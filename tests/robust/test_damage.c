@@ -22,8 +22,6 @@
 
 enum { BITS = 10000, BLOCKS = 1000, LARGEST_BLOCK = 4096, ARENA = 1 << 21 };
 
-static packed_file mini, small;
-
 /* What became of the damage. */
 typedef struct tally {
     size_t refused, verified, padding, forged, forged_refused, used, used_failed;
@@ -305,20 +303,6 @@ static void files_are_cut(void **state) {
     print_message("           %zu cut files, all refused\n", refused);
 }
 
-static int set_up(void **state) {
-    (void)state;
-    mini = packed_mini();
-    small = packed_small();
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    free(mini.bytes);
-    free(small.bytes);
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_bit_of_a_file_may_flip),
@@ -327,5 +311,5 @@ int main(void) {
         cmocka_unit_test(tokenizers_are_damaged),
         cmocka_unit_test(files_are_cut),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, pack_models, free_models);
 }

@@ -14,7 +14,6 @@
 
 enum { CONTEXT = 400, CHUNK = 8, TOKENS = 20, SOFT = 3, MOST_FAULTS = SANITIZED ? 200 : 1500 };
 
-static packed_file mini, small;
 static const gemlet_options with_images = {.context = CONTEXT, .chunk = CHUNK, .image_size = 64};
 static const gemlet_options text_only = {.context = CONTEXT, .chunk = CHUNK, .no_images = true};
 
@@ -375,20 +374,6 @@ static void clocks_and_threads_change_no_bit(void **state) {
     free(wanted.bytes);
 }
 
-static int set_up(void **state) {
-    (void)state;
-    mini = packed_mini();
-    small = packed_small();
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    free(mini.bytes);
-    free(small.bytes);
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_call_of_plan_and_open_fails),
@@ -398,5 +383,5 @@ int main(void) {
         cmocka_unit_test(a_file_that_shrinks_under_a_session_is_noticed),
         cmocka_unit_test(clocks_and_threads_change_no_bit),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, pack_models, free_models);
 }

@@ -13,7 +13,6 @@
 
 enum { TOKENS = 48, IMAGES = SANITIZED ? 1 : 50 };
 
-static packed_file mini;
 static uint32_t ids[TOKENS];
 static const gemlet_options text_only = {.context = 64, .chunk = 8, .no_images = true};
 
@@ -318,21 +317,6 @@ static void what_was_cancelled_goes_on(void **state) {
     rig_close(&r);
 }
 
-static int set_up(void **state) {
-    (void)state;
-    mini = packed_mini();
-    for (uint32_t i = 0; i < TOKENS; i++) {
-        ids[i] = (i * 97 + 5) % 500;
-    }
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    free(mini.bytes);
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_full_context_says_so_and_stays_as_it_is),
@@ -344,5 +328,8 @@ int main(void) {
         cmocka_unit_test(every_token_may_be_the_last),
         cmocka_unit_test(what_was_cancelled_goes_on),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    for (uint32_t i = 0; i < TOKENS; i++) {
+        ids[i] = (i * 97 + 5) % 500;
+    }
+    return cmocka_run_group_tests(tests, pack_models, free_models);
 }

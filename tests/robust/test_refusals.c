@@ -14,8 +14,7 @@
 enum { ARENA = 1 << 21, NAMES = 1024 };
 
 static const gemlet_options options = {.context = 64};
-static packed_file mini;
-static unsigned char *arena_bytes;
+static _Alignas(GEMLET_ALIGNMENT) unsigned char arena_bytes[ARENA];
 
 /* ---- What is in the file ---- */
 
@@ -269,20 +268,6 @@ static void options_out_of_range_are_named(void **state) {
     assert_int_equal(open_forged(&options, &error), GEMLET_OK); /* and the file is as it was */
 }
 
-static int set_up(void **state) {
-    (void)state;
-    mini = packed_mini();
-    arena_bytes = aligned_alloc(GEMLET_ALIGNMENT, ARENA);
-    return arena_bytes != NULL ? 0 : -1;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    free(mini.bytes);
-    free(arena_bytes);
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_missing_is_named),
@@ -291,5 +276,5 @@ int main(void) {
         cmocka_unit_test(tensors_of_another_kind_are_refused),
         cmocka_unit_test(options_out_of_range_are_named),
     };
-    return cmocka_run_group_tests_name("robust/refusals", tests, set_up, tear_down);
+    return cmocka_run_group_tests_name("robust/refusals", tests, pack_models, free_models);
 }
