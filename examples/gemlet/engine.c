@@ -4,12 +4,7 @@
 #include <stdlib.h>
 
 gemlet_status engine_open(engine *e, const options *o, uint32_t context, gemlet_error *error) {
-    gemlet_options chosen = {.context = o->context != 0 ? o->context : context,
-                             .chunk = o->chunk,
-                             .cache = (gemlet_cache_type)o->cache,
-                             .level_limit = o->level_limit,
-                             .no_images = !o->images_wanted,
-                             .image_size = o->image_size};
+    gemlet_options chosen = options_for_library(o, context);
     *e = (engine){.posix = NULL};
     e->posix = gemlet_posix_open(o->threads, &e->port);
     if (e->posix == NULL) {

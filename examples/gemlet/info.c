@@ -2,19 +2,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "examples/gemlet/options.h"
 #include "examples/gemlet/program.h"
 #include "model/container.h"
 #include "model/gemlet.h"
 #include "port/posix/posix.h"
-
-static const char usage[] =
-    "gemlet info -m MODEL.gguf [--verify] [--tensors] [--ctx C] [--kv f16|int8] [--threads K] [--no-images]\n\n"
-    "  --verify     compare every tensor with its CRC-32\n"
-    "  --tensors    list every tensor\n"
-    "  --ctx C      plan for C positions (default 4096, at most what the model was trained for)\n"
-    "  --kv TYPE    plan for keys and values in f16 (default) or int8\n"
-    "  --threads K  plan for K threads (default 1)\n"
-    "  --no-images  plan without the image encoder\n";
 
 typedef struct info {
     gemlet_container container;
@@ -254,13 +246,13 @@ static int visit_tensors(info *n, bool verify, bool list, totals *t) {
     return damaged == 0 ? 0 : 1;
 }
 
-static int print_plan(const gemlet_port *port, const char *path, const gemlet_options *options) {
+static int print_plan(const gemlet_port *port, const char *path, const gemlet_options *chosen) {
     gemlet_memory_plan plan;
     gemlet_error error = {GEMLET_OK, ""};
-    if (gemlet_plan(port, path, options, &plan, &error) != GEMLET_OK) {
+    if (gemlet_plan(port, path, chosen, &plan, &error) != GEMLET_OK) {
         return program_fail(&error);
     }
-    printf("plan\n");
+    printf("plan (threads: %zu)\n", port->thread_count(port->context));
     print_bytes("arena", plan.arena);
     print_bytes("of it index and state", plan.persistent);
     print_bytes("of it keys and values", plan.cache);
@@ -288,20 +280,21 @@ static int show(info *n, bool verify, bool list) {
     return code;
 }
 
-static int open_and_show(const char *path, bool verify, bool list, size_t threads, const gemlet_options *options) {
+static int open_and_show(const options *o) {
     gemlet_port port;
+    gemlet_options chosen = options_for_library(o, 0);
     info n = {.error = {GEMLET_OK, ""}};
     int code = 1;
-    gemlet_posix *posix = gemlet_posix_open(threads, &port);
+    gemlet_posix *posix = gemlet_posix_open(o->threads, &port);
     if (posix == NULL) {
-        gemlet_fail(&n.error, GEMLET_ERROR_MEMORY, "out of memory");
+        gemlet_fail(&n.error, GEMLET_ERROR_MEMORY, "option --threads: the system refuses the threads");
         code = program_fail(&n.error);
-    } else if (gemlet_container_open(&n.container, &port, path, &n.error) != GEMLET_OK) {
+    } else if (gemlet_container_open(&n.container, &port, o->model, &n.error) != GEMLET_OK) {
         code = program_fail(&n.error);
     } else {
-        code = show(&n, verify, list);
+        code = show(&n, o->verify, o->tensors);
         gemlet_container_close(&n.container);
-        code = code == 0 ? print_plan(&port, path, options) : code;
+        code = code == 0 ? print_plan(&port, o->model, &chosen) : code;
     }
     if (posix != NULL) {
         gemlet_posix_close(posix);
@@ -309,47 +302,8 @@ static int open_and_show(const char *path, bool verify, bool list, size_t thread
     return code;
 }
 
-/* A whole number from 1 to `high`; 0 for anything else. */
-static uint32_t positive(const char *text, unsigned long high) {
-    char *end = NULL;
-    unsigned long value = strtoul(text, &end, 10);
-    return *text >= '0' && *text <= '9' && *end == '\0' && value <= high ? (uint32_t)value : 0;
-}
-
 int command_info(int argc, char **argv) {
-    const char *path = NULL;
-    bool verify = false, list = false;
-    uint32_t threads = 1;
-    gemlet_options options = {0};
-    for (int i = 1; i < argc; i++) {
-        const char *value = NULL;
-        bool good = true;
-        if ((value = program_option(argc, argv, &i, "-m")) != NULL) {
-            path = value;
-        } else if ((value = program_option(argc, argv, &i, "--ctx")) != NULL) {
-            options.context = positive(value, 1ul << 20);
-            good = options.context > 0;
-        } else if ((value = program_option(argc, argv, &i, "--threads")) != NULL) {
-            threads = positive(value, 256);
-            good = threads > 0;
-        } else if ((value = program_option(argc, argv, &i, "--kv")) != NULL) {
-            options.cache = strcmp(value, "int8") == 0 ? GEMLET_CACHE_S8 : GEMLET_CACHE_F16;
-            good = options.cache == GEMLET_CACHE_S8 || strcmp(value, "f16") == 0;
-        } else if (strcmp(argv[i], "--no-images") == 0) {
-            options.no_images = true;
-        } else if (strcmp(argv[i], "--verify") == 0) {
-            verify = true;
-        } else if (strcmp(argv[i], "--tensors") == 0) {
-            list = true;
-        } else {
-            return program_misused("info", "unknown or incomplete option", argv[i], usage);
-        }
-        if (!good) {
-            return program_misused("info", "value out of range for the option before", argv[i], usage);
-        }
-    }
-    if (path == NULL) {
-        return program_misused("info", "no model given", NULL, usage);
-    }
-    return open_and_show(path, verify, list, threads, &options);
+    options o;
+    int code = 0;
+    return options_parse(&o, OPTIONS_INFO, argc, argv, &code) ? open_and_show(&o) : code;
 }

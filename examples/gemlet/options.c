@@ -34,7 +34,8 @@ typedef struct option {
 
 enum {
     ANSWERS = OPTIONS_RUN | OPTIONS_CHAT | OPTIONS_CAMERA,
-    EVERY = ANSWERS | OPTIONS_DUMP | OPTIONS_PERPLEXITY,
+    RUNS = ANSWERS | OPTIONS_DUMP | OPTIONS_PERPLEXITY,
+    EVERY = RUNS | OPTIONS_INFO,
 };
 
 #define AT(member) offsetof(options, member)
@@ -53,7 +54,7 @@ static const option table[] = {
     {"--soft-tokens", "FILE", "the .npy file to write for the image: float32 [soft tokens, width]", AT(soft_tokens), 0, 0,
      KIND_TEXT, OPTIONS_DUMP, 0},
     {"--image-size", "N", "pixels of the square that images are brought to (what the model was made for)", AT(image_size), 64, 2048,
-     KIND_COUNT, OPTIONS_RUN | OPTIONS_CAMERA | OPTIONS_DUMP, 0},
+     KIND_COUNT, OPTIONS_RUN | OPTIONS_CAMERA | OPTIONS_DUMP | OPTIONS_INFO, 0},
     {"--device", "FILE", "the V4L2 camera (/dev/video0, where neither --folder nor --raw-frames is given)", AT(device), 0, 0,
      KIND_TEXT, OPTIONS_CAMERA, 0},
     {"--folder", "DIR", "take the JPEG, PPM and PGM pictures of a folder instead, by name", AT(folder), 0, 0, KIND_TEXT,
@@ -81,14 +82,19 @@ static const option table[] = {
      0},
     {"--repeat-window", "N", "how many tokens are recent (64)", AT(repeat_window), 0, 65536, KIND_COUNT, ANSWERS, 0},
     {"--seed", "S", "the same seed gives the same text (0)", AT(seed), 0, 0, KIND_SEED, ANSWERS, 0},
-    {"--ctx", "C", "tokens that the context holds (perplexity: 512, dump: as many as the file has, else 4096)", AT(context), 1,
-     MOST_COUNT, KIND_COUNT, EVERY, 0},
+    {"--ctx", "C",
+     "tokens that the context holds (perplexity: 512, dump: as many as the file has, else 4096, at most what the model was made "
+     "for)",
+     AT(context), 1, MOST_COUNT, KIND_COUNT, EVERY, 0},
     {"--chunk", "N", "tokens of a prompt that are computed together (64)", AT(chunk), 1, 256, KIND_COUNT, EVERY, 0},
     {"--threads", "K", "threads (one for each core)", AT(threads), 1, 256, KIND_COUNT, EVERY, 0},
     {"--kv", "f16|int8", "how keys and values are kept (f16)", AT(cache), 0, 0, KIND_CHOICE, EVERY, 0},
     {"--level", "scalar|neon|dotprod|i8mm", "highest instruction level to use (what the CPU has)", AT(level_limit), 1, 0,
      KIND_CHOICE, EVERY, 0},
-    {"--stats", NULL, "print tokens, time and memory to standard error", AT(stats), 0, 0, KIND_FLAG, EVERY, 0},
+    {"--no-images", NULL, "plan without the image encoder", AT(no_images), 0, 0, KIND_FLAG, OPTIONS_INFO, 0},
+    {"--verify", NULL, "compare every tensor with its CRC-32", AT(verify), 0, 0, KIND_FLAG, OPTIONS_INFO, 0},
+    {"--tensors", NULL, "list every tensor", AT(tensors), 0, 0, KIND_FLAG, OPTIONS_INFO, 0},
+    {"--stats", NULL, "print tokens, time and memory to standard error", AT(stats), 0, 0, KIND_FLAG, RUNS, 0},
 };
 
 enum { OPTIONS = sizeof table / sizeof table[0], HELP_COLUMN = 34 };
@@ -284,7 +290,7 @@ bool options_parse(options *o, options_command command, int argc, char **argv, i
             return false;
         }
     }
-    o->images_wanted = o->images.count > 0 || command == OPTIONS_CAMERA;
+    o->images_wanted = o->images.count > 0 || command == OPTIONS_CAMERA || (command == OPTIONS_INFO && !o->no_images);
     const char *problem = contradiction(o, command);
     if (!has_required(o, command, argv[0], code)) {
         return false;
@@ -293,4 +299,13 @@ bool options_parse(options *o, options_command command, int argc, char **argv, i
         *code = misused(argv[0], problem);
     }
     return problem == NULL;
+}
+
+gemlet_options options_for_library(const options *o, uint32_t context) {
+    return (gemlet_options){.context = o->context != 0 ? o->context : context,
+                            .chunk = o->chunk,
+                            .cache = (gemlet_cache_type)o->cache,
+                            .level_limit = o->level_limit,
+                            .no_images = !o->images_wanted,
+                            .image_size = o->image_size};
 }

@@ -1,17 +1,20 @@
-/* The options of the commands that run a model: one table says which command takes which, what it must look like and what it is
- * for; parsing and --help both read it. */
+/* The options of all commands: one table says which command takes which, what it must look like and what it is for; parsing and
+ * --help both read it. */
 #ifndef GEMLET_EXAMPLES_GEMLET_OPTIONS_H
 #define GEMLET_EXAMPLES_GEMLET_OPTIONS_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "model/gemlet.h"
+
 typedef enum options_command {
     OPTIONS_RUN = 1 << 0,
     OPTIONS_CHAT = 1 << 1,
     OPTIONS_DUMP = 1 << 2,
     OPTIONS_PERPLEXITY = 1 << 3,
-    OPTIONS_CAMERA = 1 << 4
+    OPTIONS_CAMERA = 1 << 4,
+    OPTIONS_INFO = 1 << 5
 } options_command;
 
 enum { OPTIONS_MOST_FILES = 16 };
@@ -60,10 +63,16 @@ typedef struct options {
     bool slide;
     bool wait;
     bool stats;
+    bool verify;
+    bool tensors;
+    bool no_images;
 } options;
 
 /* Fills `*o` from the defaults and the command line; argv[0] is the command's name.  False where the program is to end with exit
  * code `*code`: after --help, or after a message about what is wrong. */
 bool options_parse(options *o, options_command command, int argc, char **argv, int *code);
+
+/* What the library is told by them; `context` where there is no --ctx. */
+gemlet_options options_for_library(const options *o, uint32_t context);
 
 #endif

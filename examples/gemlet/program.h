@@ -17,11 +17,4 @@ int command_camera(int argc, char **argv); /* examples/camera */
 /* Prints "gemlet: MESSAGE" and answers 1. */
 int program_fail(const gemlet_error *error);
 
-/* Prints "gemlet NAME: PROBLEM \"WHAT\"" (WHAT may be NULL) and `usage`, and answers 2. */
-int program_misused(const char *name, const char *problem, const char *what, const char *usage);
-
-/* Where argv[*i] is the option `name`, moves on to the argument behind it and answers that; NULL otherwise, or where there is none.
- */
-const char *program_option(int argc, char **argv, int *i, const char *name);
-
 #endif

@@ -1,32 +1,48 @@
 #!/usr/bin/env bash
-# Counts the instructions of encoding a picture of 256 x 256 with the tiny encoder under qemu (Cortex-A76, one thread), and the same of
-# llama.cpp, as the difference of one picture and two; and compares both programs' soft tokens with the reference's, also where the
-# encoder's activations pass float16's range, as trained ones do.  Needs what tests/bench/peers.sh --tools builds; PYTHON needs numpy
-# and gguf.
-#     tests/bench/encoder.sh [TEXT.gguf MMPROJ.gguf PICTURE.rgb]     (another pair and picture: instructions only)
+# Counts the instructions of encoding a picture of 256 x 256 under qemu (Cortex-A76, one thread), and the same of llama.cpp, as the
+# difference of two counts of pictures.  Needs what tests/bench/peers.sh --tools builds; PYTHON needs numpy and gguf.
+#     tests/bench/encoder.sh            the tiny encoder; compares both programs' soft tokens with the reference's, too, also where the
+#                                       encoder's activations pass float16's range, as trained ones do
+#     tests/bench/encoder.sh --full     MobileNetV5-300M with random weights, made as tests/golden/reference.sh says: 3 GB, and llama.cpp
+#                                       takes about 20 minutes
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . tests/bench/count.sh
-text=${1:-tests/data/tiny/text-q4_0.gguf}
-projector=${2:-tests/data/tiny/mm-f16.gguf}
-picture=${3:-tests/data/vision/image.rgb}
+sources=("$peers"/llama_cpp_python-*/vendor/llama.cpp)
 
 build_peer() {
-    local source=("$peers"/llama_cpp_python-*/vendor/llama.cpp) made=$peers/llama.cpp cross=aarch64-linux-gnu
+    local source=${sources[0]} made=$peers/llama.cpp cross=aarch64-linux-gnu
     [ "$(uname -m)" != aarch64 ] || cross=$(gcc -dumpmachine)
-    "$cross-gcc" -std=c11 -O2 -I. "-I${source[0]}/include" "-I${source[0]}/ggml/include" "-I${source[0]}/tools/mtmd" -c tests/bench/peer_encoder.c -o "$work/peer_encoder.o"
+    "$cross-gcc" -std=c11 -O2 -I. "-I$source/include" "-I$source/ggml/include" "-I$source/tools/mtmd" -c tests/bench/peer_encoder.c -o "$work/peer_encoder.o"
     "$cross-g++" -static "$work/peer_encoder.o" "$made/tools/mtmd/libmtmd.a" "$made/src/libllama.a" "$made/ggml/src/libggml.a" \
         "$made/ggml/src/libggml-cpu.a" "$made/ggml/src/libggml-base.a" -lm -pthread -o "$work/peer_encoder"
 }
 
-print_instructions() {
+use_tiny() {
+    text=tests/data/tiny/text-q4_0.gguf
+    projector=tests/data/tiny/mm-f16.gguf
+    picture=tests/data/vision/image.rgb
+}
+
+use_full() {
+    . tests/golden/reference.sh
+    local folder=$out/300M-256-pixels
+    make_model 300M-256-pixels --full-vision --image-size 256 --hidden 2048 --seed 1
+    text=$folder/text.gguf
+    projector=$folder/mmproj.gguf
+    picture=$folder/image.rgb
+    [ -f "$projector" ] || "$PYTHON" tests/bench/convert_for_peer.py "${sources[0]}" "$folder/hf" "$folder" >"$folder/convert.log" 2>&1
+    "$PYTHON" -c 'import sys, numpy as np; np.load(sys.argv[1])["image_rgb"].tofile(sys.argv[2])' "$folder/golden.npz" "$picture"
+}
+
+print_instructions() { # NAME FEW MANY
     local ours theirs
     build/host/gemlet-pack --text "$text" --mmproj "$projector" -o "$work/encoder.gguf" --quiet
-    ours=$(per_unit 1 2 "$(count "$work/count_model" "$work/encoder.gguf" "$picture" 1)" "$(count "$work/count_model" "$work/encoder.gguf" "$picture" 2)")
-    theirs=$(per_unit 1 2 "$(count "$work/peer_encoder" "$text" "$projector" "$picture" 1)" "$(count "$work/peer_encoder" "$text" "$projector" "$picture" 2)")
-    echo "| million instructions a picture | gemlet | llama.cpp | ratio | at most |"
+    ours=$(per_unit "$2" "$3" "$(count "$work/count_model" "$work/encoder.gguf" "$picture" "$2")" "$(count "$work/count_model" "$work/encoder.gguf" "$picture" "$3")")
+    theirs=$(per_unit "$2" "$3" "$(count "$work/peer_encoder" "$text" "$projector" "$picture" "$2")" "$(count "$work/peer_encoder" "$text" "$projector" "$picture" "$3")")
+    echo "| million instructions a picture of 256 | gemlet | llama.cpp | ratio | at most |"
     echo "|---|---:|---:|---:|---:|"
-    echo "| $(basename "$projector"), $(basename "$picture") | $ours | $theirs | $(awk -v a="$ours" -v b="$theirs" 'BEGIN { printf "%.3f", a / b }') | 0.05 |"
+    echo "| $1 | $ours | $theirs | $(awk -v a="$ours" -v b="$theirs" 'BEGIN { printf "%.3f", a / b }') | 0.05 |"
 }
 
 # The small encoder with residual activations around 1e5.
@@ -58,12 +74,16 @@ PYTHON
 
 build_counters
 build_peer
-print_instructions
-if [ $# -eq 0 ]; then
-    make_hot
-    echo
-    echo "| llama.cpp's soft tokens, against the reference | NaN | mean cosine of the others |"
-    echo "|---|---:|---:|"
-    compare_soft_tokens "tiny encoder" "$projector" tests/data/golden/image_soft_tokens.f32
-    compare_soft_tokens "the same, activations around 1e5" "$work/hot.gguf" tests/data/vision/hot_soft.f32
+if [ "${1:-}" = --full ]; then
+    use_full
+    print_instructions MobileNetV5-300M 0 1
+    exit
 fi
+use_tiny
+print_instructions "tiny encoder" 1 2
+make_hot
+echo
+echo "| llama.cpp's soft tokens, against the reference | NaN | mean cosine of the others |"
+echo "|---|---:|---:|"
+compare_soft_tokens "tiny encoder" "$projector" tests/data/golden/image_soft_tokens.f32
+compare_soft_tokens "the same, activations around 1e5" "$work/hot.gguf" tests/data/vision/hot_soft.f32

@@ -177,8 +177,17 @@ expect 1 'expected at least two chunks, that is 4096 tokens' perplexity "${model
 expect 1 'at least 4' perplexity "${model[@]}" --file "$work/text" --ctx 3
 expect 1 'none: No such file' perplexity "${model[@]}" --file "$work/none"
 
+# --- info --------------------------------------------------------------------------------------------------------------------------
+for with in "--ctx 300 --kv int8" "--ctx 300 --threads 3 --chunk 16"; do
+    read -ra with <<<"$with"
+    planned=$(run info "${model[@]}" --no-images "${with[@]}" | awk '$1 == "arena" { print $2 }')
+    expect 0 "^arena +$planned bytes at most: as planned" run "${model[@]}" -p x -n 3 --stats "${with[@]}"
+done
+expect 0 '^all [0-9]+ tensors have the right CRC-32' info "${model[@]}" --verify
+expect 0 '^token_embd.weight +q4_0 panels +528 x 128' info "${model[@]}" --tensors
+
 # --- What is wrong is named --------------------------------------------------------------------------------------------------------
-for command in run chat dump perplexity; do
+for command in run chat dump perplexity info; do
     expect 0 '-m FILE .*packed model' $command --help
     expect 2 'option -m FILE is missing' $command
     expect 2 'unknown option "--nonsense"' $command "${model[@]}" --nonsense
