@@ -47,8 +47,8 @@ gemlet_status gemlet_check_options(const gemlet_options *options, const gemlet_t
 /* Adds to `*count` how many tokens a text has, special ones read as such. */
 gemlet_status gemlet_session_count(gemlet_session *session, const char *text, size_t bytes, size_t *count, gemlet_error *error);
 
-/* Around what feeds `total` tokens in several steps, so that progress is told of the whole.  Of calls within each other the
- * outermost counts: begin answers whether this is it, and end wants that answer. */
+/* Around what feeds `total` tokens in several steps: progress is told of the whole, and logits are computed of its last token only.
+ * Of calls within each other the outermost counts: begin answers whether this is it, and end wants that answer. */
 bool gemlet_session_begin_call(gemlet_session *session, size_t total);
 void gemlet_session_end_call(gemlet_session *session, bool outermost);
 

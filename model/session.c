@@ -109,12 +109,12 @@ void gemlet_session_on_progress(gemlet_session *session, gemlet_progress progres
     session->progress_context = context;
 }
 
-/* What is fed: ids, or embeddings where `tokens` is NULL; logits of the last position, or of all where `row` is there. */
+/* What is fed: ids, or embeddings where `tokens` is NULL.  Logits are computed of the last position of the outermost call, or of
+ * all where `row` is there. */
 typedef struct feed_job {
     const uint32_t *tokens;
     const float *embeddings;
     size_t count;
-    bool last_wanted;
     gemlet_logits_row row;
     void *context;
 } feed_job;
@@ -169,8 +169,8 @@ static gemlet_status check_tokens(const gemlet_session *s, const uint32_t *token
 
 static gemlet_status feed_chunk(gemlet_session *s, const feed_job *job, size_t done, size_t count, gemlet_error *error) {
     size_t width = s->model->config.width;
-    bool last = done + count == job->count;
-    size_t wanted = job->row != NULL ? count : last && job->last_wanted ? 1 : 0;
+    bool last = s->call_done + count == s->call_total;
+    size_t wanted = job->row != NULL ? count : last ? 1 : 0;
     gemlet_text_chunk chunk = {job->tokens != NULL ? job->tokens + done : NULL,
                                job->tokens != NULL ? NULL : job->embeddings + done * width, count, s->length, wanted};
     row_job rows = {job, done, s->model->config.vocabulary};
@@ -228,7 +228,7 @@ static gemlet_status feed(gemlet_session *s, const feed_job *job, gemlet_error *
 
 gemlet_status gemlet_feed(gemlet_session *session, const uint32_t *tokens, size_t count, gemlet_error *error) {
     gemlet_status status = check_tokens(session, tokens, count, error);
-    return status != GEMLET_OK ? status : feed(session, &(feed_job){.tokens = tokens, .count = count, .last_wanted = true}, error);
+    return status != GEMLET_OK ? status : feed(session, &(feed_job){.tokens = tokens, .count = count}, error);
 }
 
 gemlet_status gemlet_feed_embeddings(gemlet_session *session, const float *embeddings, size_t count, gemlet_error *error) {
@@ -236,8 +236,7 @@ gemlet_status gemlet_feed_embeddings(gemlet_session *session, const float *embed
         return gemlet_fail(error, GEMLET_ERROR_ARGUMENT, "embeddings must not be NULL");
     }
     gemlet_status status = check_room(session, count, error);
-    return status != GEMLET_OK ? status
-                               : feed(session, &(feed_job){.embeddings = embeddings, .count = count, .last_wanted = true}, error);
+    return status != GEMLET_OK ? status : feed(session, &(feed_job){.embeddings = embeddings, .count = count}, error);
 }
 
 gemlet_status gemlet_feed_with_logits(gemlet_session *session, const uint32_t *tokens, size_t count, gemlet_logits_row row,
@@ -345,8 +344,7 @@ gemlet_status gemlet_feed_text(gemlet_session *session, const char *text, size_t
     /* The text could be encoded once already: what fails now is feeding, which has said why. */
     status = encode(session, text, bytes, special, feed_pending, &(text_job){session, error}, NULL);
     if (status == GEMLET_OK) {
-        status =
-            feed(session, &(feed_job){.tokens = session->pending, .count = session->pending_count, .last_wanted = true}, error);
+        status = feed(session, &(feed_job){.tokens = session->pending, .count = session->pending_count}, error);
     }
     gemlet_session_end_call(session, outermost);
     return status;
