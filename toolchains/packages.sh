@@ -24,9 +24,16 @@ demo)
     exit 2
     ;;
 esac
+# A name alone means this machine's package, and not another architecture's that happens to be there.
+is_installed() { # NAME[:ARCHITECTURE]
+    local architecture=$machine
+    [ "$1" = "${1%:*}" ] || architecture=${1##*:}
+    dpkg-query -W -f '${Architecture} ${db:Status-Status}\n' "${1%:*}" 2>/dev/null | grep -qxE "($architecture|all) installed"
+}
+
 missing=()
 for package in "${packages[@]}"; do
-    dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
+    is_installed "$package" || missing+=("$package")
 done
 if [ ${#missing[@]} -gt 0 ]; then
     echo "installing ${missing[*]}"
