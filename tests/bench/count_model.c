@@ -2,9 +2,9 @@
  *
  *     count_model MODEL prefill|decode|PICTURE.rgb COUNT [THREADS] [all]
  *
- * COUNT tokens at once, or one after the other, or a picture encoded COUNT times.  With more than one thread, what they would do is
- * done by one, task by task, between marks that tests/bench/count_instructions.c looks for: a task's length is then what one thread
- * would have to do.  "all": nothing is skipped (gemlet_options). */
+ * COUNT tokens at once, or one after the other, or a picture encoded COUNT times; 0: opens the model only.  With more than one
+ * thread, what they would do is done by one, task by task, between marks that tests/bench/count_instructions.c looks for: a task's
+ * length is then what one thread would have to do.  "all": nothing is skipped (gemlet_options). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,8 +80,8 @@ int main(int argc, char **argv) {
     gemlet_model *model = NULL;
     gemlet_session *session = NULL;
     static picture p;
-    size_t count = argc >= 4 ? strtoul(argv[3], NULL, 10) : 0;
-    if (count == 0 || count > MOST) {
+    size_t count = argc >= 4 ? strtoul(argv[3], NULL, 10) : MOST + 1;
+    if (count > MOST) {
         fputs("count_model MODEL prefill|decode|PICTURE.rgb COUNT [THREADS] [all]\n", stderr);
         return 2;
     }
