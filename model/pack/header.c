@@ -69,7 +69,10 @@ static void put_encoders(const pack_model *model, pack_bytes *b) {
         put_embedder(b, "gemlet.vision", &model->image);
         pack_key_u32(b, "gemlet.vision.image_size", model->image_size);
     }
-    if (model->sound.present) {
+    if (model->sound.present && model->no_sound) {
+        pack_key_u32(b, "gemlet.audio.vocabulary_offset", model->sound.vocabulary_offset);
+        pack_key_u32(b, "gemlet.audio.vocabulary_size", model->sound.vocabulary_size);
+    } else if (model->sound.present) {
         put_embedder(b, "gemlet.audio", &model->sound);
         pack_key_u32(b, "gemlet.audio.block_count", a->block_count);
         pack_key_u32(b, "gemlet.audio.attention.head_count", a->head_count);

@@ -112,9 +112,10 @@ static gemlet_status add_prefixed(pack_model *model, pack_layout *layout, const 
     return status;
 }
 
-/* The soft tokens' way into the text model, and the special ids' embeddings, which never change and so are computed here. */
+/* The soft tokens' way into the text model where they are wanted, and the special ids' embeddings, which never change and so are
+ * computed here. */
 static gemlet_status add_embedder(pack_model *model, pack_layout *layout, const char *source, const char *hard,
-                                  const pack_embedder *embedder, gemlet_error *error) {
+                                  const pack_embedder *embedder, bool soft, gemlet_error *error) {
     char name[4][GEMLET_NAME_BYTES];
     static const char *const parts[4] = {"soft_emb_norm.weight", "input_projection.weight", "embedding.weight",
                                          "hard_emb_norm.weight"};
@@ -142,8 +143,8 @@ static gemlet_status add_embedder(pack_model *model, pack_layout *layout, const 
     item.projection = t[1];
     item.epsilon = embedder->rms_epsilon;
     item.bytes = 4 * (uint64_t)item.rows * item.columns;
-    gemlet_status status = pack_add_reals(model, layout, name[0], 1, width, error);
-    status = status != GEMLET_OK ? status : add_by_shape(model, layout, name[1], error);
+    gemlet_status status = soft ? pack_add_reals(model, layout, name[0], 1, width, error) : GEMLET_OK;
+    status = status != GEMLET_OK || !soft ? status : add_by_shape(model, layout, name[1], error);
     return status != GEMLET_OK ? status : pack_add_item(layout, &item, error);
 }
 
@@ -192,10 +193,10 @@ gemlet_status pack_lay_out_encoders(pack_model *model, pack_layout *layout, geml
         status = pack_need(model, vision_needs[i], &t, error);
     }
     status = status != GEMLET_OK ? status : add_prefixed(model, layout, "v.", error);
-    status = status != GEMLET_OK ? status : add_embedder(model, layout, "mm.", "v.hard_token_embd", &model->image, error);
-    if (model->sound.present) {
-        status = status != GEMLET_OK ? status : add_prefixed(model, layout, "a.", error);
-        status = status != GEMLET_OK ? status : add_embedder(model, layout, "mm.a.", "a.hard_token_embd", &model->sound, error);
-    }
-    return status;
+    status = status != GEMLET_OK ? status : add_embedder(model, layout, "mm.", "v.hard_token_embd", &model->image, true, error);
+    bool sound = model->sound.present && !model->no_sound;
+    status = status != GEMLET_OK || !sound ? status : add_prefixed(model, layout, "a.", error);
+    return status != GEMLET_OK || !model->sound.present
+               ? status
+               : add_embedder(model, layout, "mm.a.", "a.hard_token_embd", &model->sound, sound, error);
 }

@@ -90,6 +90,7 @@ typedef struct pack_model {
     pack_embedder image;
     uint32_t image_size;
     pack_embedder sound;
+    bool no_sound; /* of the sound encoder only the special ids' embeddings are wanted */
     pack_audio audio;
     gemlet_vocabulary vocabulary;
     void *texts[2];       /* where the vocabulary's texts are */

@@ -46,6 +46,7 @@ static gemlet_status pack_model_to(const pack_options *options, pack_model *mode
         status = options->folder != NULL ? pack_load_hf(model, options->folder, error)
                                          : pack_load_gguf(model, options->text, options->projector, error);
     }
+    model->no_sound = options->no_sound;
     status = status != GEMLET_OK ? status : gemlet_tokenizer_build(&model->vocabulary, &tables, &table_bytes, error);
     status = status != GEMLET_OK ? status : pack_lay_out(model, types, tables, table_bytes, &layout, error);
     if (status == GEMLET_OK && options->list && options->report != NULL) {

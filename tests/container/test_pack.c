@@ -241,6 +241,41 @@ static void what_is_not_needed_is_dropped(void **state) {
     gguf_close(&packed);
 }
 
+/* The rest, the special ids' embeddings of sound included, is the same. */
+static void sound_can_be_left_out(void **state) {
+    fixture *f = *state;
+    char whole_path[FOLDER_BYTES + 32];
+    open_gguf whole, packed;
+    gemlet_tensor from, to;
+    uint64_t cursor = 0;
+    uint32_t left_out = 0, number;
+    snprintf(whole_path, sizeof whole_path, "%s/whole.gguf", f->folder);
+    pack_options options = {.text = TINY_TEXT, .projector = TINY_PROJECTOR, .output = whole_path};
+    assert_int_equal(pack_run(&options, &f->error), GEMLET_OK);
+    options.output = f->packed;
+    options.no_sound = true;
+    assert_int_equal(pack_run(&options, &f->error), GEMLET_OK);
+    gguf_open(&whole, whole_path);
+    gguf_open(&packed, f->packed);
+    for (uint32_t i = 0; i < whole.container.tensor_count; i++) {
+        assert_true(gemlet_container_next_tensor(&whole.container, &cursor, i, &from));
+        bool there = gemlet_container_find_tensor(&packed.container, from.name, &to);
+        bool sound = strncmp(from.name, "a.", 2) == 0 || strncmp(from.name, "mm.a.", 5) == 0;
+        assert_int_equal(there, !sound || strcmp(from.name, "a.hard_token_embd") == 0);
+        left_out += !there;
+        if (there) {
+            assert_int_equal(to.crc32, from.crc32);
+            assert_int_equal(to.bytes, from.bytes);
+        }
+    }
+    assert_int_equal(packed.container.tensor_count + left_out, whole.container.tensor_count);
+    assert_int_equal(gemlet_container_u32(&packed.container, "gemlet.audio.vocabulary_offset", 0, &number, &f->error), GEMLET_OK);
+    assert_int_equal(number, 520);
+    assert_false(gemlet_container_find(&packed.container, "gemlet.audio.block_count", NULL));
+    gguf_close(&whole);
+    gguf_close(&packed);
+}
+
 static void special_ids_have_the_reference_embeddings(void **state) {
     static const char *const names[2] = {"v.hard_token_embd", "a.hard_token_embd"};
     fixture *f = *state;
@@ -469,11 +504,17 @@ static void an_existing_file_survives_a_failure(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(the_tiny_model_is_packed_without_loss),   TEST(quantised_blocks_are_moved),
-        TEST(what_is_not_needed_is_dropped),           TEST(special_ids_have_the_reference_embeddings),
-        TEST(both_sources_give_the_same_file),         TEST(both_sources_of_gemma_3_hold_the_same),
-        TEST(a_header_alone_describes_a_model),        TEST(inputs_that_do_not_match_are_refused),
-        TEST(weights_that_are_no_numbers_are_refused), TEST(a_cut_source_is_refused),
+        TEST(the_tiny_model_is_packed_without_loss),
+        TEST(quantised_blocks_are_moved),
+        TEST(sound_can_be_left_out),
+        TEST(what_is_not_needed_is_dropped),
+        TEST(special_ids_have_the_reference_embeddings),
+        TEST(both_sources_give_the_same_file),
+        TEST(both_sources_of_gemma_3_hold_the_same),
+        TEST(a_header_alone_describes_a_model),
+        TEST(inputs_that_do_not_match_are_refused),
+        TEST(weights_that_are_no_numbers_are_refused),
+        TEST(a_cut_source_is_refused),
         TEST(an_existing_file_survives_a_failure),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
