@@ -194,9 +194,11 @@ gemlet_status pack_lay_out_encoders(pack_model *model, pack_layout *layout, geml
     }
     status = status != GEMLET_OK ? status : add_prefixed(model, layout, "v.", error);
     status = status != GEMLET_OK ? status : add_embedder(model, layout, "mm.", "v.hard_token_embd", &model->image, true, error);
-    bool sound = model->sound.present && !model->no_sound;
-    status = status != GEMLET_OK || !sound ? status : add_prefixed(model, layout, "a.", error);
-    return status != GEMLET_OK || !model->sound.present
-               ? status
-               : add_embedder(model, layout, "mm.a.", "a.hard_token_embd", &model->sound, sound, error);
+    if (status == GEMLET_OK && model->sound.present) {
+        bool wanted = !model->no_sound;
+        status = wanted ? add_prefixed(model, layout, "a.", error) : GEMLET_OK;
+        status =
+            status != GEMLET_OK ? status : add_embedder(model, layout, "mm.a.", "a.hard_token_embd", &model->sound, wanted, error);
+    }
+    return status;
 }
