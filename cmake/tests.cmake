@@ -51,6 +51,9 @@ function(gemlet_add_test name target)
         endif()
         add_test(NAME ${test} COMMAND ${command} ${ARGN} ${argument_of_${name}} WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR})
         set_tests_properties(${test} PROPERTIES TIMEOUT 2400)
+        if(name STREQUAL "robust/long") # minutes: begun early, or the other processor would wait for it in the end
+            set_tests_properties(${test} PROPERTIES COST 90)
+        endif()
     endforeach()
 endfunction()
 
