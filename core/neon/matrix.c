@@ -177,17 +177,24 @@ GEMLET_INLINE float32x4_t load_scales(const unsigned char *scales) {
 
 /* --- block sums: 4 rows x 1 vector ------------------------------------------------------------------------------------------ */
 
+/* 32 bytes of a vector as they are. */
+typedef struct vector_bytes {
+    int8x16_t low, high;
+} vector_bytes;
+
+GEMLET_INLINE vector_bytes load_vector(const int8_t *x) {
+    return (vector_bytes){vld1q_s8(x), vld1q_s8(x + HALF_BLOCK)};
+}
+
 #define LANE_BYTES(x, i) vreinterpretq_s8_s32(vdupq_laneq_s32(vreinterpretq_s32_s8(x), i))
 
 #if GEMLET_COMPILED_LEVEL >= 2
 
-/* The vector's 32 bytes as SDOT takes them: 4 bytes by lane. */
-typedef struct lane_bytes {
-    int8x16_t low, high;
-} lane_bytes;
+/* SDOT takes 4 bytes of the vector by lane. */
+typedef vector_bytes lane_bytes;
 
 GEMLET_INLINE lane_bytes load_lanes(const int8_t *x) {
-    return (lane_bytes){vld1q_s8(x), vld1q_s8(x + HALF_BLOCK)};
+    return load_vector(x);
 }
 
 GEMLET_INLINE int32x4_t micro_sums(gemlet_weight_type type, int32x4_t start, const micro_panel *m, const lane_bytes *x) {
@@ -200,6 +207,14 @@ GEMLET_INLINE int32x4_t micro_sums(gemlet_weight_type type, int32x4_t start, con
     start = vdotq_laneq_s32(start, m->high[1], x->high, 1);
     start = vdotq_laneq_s32(start, m->high[2], x->high, 2);
     return vdotq_laneq_s32(start, m->high[3], x->high, 3);
+}
+
+GEMLET_INLINE micro_panel load_tile_panel(gemlet_weight_type type, size_t tile, const int8_t *w) {
+    return load_micro_panel(type, w, tile == GEMLET_TILE);
+}
+
+GEMLET_INLINE int32x4_t tile_sums(gemlet_weight_type type, int32x4_t start, const micro_panel *m, const vector_bytes *x) {
+    return micro_sums(type, start, m, x);
 }
 
 /* Sum of 32 products in 4 partial sums. */
@@ -253,6 +268,54 @@ GEMLET_INLINE int32x4_t micro_sums(gemlet_weight_type type, int32x4_t start, con
         rows23 = vpadalq_s16(rows23, vmlal_high_s8(vmull_high_s8(m->low[i], x->low[i]), m->high[i], x->high[i]));
     }
     return vaddq_s32(start, vpaddq_s32(rows01, rows23));
+}
+
+/* For tiles: low[i] and high[i] hold the 16 bytes of row i, so that the vectors' bytes are taken as they are.  Fewer instructions
+ * than repeating these where the weights are arranged, by LD4, once for many vectors. */
+GEMLET_INLINE micro_panel load_tile_panel(gemlet_weight_type type, size_t tile, const int8_t *w) {
+    micro_panel m;
+    (void)tile;
+    int32x4x4_t first = vld4q_s32((const int32_t *)(const void *)w);
+    int32x4x4_t second = type == GEMLET_Q8_0 ? vld4q_s32((const int32_t *)(const void *)(w + 64)) : first;
+    for (int i = 0; i < 4; i++) {
+        int8x16_t bytes = vreinterpretq_s8_s32(first.val[i]);
+        m.low[i] = type == GEMLET_Q8_0 ? bytes : vandq_s8(bytes, vdupq_n_s8(15));
+        m.high[i] = type == GEMLET_Q8_0 ? vreinterpretq_s8_s32(second.val[i]) : vshrq_n_s8(bytes, 4);
+    }
+    return m;
+}
+
+/* Row by row within each step: what depends on each other stands apart, for cores that execute in order. */
+GEMLET_INLINE int32x4_t tile_sums(gemlet_weight_type type, int32x4_t start, const micro_panel *m, const vector_bytes *x) {
+    int16x8_t low[4];
+    int16x8_t high[4];
+    int32x4_t rows[4];
+    for (int i = 0; i < 4; i++) {
+        low[i] = multiply_low(m->low[i], x->low);
+    }
+    for (int i = 0; i < 4; i++) {
+        low[i] = vmlal_high_s8(low[i], m->low[i], x->low);
+    }
+    if (type == GEMLET_Q4_0) { /* 16 products in the end, 8 of a weight up to 15 and 8 up to 8: below 23,400 */
+        for (int i = 0; i < 4; i++) {
+            low[i] = accumulate_low(low[i], m->high[i], x->high);
+        }
+        for (int i = 0; i < 4; i++) {
+            low[i] = vmlal_high_s8(low[i], m->high[i], x->high);
+        }
+        return vpadalq_s16(start, vpaddq_s16(vpaddq_s16(low[0], low[1]), vpaddq_s16(low[2], low[3])));
+    }
+    for (int i = 0; i < 4; i++) {
+        high[i] = multiply_low(m->high[i], x->high);
+        rows[i] = vpaddlq_s16(low[i]);
+    }
+    for (int i = 0; i < 4; i++) {
+        high[i] = vmlal_high_s8(high[i], m->high[i], x->high);
+    }
+    for (int i = 0; i < 4; i++) {
+        rows[i] = vpadalq_s16(rows[i], high[i]);
+    }
+    return vpaddq_s32(vpaddq_s32(rows[0], rows[1]), vpaddq_s32(rows[2], rows[3]));
 }
 
 GEMLET_INLINE int32x4_t partial_sums(gemlet_weight_type type, int8x16_t low, int8x16_t high, int8x16_t x_low, int8x16_t x_high) {
@@ -396,15 +459,15 @@ GEMLET_INLINE void store_tile(size_t tile, const float32x4_t *sums, size_t rows,
 
 #define ACCUMULATE_VECTOR(lane)                                                                                                    \
     {                                                                                                                              \
-        lane_bytes lanes = load_lanes(bytes + GEMLET_BLOCK * (v + (lane)));                                                        \
+        vector_bytes x = load_vector(bytes + GEMLET_BLOCK * (v + (lane)));                                                         \
         int32x4_t start = type == GEMLET_Q4_0 ? vdupq_laneq_s32(corrections, lane) : vdupq_n_s32(0);                               \
-        float32x4_t product = vmulq_f32(vcvtq_f32_s32(micro_sums(type, start, &m, &lanes)), scales);                               \
+        float32x4_t product = vmulq_f32(vcvtq_f32_s32(tile_sums(type, start, &m, &x)), scales);                                    \
         sums[v + (lane)] = vfmaq_laneq_f32(sums[v + (lane)], product, x_scales, lane);                                             \
     }
 
 GEMLET_INLINE void accumulate_block(gemlet_weight_type type, size_t tile, const unsigned char *w, float32x4_t scales,
                                     const unsigned char *record, float32x4_t *sums) {
-    micro_panel m = load_micro_panel(type, (const int8_t *)w, tile == GEMLET_TILE);
+    micro_panel m = load_tile_panel(type, tile, (const int8_t *)w);
     const float *scale = (const float *)(const void *)record;
     const int32_t *correction = (const int32_t *)(const void *)record + tile;
     const int8_t *bytes = (const int8_t *)(record + bytes_offset(tile));
