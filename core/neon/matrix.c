@@ -139,14 +139,23 @@ static void quantize(const float *x, size_t stride, size_t count, size_t length,
 
 /* --- weights of 4 rows of a panel ------------------------------------------------------------------------------------------ */
 
-/* One block of 4 rows: low[i] holds columns 4 i .. of the block's first half, high[i] of its second, 4 bytes a row. */
+/* One block of 4 rows.  Where SDOT is there, low[i] holds columns 4 i .. of the block's first half, high[i] of its second, 4 bytes
+ * a row; elsewhere low[i] and high[i] hold row i. */
 typedef struct micro_panel {
     int8x16_t low[4], high[4];
 } micro_panel;
 
-/* 64 bytes.  One LD1 needs four free registers side by side: where most hold sums, gcc spills some to have them. */
+/* 64 bytes, as micro_panel takes them.  One LD1 needs four free registers side by side: where most hold sums, gcc spills some to
+ * have them. */
 GEMLET_INLINE int8x16x4_t load_64(const int8_t *w, bool few_registers) {
+#if GEMLET_COMPILED_LEVEL >= 2
     return few_registers ? (int8x16x4_t){{vld1q_s8(w), vld1q_s8(w + 16), vld1q_s8(w + 32), vld1q_s8(w + 48)}} : vld1q_s8_x4(w);
+#else
+    (void)few_registers;
+    int32x4x4_t rows = vld4q_s32((const int32_t *)(const void *)w);
+    return (int8x16x4_t){{vreinterpretq_s8_s32(rows.val[0]), vreinterpretq_s8_s32(rows.val[1]), vreinterpretq_s8_s32(rows.val[2]),
+                          vreinterpretq_s8_s32(rows.val[3])}};
+#endif
 }
 
 GEMLET_INLINE micro_panel load_micro_panel(gemlet_weight_type type, const int8_t *w, bool few_registers) {
@@ -177,7 +186,7 @@ GEMLET_INLINE float32x4_t load_scales(const unsigned char *scales) {
 
 /* --- block sums: 4 rows x 1 vector ------------------------------------------------------------------------------------------ */
 
-/* 32 bytes of a vector as they are. */
+/* 32 bytes of a vector. */
 typedef struct vector_bytes {
     int8x16_t low, high;
 } vector_bytes;
@@ -186,18 +195,9 @@ GEMLET_INLINE vector_bytes load_vector(const int8_t *x) {
     return (vector_bytes){vld1q_s8(x), vld1q_s8(x + HALF_BLOCK)};
 }
 
-#define LANE_BYTES(x, i) vreinterpretq_s8_s32(vdupq_laneq_s32(vreinterpretq_s32_s8(x), i))
-
 #if GEMLET_COMPILED_LEVEL >= 2
 
-/* SDOT takes 4 bytes of the vector by lane. */
-typedef vector_bytes lane_bytes;
-
-GEMLET_INLINE lane_bytes load_lanes(const int8_t *x) {
-    return load_vector(x);
-}
-
-GEMLET_INLINE int32x4_t micro_sums(gemlet_weight_type type, int32x4_t start, const micro_panel *m, const lane_bytes *x) {
+GEMLET_INLINE int32x4_t micro_sums(gemlet_weight_type type, int32x4_t start, const micro_panel *m, const vector_bytes *x) {
     (void)type;
     start = vdotq_laneq_s32(start, m->low[0], x->low, 0);
     start = vdotq_laneq_s32(start, m->low[1], x->low, 1);
@@ -209,14 +209,6 @@ GEMLET_INLINE int32x4_t micro_sums(gemlet_weight_type type, int32x4_t start, con
     return vdotq_laneq_s32(start, m->high[3], x->high, 3);
 }
 
-GEMLET_INLINE micro_panel load_tile_panel(gemlet_weight_type type, size_t tile, const int8_t *w) {
-    return load_micro_panel(type, w, tile == GEMLET_TILE);
-}
-
-GEMLET_INLINE int32x4_t tile_sums(gemlet_weight_type type, int32x4_t start, const micro_panel *m, const vector_bytes *x) {
-    return micro_sums(type, start, m, x);
-}
-
 /* Sum of 32 products in 4 partial sums. */
 GEMLET_INLINE int32x4_t partial_sums(gemlet_weight_type type, int8x16_t low, int8x16_t high, int8x16_t x_low, int8x16_t x_high) {
     (void)type;
@@ -224,18 +216,6 @@ GEMLET_INLINE int32x4_t partial_sums(gemlet_weight_type type, int8x16_t low, int
 }
 
 #else
-
-/* Each 4 bytes of the vector repeated over the register: what 4 rows of 4 columns are multiplied with. */
-typedef struct lane_bytes {
-    int8x16_t low[4], high[4];
-} lane_bytes;
-
-GEMLET_INLINE lane_bytes load_lanes(const int8_t *x) {
-    int8x16_t low = vld1q_s8(x);
-    int8x16_t high = vld1q_s8(x + HALF_BLOCK);
-    return (lane_bytes){{LANE_BYTES(low, 0), LANE_BYTES(low, 1), LANE_BYTES(low, 2), LANE_BYTES(low, 3)},
-                        {LANE_BYTES(high, 0), LANE_BYTES(high, 1), LANE_BYTES(high, 2), LANE_BYTES(high, 3)}};
-}
 
 GEMLET_INLINE int16x8_t multiply_low(int8x16_t a, int8x16_t b) {
     return vmull_s8(vget_low_s8(a), vget_low_s8(b));
@@ -245,48 +225,10 @@ GEMLET_INLINE int16x8_t accumulate_low(int16x8_t sum, int8x16_t a, int8x16_t b) 
     return vmlal_s8(sum, vget_low_s8(a), vget_low_s8(b));
 }
 
-/* 8 products of a 4-bit weight (at most 15) and a byte stay below 15,240: the whole block is summed in int16.  Two products of a
- * byte and an activation byte (at most 127) stay below 32,512: Q8_0 widens after each two. */
-GEMLET_INLINE int32x4_t micro_sums(gemlet_weight_type type, int32x4_t start, const micro_panel *m, const lane_bytes *x) {
-    if (type == GEMLET_Q4_0) {
-        int16x8_t a = multiply_low(m->low[0], x->low[0]);
-        int16x8_t b = vmull_high_s8(m->low[0], x->low[0]);
-        for (int i = 1; i < 4; i++) {
-            a = accumulate_low(a, m->low[i], x->low[i]);
-            b = vmlal_high_s8(b, m->low[i], x->low[i]);
-        }
-        for (int i = 0; i < 4; i++) {
-            a = accumulate_low(a, m->high[i], x->high[i]);
-            b = vmlal_high_s8(b, m->high[i], x->high[i]);
-        }
-        return vpadalq_s16(start, vpaddq_s16(a, b));
-    }
-    int32x4_t rows01 = vdupq_n_s32(0);
-    int32x4_t rows23 = vdupq_n_s32(0);
-    for (int i = 0; i < 4; i++) {
-        rows01 = vpadalq_s16(rows01, accumulate_low(multiply_low(m->low[i], x->low[i]), m->high[i], x->high[i]));
-        rows23 = vpadalq_s16(rows23, vmlal_high_s8(vmull_high_s8(m->low[i], x->low[i]), m->high[i], x->high[i]));
-    }
-    return vaddq_s32(start, vpaddq_s32(rows01, rows23));
-}
-
-/* For tiles: low[i] and high[i] hold the 16 bytes of row i, so that the vectors' bytes are taken as they are.  Fewer instructions
- * than repeating these where the weights are arranged, by LD4, once for many vectors. */
-GEMLET_INLINE micro_panel load_tile_panel(gemlet_weight_type type, size_t tile, const int8_t *w) {
-    micro_panel m;
-    (void)tile;
-    int32x4x4_t first = vld4q_s32((const int32_t *)(const void *)w);
-    int32x4x4_t second = type == GEMLET_Q8_0 ? vld4q_s32((const int32_t *)(const void *)(w + 64)) : first;
-    for (int i = 0; i < 4; i++) {
-        int8x16_t bytes = vreinterpretq_s8_s32(first.val[i]);
-        m.low[i] = type == GEMLET_Q8_0 ? bytes : vandq_s8(bytes, vdupq_n_s8(15));
-        m.high[i] = type == GEMLET_Q8_0 ? vreinterpretq_s8_s32(second.val[i]) : vshrq_n_s8(bytes, 4);
-    }
-    return m;
-}
-
-/* Row by row within each step: what depends on each other stands apart, for cores that execute in order. */
-GEMLET_INLINE int32x4_t tile_sums(gemlet_weight_type type, int32x4_t start, const micro_panel *m, const vector_bytes *x) {
+/* Two products of bytes (a weight at most 128, an activation 127) stay within int16; of Q4_0 16 do, 8 of them of a weight up to 15
+ * and 8 up to 8: below 23,400.  Row by row within each step: what depends on each other stands apart, for cores that execute in
+ * order. */
+GEMLET_INLINE int32x4_t micro_sums(gemlet_weight_type type, int32x4_t start, const micro_panel *m, const vector_bytes *x) {
     int16x8_t low[4];
     int16x8_t high[4];
     int32x4_t rows[4];
@@ -296,7 +238,7 @@ GEMLET_INLINE int32x4_t tile_sums(gemlet_weight_type type, int32x4_t start, cons
     for (int i = 0; i < 4; i++) {
         low[i] = vmlal_high_s8(low[i], m->low[i], x->low);
     }
-    if (type == GEMLET_Q4_0) { /* 16 products in the end, 8 of a weight up to 15 and 8 up to 8: below 23,400 */
+    if (type == GEMLET_Q4_0) {
         for (int i = 0; i < 4; i++) {
             low[i] = accumulate_low(low[i], m->high[i], x->high);
         }
@@ -364,7 +306,7 @@ GEMLET_INLINE void panel_times_one(gemlet_weight_type type, const unsigned char 
     one_vector vector = one_vector_at(x, blocks);
     float32x4_t sums[4] = {vdupq_n_f32(0.0f), vdupq_n_f32(0.0f), vdupq_n_f32(0.0f), vdupq_n_f32(0.0f)};
     for (const float *end = vector.scale + blocks; vector.scale != end; vector.scale++) {
-        lane_bytes lanes = load_lanes(vector.bytes);
+        vector_bytes bytes = load_vector(vector.bytes);
         vector.bytes += GEMLET_BLOCK;
         float32x4_t scale = vld1q_dup_f32(vector.scale);
         panel_scales scales = load_panel_scales(panel);
@@ -377,7 +319,7 @@ GEMLET_INLINE void panel_times_one(gemlet_weight_type type, const unsigned char 
             GEMLET_HIDE(panel);
             GEMLET_HIDE(vector.correction); /* loaded anew: as cheap as a copy, which would be copied once more */
             int32x4_t start = start_sums(type, vld1q_dup_s32(vector.correction));
-            float32x4_t product = vmulq_f32(vcvtq_f32_s32(micro_sums(type, start, &m, &lanes)), scales.rows[g]);
+            float32x4_t product = vmulq_f32(vcvtq_f32_s32(micro_sums(type, start, &m, &bytes)), scales.rows[g]);
             sums[g] = vfmaq_f32(sums[g], product, scale);
         }
         vector.correction++;
@@ -461,13 +403,13 @@ GEMLET_INLINE void store_tile(size_t tile, const float32x4_t *sums, size_t rows,
     {                                                                                                                              \
         vector_bytes x = load_vector(bytes + GEMLET_BLOCK * (v + (lane)));                                                         \
         int32x4_t start = type == GEMLET_Q4_0 ? vdupq_laneq_s32(corrections, lane) : vdupq_n_s32(0);                               \
-        float32x4_t product = vmulq_f32(vcvtq_f32_s32(tile_sums(type, start, &m, &x)), scales);                                    \
+        float32x4_t product = vmulq_f32(vcvtq_f32_s32(micro_sums(type, start, &m, &x)), scales);                                   \
         sums[v + (lane)] = vfmaq_laneq_f32(sums[v + (lane)], product, x_scales, lane);                                             \
     }
 
 GEMLET_INLINE void accumulate_block(gemlet_weight_type type, size_t tile, const unsigned char *w, float32x4_t scales,
                                     const unsigned char *record, float32x4_t *sums) {
-    micro_panel m = load_tile_panel(type, tile, (const int8_t *)w);
+    micro_panel m = load_micro_panel(type, (const int8_t *)w, tile == GEMLET_TILE);
     const float *scale = (const float *)(const void *)record;
     const int32_t *correction = (const int32_t *)(const void *)record + tile;
     const int8_t *bytes = (const int8_t *)(record + bytes_offset(tile));
