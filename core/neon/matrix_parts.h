@@ -1,0 +1,63 @@
+/* What the products of text matrices share: dense ones (matrix.c) and those of sparse layers (matrix_sparse.c). */
+#ifndef GEMLET_CORE_NEON_MATRIX_PARTS_H
+#define GEMLET_CORE_NEON_MATRIX_PARTS_H
+
+#include <string.h>
+
+#include "core/neon/neon.h"
+#include "core/quant/matrix.h"
+#include "core/quant/packing.h"
+
+enum { MICRO_ROWS = 4, HALF_BLOCK = GEMLET_BLOCK / 2 };
+
+GEMLET_INLINE size_t weight_bytes(gemlet_weight_type type) {
+    return type == GEMLET_Q4_0 ? HALF_BLOCK : GEMLET_BLOCK;
+}
+
+GEMLET_INLINE float32x4_t load_scales(const unsigned char *scales) {
+    return vcvt_f32_f16(vld1_f16((const float16_t *)(const void *)scales));
+}
+
+/* The three arrays of a tile of one vector. */
+typedef struct one_vector {
+    float *scale;
+    int32_t *correction;
+    int8_t *bytes;
+} one_vector;
+
+GEMLET_INLINE one_vector one_vector_at(const void *x, size_t blocks) {
+    float *scale = (float *)(uintptr_t)x;
+    int32_t *correction = (int32_t *)(void *)(scale + blocks);
+    return (one_vector){scale, correction, (int8_t *)(void *)(correction + blocks)};
+}
+
+#if GEMLET_COMPILED_LEVEL == 1
+
+GEMLET_INLINE int16x8_t multiply_low(int8x16_t a, int8x16_t b) {
+    return vmull_s8(vget_low_s8(a), vget_low_s8(b));
+}
+
+GEMLET_INLINE int16x8_t accumulate_low(int16x8_t sum, int8x16_t a, int8x16_t b) {
+    return vmlal_s8(sum, vget_low_s8(a), vget_low_s8(b));
+}
+
+#endif
+
+/* Stores the sums of up to 4 rows. */
+GEMLET_INLINE void store_rows(float32x4_t sums, size_t rows, float *y) {
+    if (rows >= MICRO_ROWS) {
+        vst1q_f32(y, sums);
+        return;
+    }
+    float part[MICRO_ROWS];
+    vst1q_f32(part, sums);
+    memcpy(y, part, rows * sizeof *part);
+}
+
+/* matrix_sparse.c; see matrix.h. */
+void GEMLET_LEVEL_NAME(gemlet_multiply_rows)(const gemlet_matrix *w, const uint32_t *list, size_t list_length, const void *x,
+                                             float *y);
+void GEMLET_LEVEL_NAME(gemlet_multiply_columns)(const gemlet_matrix *w, const uint32_t *list, size_t list_length, const void *x,
+                                                size_t first_row, size_t end_row, float *y);
+
+#endif
