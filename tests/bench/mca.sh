@@ -84,7 +84,7 @@ if [ "${1:-}" = --all ]; then
     for level in neon dotprod; do
         cores=cortex-a76
         if [ "$level" = neon ]; then cores="cortex-a53 cortex-a72"; fi
-        find "$2" -path "*gemlet-$level.dir/*" \( -name 'conv.c.o*' -o -name 'matrix.c.o*' \) | sort | while read -r object; do
+        find "$2" -path "*gemlet-$level.dir/*" \( -name 'conv.c.o*' -o -name 'matrix*.c.o*' \) | sort | while read -r object; do
             family=$(basename "$object" | sed 's/\.c\.o.*//')
             # shellcheck disable=SC2086
             report "$object" - $cores | awk -F'\t' -v f="$family" -v l="$level" '{ print "| " f " " $1 " | " l " | " $3 " | " $2 " | " $4 " | " $5 " | " $6 " |" }'
