@@ -5,6 +5,8 @@
 build=${BUILD:-build/aarch64}
 work=build/count
 peers=build/peers
+llama=${LLAMA:-$peers/llama.cpp}
+cpu=${CPU:-cortex-a76}
 PYTHON=${PYTHON:-python3}
 
 build_counters() {
@@ -23,7 +25,7 @@ build_counters() {
 
 # count_figures PROGRAM ARGUMENT... : the plugin's lines, "insns N" and, where there are marks, the others
 count_figures() {
-    "${emulator[@]}" -plugin "$work/count.so" -cpu cortex-a76 "$@" 2>&1 >"$work/out.log" |
+    "${emulator[@]}" -plugin "$work/count.so" -cpu "$cpu" "$@" 2>&1 >"$work/out.log" |
         grep -E '^(insns|regions|serial|tasks|longest) [0-9]+$'
 }
 

@@ -9,7 +9,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . tests/bench/count.sh
-bench=$peers/llama.cpp/bin/llama-bench
+bench=$llama/bin/llama-bench
 
 gemlet_figure() { # MODEL prefill|decode FEW MANY [all]
     per_unit "$3" "$4" "$(count "$work/count_model" "$1" "$2" "$3" 1 ${5:+"$5"})" "$(count "$work/count_model" "$1" "$2" "$4" 1 ${5:+"$5"})"

@@ -1,17 +1,19 @@
 #!/usr/bin/env bash
-# Counts the instructions of encoding a picture of 256 x 256 under qemu (Cortex-A76, one thread), and the same of llama.cpp, as the
-# difference of two counts of pictures.  Needs what tests/bench/peers.sh --tools builds; PYTHON needs numpy and gguf.
+# Counts the instructions of encoding a picture of 256 x 256 under qemu (one thread, a Cortex-A76 unless CPU says another), and the same
+# of llama.cpp, as the difference of two counts of pictures.  Needs what tests/bench/peers.sh --tools builds; PYTHON needs numpy and gguf.
 #     tests/bench/encoder.sh            the tiny encoder; compares both programs' soft tokens with the reference's, too, also where the
 #                                       encoder's activations pass float16's range, as trained ones do
 #     tests/bench/encoder.sh --full     MobileNetV5-300M with random weights, made as tests/golden/reference.sh says: 3 GB, and llama.cpp
 #                                       takes about 20 minutes
+# A core without dot products and without arithmetic in float16, after tests/bench/peers.sh --tools armv8-a:
+#     LLAMA=build/peers/llama.cpp-armv8-a CPU=cortex-a72 tests/bench/encoder.sh [--full]
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . tests/bench/count.sh
 sources=("$peers"/llama_cpp_python-*/vendor/llama.cpp)
 
 build_peer() {
-    local source=${sources[0]} made=$peers/llama.cpp cross=aarch64-linux-gnu
+    local source=${sources[0]} made=$llama cross=aarch64-linux-gnu
     [ "$(uname -m)" != aarch64 ] || cross=$(gcc -dumpmachine)
     "$cross-gcc" -std=c11 -O2 -I. "-I$source/include" "-I$source/ggml/include" "-I$source/tools/mtmd" -c tests/bench/peer_encoder.c -o "$work/peer_encoder.o"
     "$cross-g++" -static "$work/peer_encoder.o" "$made/tools/mtmd/libmtmd.a" "$made/src/libllama.a" "$made/ggml/src/libggml.a" \
@@ -62,7 +64,7 @@ PYTHON
 }
 
 compare_soft_tokens() { # NAME PROJECTOR REFERENCE
-    "${emulator[@]}" -cpu cortex-a76 "$work/peer_encoder" "$text" "$2" "$picture" 1 "$work/soft.f32" >"$work/out.log"
+    "${emulator[@]}" -cpu "$cpu" "$work/peer_encoder" "$text" "$2" "$picture" 1 "$work/soft.f32" >"$work/out.log"
     "$PYTHON" - "$1" "$work/soft.f32" "$3" <<'PYTHON'
 import sys, numpy as np
 name, found, expected = sys.argv[1], np.fromfile(sys.argv[2], np.float32), np.fromfile(sys.argv[3], np.float32)

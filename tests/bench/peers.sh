@@ -4,6 +4,7 @@
 #                                     kernels.sh shows them where this has been run
 #     tests/bench/peers.sh --tools    llama.cpp's programs for a Cortex-A76: llama.cpp/bin/llama-{bench,perplexity,completion,mtmd-cli};
 #                                     about half an hour of one core
+#     tests/bench/peers.sh --tools armv8-a    the same for another architecture, in llama.cpp-armv8-a
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 out=build/peers
@@ -33,21 +34,22 @@ LAUNCH
     chmod +x "$out/launch"
 }
 
-build_tools() {
+build_tools() { # ARCHITECTURE FOLDER
+    local made=$out/$2
     CCACHE=$(command -v ccache || true)
     export CCACHE
     write_launcher
-    cmake -G Ninja -S "$ggml/.." -B "$out/llama.cpp" -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF -DCMAKE_EXE_LINKER_FLAGS=-static \
+    cmake -G Ninja -S "$ggml/.." -B "$made" -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF -DCMAKE_EXE_LINKER_FLAGS=-static \
         -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 -DCMAKE_C_COMPILER="$cc" -DCMAKE_CXX_COMPILER="$cxx" \
         -DCMAKE_C_COMPILER_LAUNCHER="$PWD/$out/launch" -DCMAKE_CXX_COMPILER_LAUNCHER="$PWD/$out/launch" \
-        -DGGML_NATIVE=OFF -DGGML_CPU_ARM_ARCH=armv8.2-a+dotprod+fp16 -DGGML_OPENMP=OFF -DGGML_CCACHE=OFF -DLLAMA_OPENSSL=OFF \
+        -DGGML_NATIVE=OFF "-DGGML_CPU_ARM_ARCH=$1" -DGGML_OPENMP=OFF -DGGML_CCACHE=OFF -DLLAMA_OPENSSL=OFF \
         -DLLAMA_BUILD_SERVER=OFF -DLLAMA_BUILD_APP=OFF -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_USE_PREBUILT_UI=OFF \
-        >"$out/llama.cpp.log"
-    ninja -C "$out/llama.cpp" -j "${JOBS:-1}" llama-bench mtmd llama-perplexity llama-completion llama-mtmd-cli >>"$out/llama.cpp.log"
+        >"$made.log"
+    ninja -C "$made" -j "${JOBS:-1}" llama-bench mtmd llama-perplexity llama-completion llama-mtmd-cli >>"$made.log"
 }
 
 if [ "${1:-}" = --tools ]; then
-    build_tools
+    if [ $# = 1 ]; then build_tools armv8.2-a+dotprod+fp16 llama.cpp; else build_tools "$2" "llama.cpp-$2"; fi
     exit
 fi
 level=0
