@@ -35,6 +35,8 @@ else()
 endif()
 set(without_kernels "^(container|tokenizer|robust)/|^golden/memory$|^unit/(arena|fault_port|port_template|sampler|status)$|^vision/resize$")
 
+set(cost_of_robust/long 90) # minutes: begun early, or the other processor would wait for it in the end
+
 # Adds the test `name` that runs the program of `target`, once per CPU.
 function(gemlet_add_test name target)
     set(cpus ${test_cpus})
@@ -51,8 +53,8 @@ function(gemlet_add_test name target)
         endif()
         add_test(NAME ${test} COMMAND ${command} ${ARGN} ${argument_of_${name}} WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR})
         set_tests_properties(${test} PROPERTIES TIMEOUT 2400)
-        if(name STREQUAL "robust/long") # minutes: begun early, or the other processor would wait for it in the end
-            set_tests_properties(${test} PROPERTIES COST 90)
+        if(DEFINED cost_of_${name})
+            set_tests_properties(${test} PROPERTIES COST ${cost_of_${name}})
         endif()
     endforeach()
 endfunction()

@@ -1,10 +1,10 @@
 /* Quantised vectors, and dense products of text matrices, on NEON.  Compiled once per level; see matrix.h for what is computed and
  * packing.h for the layouts.  Tiles: GEMLET_TILE vectors, then 4, then 1, so that `count` vectors are stored without padding.
  *
- * Activations, private to this file.  A tile of one vector is three arrays over its blocks: scales, corrections, bytes.  A tile of
- * T vectors is a sequence of block records: T scales, T corrections, T x 32 bytes; i8mm pairs the vectors: 8 bytes of one, 8 of the
- * other, and for each pair 4 scales and 4 corrections in the 2 x 2 order that SMMLA answers.  A correction is -8 * the sum of the
- * block's first 16 bytes: what the offset of Q4_0's low nibbles adds too much.
+ * Activations, private to this file and matrix_sparse.c, which takes one vector.  A tile of one vector is three arrays over its
+ * blocks: scales, corrections, bytes.  A tile of T vectors is a sequence of block records: T scales, T corrections, T x 32 bytes;
+ * i8mm pairs the vectors: 8 bytes of one, 8 of the other, and for each pair 4 scales and 4 corrections in the 2 x 2 order that
+ * SMMLA answers.  A correction is -8 * the sum of the block's first 16 bytes: what the offset of Q4_0's low nibbles adds too much.
  */
 #include <stdbool.h>
 
@@ -270,7 +270,7 @@ GEMLET_INLINE void panel_times_one(gemlet_weight_type type, const unsigned char 
 #pragma GCC unroll 4
     for (size_t g = 0; g < 4; g++) { /* unrolled, or the sums would live in memory */
         if (MICRO_ROWS * g < rows) {
-            store_rows(sums[g], rows - MICRO_ROWS * g, y + MICRO_ROWS * g);
+            store_any(y + MICRO_ROWS * g, sums[g], rows - MICRO_ROWS * g);
         }
     }
 }
@@ -335,8 +335,8 @@ GEMLET_INLINE void accumulate_block(gemlet_weight_type type, size_t tile, const 
 
 GEMLET_INLINE void store_tile(size_t tile, const float32x4_t *sums, size_t rows, float *y, size_t y_stride) {
     for (size_t pair = 0; pair < tile / 2; pair++) {
-        store_rows(vuzp1q_f32(sums[2 * pair], sums[2 * pair + 1]), rows, y + 2 * pair * y_stride);
-        store_rows(vuzp2q_f32(sums[2 * pair], sums[2 * pair + 1]), rows, y + (2 * pair + 1) * y_stride);
+        store_any(y + 2 * pair * y_stride, vuzp1q_f32(sums[2 * pair], sums[2 * pair + 1]), rows);
+        store_any(y + (2 * pair + 1) * y_stride, vuzp2q_f32(sums[2 * pair], sums[2 * pair + 1]), rows);
     }
 }
 
@@ -369,7 +369,7 @@ GEMLET_INLINE void accumulate_block(gemlet_weight_type type, size_t tile, const 
 
 GEMLET_INLINE void store_tile(size_t tile, const float32x4_t *sums, size_t rows, float *y, size_t y_stride) {
     for (size_t v = 0; v < tile; v++) {
-        store_rows(sums[v], rows, y + v * y_stride);
+        store_any(y + v * y_stride, sums[v], rows);
     }
 }
 

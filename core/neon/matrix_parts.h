@@ -2,9 +2,7 @@
 #ifndef GEMLET_CORE_NEON_MATRIX_PARTS_H
 #define GEMLET_CORE_NEON_MATRIX_PARTS_H
 
-#include <string.h>
-
-#include "core/neon/neon.h"
+#include "core/neon/partial.h"
 #include "core/quant/matrix.h"
 #include "core/quant/packing.h"
 
@@ -18,7 +16,7 @@ GEMLET_INLINE float32x4_t load_scales(const unsigned char *scales) {
     return vcvt_f32_f16(vld1_f16((const float16_t *)(const void *)scales));
 }
 
-/* The three arrays of a tile of one vector. */
+/* The three arrays of a tile of one vector, see matrix.c. */
 typedef struct one_vector {
     float *scale;
     int32_t *correction;
@@ -42,17 +40,6 @@ GEMLET_INLINE int16x8_t accumulate_low(int16x8_t sum, int8x16_t a, int8x16_t b) 
 }
 
 #endif
-
-/* Stores the sums of up to 4 rows. */
-GEMLET_INLINE void store_rows(float32x4_t sums, size_t rows, float *y) {
-    if (rows >= MICRO_ROWS) {
-        vst1q_f32(y, sums);
-        return;
-    }
-    float part[MICRO_ROWS];
-    vst1q_f32(part, sums);
-    memcpy(y, part, rows * sizeof *part);
-}
 
 /* matrix_sparse.c; see matrix.h. */
 void GEMLET_LEVEL_NAME(gemlet_multiply_rows)(const gemlet_matrix *w, const uint32_t *list, size_t list_length, const void *x,

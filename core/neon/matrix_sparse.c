@@ -186,22 +186,13 @@ GEMLET_INLINE void add_block_q8(const int8_t *w, size_t halves, const listed_blo
     }
 }
 
-GEMLET_INLINE float32x4_t load_rows(const float *y, size_t rows) {
-    float few[4] = {0.0f, 0.0f, 0.0f, 0.0f};
-    if (rows >= 4) {
-        return vld1q_f32(y);
-    }
-    memcpy(few, y, rows * sizeof *y);
-    return vld1q_f32(few);
-}
-
 /* `halves` x 32 rows from `first_row` on, of which `rows` are there: added to y, or y where nothing is in it yet. */
 GEMLET_INLINE void strip_times_one(gemlet_weight_type type, size_t halves, const gemlet_matrix *w, const listed_blocks *listed,
                                    size_t first_row, size_t rows, bool begun, float *y) {
     float32x4_t results[STRIP_VECTORS] = {vdupq_n_f32(0.0f)}; /* for an analyzer that does not see that all of them are set below */
 #pragma GCC unroll 16
     for (size_t v = 0; v < 8 * halves; v++) { /* unrolled, or the results would live in memory */
-        results[v] = begun && 4 * v < rows ? load_rows(y + 4 * v, rows - 4 * v) : vdupq_n_f32(0.0f);
+        results[v] = begun && 4 * v < rows ? load_any(y + 4 * v, rows - 4 * v) : vdupq_n_f32(0.0f);
     }
     const unsigned char *data = w->data;
     const int8_t *weights = (const int8_t *)data + (type == GEMLET_Q4_0 ? first_row / 2 : first_row);
@@ -218,7 +209,7 @@ GEMLET_INLINE void strip_times_one(gemlet_weight_type type, size_t halves, const
 #pragma GCC unroll 16
     for (size_t v = 0; v < 8 * halves; v++) {
         if (4 * v < rows) {
-            store_rows(results[v], rows - 4 * v, y + 4 * v);
+            store_any(y + 4 * v, results[v], rows - 4 * v);
         }
     }
 }

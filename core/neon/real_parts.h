@@ -1,10 +1,8 @@
-/* What the files of the float family share: partial vectors at the end of a row, and the sums of real.h. */
+/* What the files of the float family share: the sums of real.h. */
 #ifndef GEMLET_CORE_NEON_REAL_PARTS_H
 #define GEMLET_CORE_NEON_REAL_PARTS_H
 
-#include <string.h>
-
-#include "core/neon/neon.h"
+#include "core/neon/partial.h"
 #include "core/real.h"
 
 #if !defined(__ARM_NEON)
@@ -19,32 +17,6 @@ static inline float32x4_t vdivq_f32(float32x4_t a, float32x4_t b) {
     return vld1q_f32(quotient);
 }
 #endif
-
-/* The first `count` < 4 floats, then zeros. */
-GEMLET_INLINE float32x4_t load_part(const float *x, size_t count) {
-    float lanes[4] = {0};
-    memcpy(lanes, x, count * sizeof *x);
-    return vld1q_f32(lanes);
-}
-
-GEMLET_INLINE void store_part(float *y, float32x4_t value, size_t count) {
-    float lanes[4];
-    vst1q_f32(lanes, value);
-    memcpy(y, lanes, count * sizeof *y);
-}
-
-/* The first `count` floats of 4 or more. */
-GEMLET_INLINE float32x4_t load_any(const float *x, size_t count) {
-    return count >= 4 ? vld1q_f32(x) : load_part(x, count);
-}
-
-GEMLET_INLINE void store_any(float *y, float32x4_t value, size_t count) {
-    if (count >= 4) {
-        vst1q_f32(y, value);
-    } else {
-        store_part(y, value, count);
-    }
-}
 
 /* (l0 + l1) + (l2 + l3) */
 GEMLET_INLINE float add_lanes(float32x4_t x) {

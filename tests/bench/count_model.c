@@ -80,8 +80,8 @@ int main(int argc, char **argv) {
     gemlet_model *model = NULL;
     gemlet_session *session = NULL;
     static picture p;
-    size_t count = argc >= 4 ? strtoul(argv[3], NULL, 10) : MOST + 1;
-    if (count > MOST) {
+    size_t count = argc >= 4 ? strtoul(argv[3], NULL, 10) : 0;
+    if (argc < 4 || count > MOST) {
         fputs("count_model MODEL prefill|decode|PICTURE.rgb COUNT [THREADS] [all]\n", stderr);
         return 2;
     }

@@ -34,7 +34,6 @@ use_full() {
     projector=$folder/mmproj.gguf
     picture=$folder/image.rgb
     [ -f "$projector" ] || "$PYTHON" tests/bench/convert_for_peer.py "${sources[0]}" "$folder/hf" "$folder" >"$folder/convert.log" 2>&1
-    "$PYTHON" -c 'import sys, numpy as np; np.load(sys.argv[1])["image_rgb"].tofile(sys.argv[2])' "$folder/golden.npz" "$picture"
 }
 
 print_instructions() { # NAME FEW MANY
