@@ -9,7 +9,7 @@ install(TARGETS ${package_targets} EXPORT gemlet-targets ARCHIVE DESTINATION ${C
 
 set(header_directory ${CMAKE_INSTALL_INCLUDEDIR}/gemlet)
 install(DIRECTORY core DESTINATION ${header_directory} FILES_MATCHING PATTERN "*.h" PATTERN neon EXCLUDE)
-install(FILES port/port.h DESTINATION ${header_directory}/port)
+install(FILES include/gemlet/port.h DESTINATION ${header_directory}/port)
 foreach(port posix semihosting)
     if(TARGET gemlet-${port})
         install(FILES port/${port}/${port}.h DESTINATION ${header_directory}/port/${port})

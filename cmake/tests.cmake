@@ -18,6 +18,7 @@ if(NOT TARGET gemlet-semihosting OR NOT CMAKE_CROSSCOMPILING_EMULATOR MATCHES "q
     list(FILTER test_sources EXCLUDE REGEX "/test_port_semihosting\\.c$")
 endif()
 add_library(gemlet-test-support STATIC ${support_sources})
+target_include_directories(gemlet-test-support PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
 target_include_directories(gemlet-test-support SYSTEM PUBLIC ${CMOCKA_INCLUDE_DIR})
 target_compile_definitions(gemlet-test-support PUBLIC _DEFAULT_SOURCE _POSIX_C_SOURCE=200809L _FILE_OFFSET_BITS=64)
 target_link_libraries(gemlet-test-support PUBLIC $<TARGET_NAME_IF_EXISTS:gemlet-packer> gemlet-posix gemlet ${CMOCKA_LIBRARY})

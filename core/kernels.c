@@ -1,6 +1,6 @@
 #include "core/kernels.h"
 
-#include "port/port.h"
+#include <gemlet/port.h>
 
 /* GEMLET_LEVEL_LIMIT is the highest level that the build compiled in (CMake option GEMLET_LEVEL_MAX). */
 gemlet_level gemlet_level_for(uint32_t cpu_features) {

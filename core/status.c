@@ -1,4 +1,4 @@
-#include "core/status.h"
+#include <gemlet/status.h>
 
 #include <stdbool.h>
 #include <string.h>

@@ -8,12 +8,12 @@
  */
 #include <string.h>
 
-#include "model/chat.h"
-#include "model/gemlet.h"
-#include "model/image.h"
-#include "model/sampler.h"
-#include "model/tokenizer.h"
-#include "port/semihosting/semihosting.h"
+#include <gemlet/chat.h>
+#include <gemlet/gemlet.h>
+#include <gemlet/image.h>
+#include <gemlet/sampler.h>
+#include <gemlet/semihosting.h>
+#include <gemlet/tokenizer.h>
 
 /* From image.ld: the stack, and the memory that nothing else uses. */
 extern unsigned char board_stack_start[];

@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#include "model/image.h"
+#include <gemlet/image.h>
 
 typedef enum frame_status {
     FRAME_READY, /* there is one */

@@ -4,10 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "model/image.h"
-#include "model/sampler.h"
-#include "model/tokenizer.h"
-#include "port/posix/posix.h"
+#include <gemlet/image.h>
+#include <gemlet/posix.h>
+#include <gemlet/sampler.h>
+#include <gemlet/tokenizer.h>
 
 enum { ARENA_BYTES = 12 << 20, PICTURE_BYTES = 1 << 20, ANSWER_TOKENS = 64 };
 

@@ -4,8 +4,8 @@
 
 #include "examples/gemlet/engine.h"
 #include "examples/gemlet/tokens.h"
-#include "model/image.h"
-#include "model/sampler.h"
+#include <gemlet/image.h>
+#include <gemlet/sampler.h>
 
 typedef enum answer_end {
     ANSWER_TURN_ENDED, /* the model said so */

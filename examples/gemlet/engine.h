@@ -3,9 +3,9 @@
 #define GEMLET_EXAMPLES_GEMLET_ENGINE_H
 
 #include "examples/gemlet/options.h"
-#include "model/gemlet.h"
-#include "model/tokenizer.h"
-#include "port/posix/posix.h"
+#include <gemlet/gemlet.h>
+#include <gemlet/posix.h>
+#include <gemlet/tokenizer.h>
 
 typedef struct engine {
     gemlet_posix *posix;

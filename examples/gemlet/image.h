@@ -2,7 +2,7 @@
 #ifndef GEMLET_EXAMPLES_GEMLET_IMAGE_H
 #define GEMLET_EXAMPLES_GEMLET_IMAGE_H
 
-#include "model/image.h"
+#include <gemlet/image.h>
 
 /* A decoded file; `image.pixels` is `pixels`, which image_free frees. */
 typedef struct image_file {

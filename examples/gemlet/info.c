@@ -4,9 +4,9 @@
 
 #include "examples/gemlet/options.h"
 #include "examples/gemlet/program.h"
-#include "model/container.h"
-#include "model/gemlet.h"
-#include "port/posix/posix.h"
+#include "model/container/container.h"
+#include <gemlet/gemlet.h>
+#include <gemlet/posix.h>
 
 typedef struct info {
     gemlet_container container;

@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "examples/gemlet/program.h"
-#include "model/image.h"
-#include "model/sampler.h"
+#include <gemlet/image.h>
+#include <gemlet/sampler.h>
 
 typedef enum option_kind {
     KIND_FLAG,   /* bool, no value */

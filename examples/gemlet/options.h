@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "model/gemlet.h"
+#include <gemlet/gemlet.h>
 
 typedef enum options_command {
     OPTIONS_RUN = 1 << 0,

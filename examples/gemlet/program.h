@@ -2,7 +2,7 @@
 #ifndef GEMLET_EXAMPLES_GEMLET_PROGRAM_H
 #define GEMLET_EXAMPLES_GEMLET_PROGRAM_H
 
-#include "core/status.h"
+#include <gemlet/status.h>
 
 /* Answers the exit code: 0, 1 for a failure, 2 for a wrong command line.  argv[0] is the subcommand's name. */
 typedef int (*program_command)(int argc, char **argv);

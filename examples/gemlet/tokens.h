@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "model/tokenizer.h"
+#include <gemlet/tokenizer.h>
 
 typedef struct token_list {
     uint32_t *ids;

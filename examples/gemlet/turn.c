@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "examples/gemlet/options.h"
-#include "model/chat.h"
+#include <gemlet/chat.h>
 
 enum { MOST_PARTS = 2 * OPTIONS_MOST_FILES + 1 };
 

@@ -1,4 +1,4 @@
-/* A user's turn as tokens, by the model's chat template (model/chat.h). */
+/* A user's turn as tokens, by the model's chat template (gemlet/chat.h). */
 #ifndef GEMLET_EXAMPLES_GEMLET_TURN_H
 #define GEMLET_EXAMPLES_GEMLET_TURN_H
 

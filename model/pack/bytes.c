@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/container.h"
+#include "model/container/container.h"
 
 void pack_bytes_free(pack_bytes *b) {
     free(b->data);

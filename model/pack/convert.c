@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "core/half.h"
-#include "model/container.h"
+#include "model/container/container.h"
 
 enum { SUPER_BLOCK = 256 };
 

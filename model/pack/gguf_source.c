@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/container_cursor.h"
+#include "model/container/cursor.h"
 #include "model/pack/model.h"
-#include "port/posix/posix.h"
+#include <gemlet/posix.h>
 
 /* A source GGUF that is open, with what its reader needs. */
 typedef struct gguf_source {

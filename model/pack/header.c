@@ -1,4 +1,5 @@
 #include "model/pack/header.h"
+#include "core/crc32.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -7,9 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/status.h"
-#include "model/container.h"
+#include "model/container/container.h"
 #include "model/pack/tokenizer_build.h"
+#include <gemlet/status.h>
 
 enum { PACK_MAX_LAYERS = 256, PACK_MAX_FILES = 256 };
 

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "core/status.h"
+#include <gemlet/status.h>
 
 typedef struct pack_options {
     const char *text;      /* a text GGUF, or NULL */

@@ -5,11 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/arena.h"
+#include "core/utf8.h"
 #include "model/pack/vocabulary_index.h"
-#include "model/tokenizer.h"
-#include "model/tokenizer_tables.h"
-#include "model/utf8.h"
+#include "model/tokenizer/tables.h"
+#include <gemlet/arena.h>
+#include <gemlet/tokenizer.h>
 
 #define SPACE_TEXT "\xE2\x96\x81"
 enum { SPACE_CHARACTER = 0x2581 };

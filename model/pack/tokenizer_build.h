@@ -1,4 +1,4 @@
-/* Builds the tokenizer's tables (model/tokenizer_tables.h) from a vocabulary.  Host code: it allocates.
+/* Builds the tokenizer's tables (model/tokenizer/tables.h) from a vocabulary.  Host code: it allocates.
  *
  * How gemlet-pack makes the vocabulary:
  * - from GGUF: `gemlet_vocabulary_init(count)`, then for each row one gemlet_vocabulary_set with the text of
@@ -19,7 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/status.h"
+#include <gemlet/status.h>
 
 typedef enum gemlet_piece_type {
     GEMLET_PIECE_NONE = 0, /* a row without a piece */

@@ -1,4 +1,5 @@
 #include "model/pack/writer.h"
+#include "core/crc32.h"
 
 #include <errno.h>
 #include <fcntl.h>

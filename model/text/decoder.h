@@ -8,7 +8,7 @@
 
 #include "core/kernels.h"
 #include "core/quant/packing.h"
-#include "model/container.h"
+#include "model/container/container.h"
 
 enum { GEMLET_MAX_LAYERS = 128, GEMLET_MAX_STREAMS = 8 };
 

@@ -1,4 +1,4 @@
-#include "model/loader.h"
+#include "model/container/loader.h"
 #include "model/text/decoder.h"
 
 /* `rows` 0: any number of rows.  With `offset` the matrix is read a row at a time and never resident: it gets its place in the

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "model/image.h"
+#include <gemlet/image.h>
 
 enum { FRACTION_BITS = 22, CHANNELS = 3 };
 

@@ -2,7 +2,7 @@
 #ifndef GEMLET_PORT_POSIX_FILE_H
 #define GEMLET_PORT_POSIX_FILE_H
 
-#include "port/port.h"
+#include <gemlet/port.h>
 
 gemlet_file *gemlet_posix_file_open(void *context, const char *path);
 bool gemlet_posix_file_size(void *context, gemlet_file *file, uint64_t *size);

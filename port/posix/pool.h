@@ -2,7 +2,7 @@
 #ifndef GEMLET_PORT_POSIX_POOL_H
 #define GEMLET_PORT_POSIX_POOL_H
 
-#include "port/port.h"
+#include <gemlet/port.h>
 
 typedef struct gemlet_pool gemlet_pool;
 

@@ -1,4 +1,4 @@
-#include "port/posix/posix.h"
+#include <gemlet/posix.h>
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-#include "port/semihosting/semihosting.h"
+#include <gemlet/semihosting.h>
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
 #ifndef GEMLET_PORT_TEMPLATE_TEMPLATE_H
 #define GEMLET_PORT_TEMPLATE_TEMPLATE_H
 
-#include "port/port.h"
+#include <gemlet/port.h>
 
 #ifdef __cplusplus
 extern "C" {

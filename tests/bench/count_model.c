@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/image.h"
-#include "port/posix/posix.h"
 #include "tests/bench/picture.h"
+#include <gemlet/image.h>
+#include <gemlet/posix.h>
 
 enum { MOST = 2048 };
 

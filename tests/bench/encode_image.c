@@ -11,9 +11,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "model/image.h"
-#include "model/model.h"
-#include "port/posix/posix.h"
+#include "model/session/session.h"
+#include <gemlet/image.h>
+#include <gemlet/posix.h>
 
 /* Multiply-adds of an output pixel of each convolution, 1 x 1 or dense. */
 static double dense(const gemlet_conv *conv) {

@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-#include "port/posix/posix.h"
 #include "tests/support/sanitized.h"
+#include <gemlet/posix.h>
 
 static gemlet_file *open_file(void *context, const char *path) {
     memory_file *file = context;

@@ -3,7 +3,7 @@
 #ifndef GEMLET_TESTS_CONTAINER_MEMORY_PORT_H
 #define GEMLET_TESTS_CONTAINER_MEMORY_PORT_H
 
-#include "port/port.h"
+#include <gemlet/port.h>
 
 typedef struct memory_file {
     const unsigned char *data; /* aligned to 64 where it is to be mapped */

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "model/container.h"
+#include "model/container/container.h"
 #include "tests/container/gguf_builder.h"
 #include "tests/container/memory_port.h"
 

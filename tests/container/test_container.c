@@ -7,7 +7,8 @@
 
 #include <cmocka.h>
 
-#include "model/container.h"
+#include "core/crc32.h"
+#include "model/container/container.h"
 #include "tests/container/gguf_builder.h"
 #include "tests/container/memory_port.h"
 #include "tests/support/fault_port.h"

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "model/container.h"
+#include "model/container/container.h"
 #include "model/pack/convert.h"
 
 static void read_exactly(FILE *file, void *out, size_t bytes) {

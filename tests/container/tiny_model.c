@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "model/pack/convert.h"
-#include "port/posix/posix.h"
+#include <gemlet/posix.h>
 
 enum { MAX_ROWS = 2048 };
 

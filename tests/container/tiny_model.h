@@ -2,7 +2,7 @@
 #ifndef GEMLET_TESTS_CONTAINER_TINY_MODEL_H
 #define GEMLET_TESTS_CONTAINER_TINY_MODEL_H
 
-#include "model/container.h"
+#include "model/container/container.h"
 
 #define TINY_TEXT "tests/data/tiny/text-q4_0.gguf"
 #define TINY_PROJECTOR "tests/data/tiny/mm-f16.gguf"

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/container.h"
+#include "model/container/container.h"
 #include "tests/container/forge.h"
 #include "tests/container/memory_port.h"
 

@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/utf8.h"
 #include "model/pack/sentencepiece_model.h"
 #include "model/pack/tokenizer_build.h"
-#include "model/tokenizer.h"
-#include "model/utf8.h"
+#include <gemlet/tokenizer.h>
 
 enum { MAX_IDS = 1 << 18, LARGE = 65534 * GEMLET_ENCODER_SYMBOL_BYTES };
 

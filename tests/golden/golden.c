@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "port/posix/posix.h"
+#include <gemlet/posix.h>
 
 static void must(running *r, gemlet_status status) {
     if (status != GEMLET_OK) {

@@ -2,7 +2,7 @@
 #ifndef GEMLET_TESTS_GOLDEN_GOLDEN_H
 #define GEMLET_TESTS_GOLDEN_GOLDEN_H
 
-#include "model/model.h"
+#include "model/session/session.h"
 
 /* A model and a session in an arena of exactly the planned size. */
 typedef struct running {

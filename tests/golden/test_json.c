@@ -11,10 +11,10 @@
 #include <cjson/cJSON.h>
 
 #include "model/pack/pack.h"
-#include "model/sampler.h"
-#include "model/tokenizer.h"
 #include "tests/container/tiny_model.h"
 #include "tests/golden/golden.h"
+#include <gemlet/sampler.h>
+#include <gemlet/tokenizer.h>
 
 /* The form of the answer: characters that stand for themselves, S for some characters of a string, D for some digits, B for true or
  * false. */

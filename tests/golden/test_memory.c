@@ -6,10 +6,10 @@
 
 #include <cmocka.h>
 
-#include "model/gemlet.h"
 #include "model/pack/pack.h"
-#include "port/posix/posix.h"
 #include "tests/container/tiny_model.h"
+#include <gemlet/gemlet.h>
+#include <gemlet/posix.h>
 
 typedef struct fixture {
     char source[FOLDER_BYTES];

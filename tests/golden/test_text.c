@@ -10,9 +10,9 @@
 #include <cmocka.h>
 
 #include "model/pack/pack.h"
-#include "port/posix/posix.h"
 #include "tests/container/tiny_model.h"
 #include "tests/golden/golden.h"
+#include <gemlet/posix.h>
 
 enum { TOKENS = 64, VOCABULARY = 528, WIDTH = 128, STREAMS = 4, WINDOW = 16 };
 

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "port/posix/posix.h"
+#include <gemlet/posix.h>
 
 uint64_t random_next(test_random *r) {
     r->state ^= r->state >> 12;

@@ -3,10 +3,10 @@
 #ifndef GEMLET_TESTS_ROBUST_RIG_H
 #define GEMLET_TESTS_ROBUST_RIG_H
 
-#include "model/image.h"
-#include "model/model.h"
+#include "model/session/session.h"
 #include "tests/container/memory_port.h"
 #include "tests/support/fault_port.h"
+#include <gemlet/image.h>
 
 /* A packed file, 64-byte aligned; `bytes` is the caller's to free. */
 typedef struct packed_file {

@@ -11,10 +11,10 @@
 
 #include <cmocka.h>
 
-#include "port/posix/posix.h"
 #include "tests/container/tiny_model.h"
 #include "tests/robust/rig.h"
 #include "tests/support/sanitized.h"
+#include <gemlet/posix.h>
 
 enum { SESSIONS = 2, TOKENS = 24 };
 

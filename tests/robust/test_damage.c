@@ -14,11 +14,11 @@
 
 #include <cmocka.h>
 
-#include "model/sampler.h"
 #include "tests/container/forge.h"
 #include "tests/kernels/kernel_test.h"
 #include "tests/robust/rig.h"
 #include "tests/support/sanitized.h"
+#include <gemlet/sampler.h>
 
 enum { BITS = 10000, BLOCKS = 1000, LARGEST_BLOCK = 4096, ARENA = 1 << 21 };
 

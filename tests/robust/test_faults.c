@@ -8,9 +8,9 @@
 
 #include <cmocka.h>
 
-#include "model/sampler.h"
 #include "tests/robust/rig.h"
 #include "tests/support/sanitized.h"
+#include <gemlet/sampler.h>
 
 enum { CONTEXT = 400, CHUNK = 8, TOKENS = 20, SOFT = 3, MOST_FAULTS = SANITIZED ? 200 : 1500 };
 

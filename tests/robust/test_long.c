@@ -13,8 +13,9 @@
 
 #include <cmocka.h>
 
-#include "model/sampler.h"
+#include "core/crc32.h"
 #include "tests/robust/rig.h"
+#include <gemlet/sampler.h>
 
 enum { WARM = 3, ALLOWED_GROWTH = 256 << 10 };
 

@@ -2,7 +2,7 @@
 #ifndef GEMLET_TESTS_SUPPORT_FAULT_PORT_H
 #define GEMLET_TESTS_SUPPORT_FAULT_PORT_H
 
-#include "port/port.h"
+#include <gemlet/port.h>
 
 /* How run_tasks calls the tasks: as the port below does, or by the calling thread. */
 typedef enum fault_order { FAULT_ORDER_BELOW, FAULT_ORDER_FORWARD, FAULT_ORDER_BACKWARD, FAULT_ORDER_ODD_FIRST } fault_order;

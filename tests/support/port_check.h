@@ -2,7 +2,7 @@
 #ifndef GEMLET_TESTS_SUPPORT_PORT_CHECK_H
 #define GEMLET_TESTS_SUPPORT_PORT_CHECK_H
 
-#include "port/port.h"
+#include <gemlet/port.h>
 
 /* The contents of a test file of `size` bytes, 64-byte aligned, for the caller to free. */
 unsigned char *port_check_contents(size_t size);

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "model/tokenizer.h"
+#include <gemlet/tokenizer.h>
 
 /* A whole file on the heap, or NULL with a message on stderr. */
 unsigned char *read_file(const char *path, size_t *bytes);

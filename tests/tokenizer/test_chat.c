@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "model/chat.h"
 #include "tests/tokenizer/reference.h"
+#include <gemlet/chat.h>
 
 #define DATA "tests/tokenizer/data/"
 enum { MAX_MESSAGES = 16, MAX_PARTS = 32, SOFT_TOKENS = 3 };

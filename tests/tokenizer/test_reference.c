@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "model/utf8.h"
+#include "core/utf8.h"
 #include "tests/tokenizer/reference.h"
 
 #define DATA "tests/tokenizer/data/"

@@ -10,7 +10,7 @@
 
 #include "model/pack/sentencepiece_model.h"
 #include "model/pack/tokenizer_build.h"
-#include "model/tokenizer_tables.h"
+#include "model/tokenizer/tables.h"
 #include "tests/tokenizer/reference.h"
 
 #define DATA "tests/tokenizer/data/"

@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
-#include "core/arena.h"
 #include "tests/kernels/kernel_test.h"
+#include <gemlet/arena.h>
 
 enum { BUFFER_BYTES = 4096 };
 

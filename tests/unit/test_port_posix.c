@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "port/posix/posix.h"
 #include "tests/support/port_check.h"
+#include <gemlet/posix.h>
 
 /* The linker sends the port's calls here (--wrap): the n-th from now fails, 0 is none. */
 static int threads_until_refusal;

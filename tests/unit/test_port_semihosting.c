@@ -7,9 +7,9 @@
 
 #include <cmocka.h>
 
-#include "port/posix/posix.h"
-#include "port/semihosting/semihosting.h"
 #include "tests/support/port_check.h"
+#include <gemlet/posix.h>
+#include <gemlet/semihosting.h>
 
 static void does_what_every_port_must(void **state) {
     (void)state;

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "model/sampler.h"
+#include <gemlet/sampler.h>
 
 /* A sampler in scratch of exactly the bytes that it asked for, so that the sanitizer sees one too many. */
 typedef struct fixture {

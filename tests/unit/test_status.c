@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "core/status.h"
+#include <gemlet/status.h>
 
 static void every_status_has_its_text(void **state) {
     (void)state;

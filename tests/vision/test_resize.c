@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
-#include "model/image.h"
 #include "tests/kernels/kernel_test.h"
+#include <gemlet/image.h>
 
 enum { CASES = 7, SIZE = 64 };
 

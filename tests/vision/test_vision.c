@@ -8,11 +8,11 @@
 
 #include <cmocka.h>
 
-#include "model/image.h"
 #include "model/pack/pack.h"
-#include "port/posix/posix.h"
 #include "tests/container/tiny_model.h"
 #include "tests/golden/golden.h"
+#include <gemlet/image.h>
+#include <gemlet/posix.h>
 
 enum { SIDE = 256, TOKENS = 256, WIDTH = 128, STAGES = 5, SOFT_BYTES = TOKENS * WIDTH * sizeof(float) };
 

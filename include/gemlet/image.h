@@ -1,0 +1,67 @@
+/* Images in: from a camera's frame to soft tokens in a session.
+ *
+ * A frame is brought to the model's square (its aspect ratio is not kept, as the model was trained) and encoded; the encoder works
+ * in the scratch that the text model uses at other times.  See gemlet.h for the rest of the interface.
+ */
+#ifndef GEMLET_IMAGE_H
+#define GEMLET_IMAGE_H
+
+#include <gemlet/gemlet.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum gemlet_pixel_format {
+    GEMLET_PIXELS_RGB,  /* 3 bytes a pixel */
+    GEMLET_PIXELS_BGR,  /* 3 bytes a pixel */
+    GEMLET_PIXELS_RGBA, /* 4 bytes a pixel; the fourth is ignored */
+    GEMLET_PIXELS_GREY, /* 1 byte a pixel */
+    GEMLET_PIXELS_YUYV, /* Y0 U Y1 V for two pixels, BT.601, Y 16 .. 235; an even width */
+    GEMLET_PIXELS_NV12  /* a plane of Y, and one of U V pairs for 2 x 2 pixels, likewise BT.601; an even width and height */
+} gemlet_pixel_format;
+
+enum { GEMLET_LARGEST_IMAGE = 20480 /* pixels of a side */ };
+
+/* A frame that the caller owns. */
+typedef struct gemlet_image {
+    gemlet_pixel_format format;
+    uint32_t width, height;
+    const uint8_t *pixels; /* row y begins at pixels + y * stride */
+    size_t stride;         /* bytes */
+    const uint8_t *chroma; /* of NV12: row y / 2 at chroma + y / 2 * chroma_stride; else unused */
+    size_t chroma_stride;
+} gemlet_image;
+
+typedef struct gemlet_image_facts {
+    uint32_t size;        /* side of the square that frames are brought to; 0: this session takes no images */
+    uint32_t soft_tokens; /* of an image */
+    uint32_t width;       /* of a soft token */
+} gemlet_image_facts;
+
+gemlet_image_facts gemlet_session_image_facts(const gemlet_session *session);
+
+/* Encodes a frame: `*soft_tokens` [soft_tokens][width] stays valid until the next image.  Takes no position in the session; for
+ * gemlet_feed_embeddings.  GEMLET_ERROR_ARGUMENT for a frame that can't be, GEMLET_ERROR_UNSUPPORTED where the session takes no
+ * images, GEMLET_ERROR_CANCELLED. */
+gemlet_status gemlet_encode_image(gemlet_session *session, const gemlet_image *image, const float **soft_tokens, size_t *count,
+                                  gemlet_error *error);
+
+/* Encodes a frame and appends it as the model was trained to see it: "\n\n<start_of_image>", the soft tokens, "<end_of_image>\n\n"
+ * (and <bos> before where the session is empty).  Where the session ends with a token of line ends, as behind
+ * "<start_of_turn>user\n", that token is replaced by the one that joins it with the two before the image, as in the text that the
+ * model was trained on; GEMLET_ERROR_STATE where the session can't go back by it (gemlet_session_rewind).  GEMLET_ERROR_CONTEXT
+ * where the image does not fit: before anything is computed.  On GEMLET_ERROR_IO and GEMLET_ERROR_CANCELLED the chunks done so far
+ * stay, as with gemlet_feed; where there is none yet, the session may lack its token of line ends. */
+gemlet_status gemlet_feed_image(gemlet_session *session, const gemlet_image *image, gemlet_error *error);
+
+/* Brings a frame to [size][size][3] bytes, RGB, with antialiased bilinear resampling, columns first: the bytes of Pillow's
+ * "bilinear", or (for high pictures, whose rows Pillow takes first) at most 1 off. `scratch` has gemlet_resize_bytes(size) bytes
+ * and the alignment of an int32_t. */
+size_t gemlet_resize_bytes(size_t size);
+gemlet_status gemlet_resize(const gemlet_image *image, size_t size, void *scratch, uint8_t *square, gemlet_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,84 @@
+#include "model/container/loader.h"
+#include "core/crc32.h"
+
+#include <string.h>
+
+#include "core/text.h"
+
+void gemlet_loader_enter(gemlet_loader *loader, const char *text) {
+    loader->prefix = strlen(text);
+    memcpy(loader->name, text, loader->prefix);
+}
+
+void gemlet_loader_enter_number(gemlet_loader *loader, uint32_t number) {
+    loader->prefix += gemlet_text_number(loader->name + loader->prefix, number);
+    loader->name[loader->prefix++] = '.';
+}
+
+static const char *named(gemlet_loader *loader, const char *suffix) {
+    memcpy(loader->name + loader->prefix, suffix, strlen(suffix) + 1);
+    return loader->name;
+}
+
+bool gemlet_loader_has(gemlet_loader *loader, const char *suffix) {
+    return gemlet_container_has_tensor(loader->container, named(loader, suffix));
+}
+
+bool gemlet_loader_find(gemlet_loader *loader, const char *suffix, gemlet_tensor *tensor) {
+    if (loader->status == GEMLET_OK) {
+        loader->status = gemlet_container_tensor(loader->container, named(loader, suffix), tensor, loader->error);
+    }
+    if (loader->status != GEMLET_OK) {
+        return false;
+    }
+    loader->fingerprint = gemlet_crc32(loader->fingerprint, &tensor->crc32, sizeof tensor->crc32);
+    return true;
+}
+
+void gemlet_loader_fail(gemlet_loader *loader, gemlet_status status, const char *text) {
+    if (loader->status == GEMLET_OK) {
+        loader->status = gemlet_fail(loader->error, status, loader->container->path);
+        gemlet_error_text(loader->error, ": tensor \"");
+        gemlet_error_text(loader->error, loader->name);
+        gemlet_error_text(loader->error, "\" ");
+        gemlet_error_text(loader->error, text);
+    }
+}
+
+void gemlet_loader_fail_shape(gemlet_loader *loader, const gemlet_tensor *tensor, size_t rows, size_t columns) {
+    gemlet_loader_fail(loader, GEMLET_ERROR_FORMAT, "must be ");
+    gemlet_error_number(loader->error, rows);
+    gemlet_error_text(loader->error, " x ");
+    gemlet_error_number(loader->error, columns);
+    gemlet_error_text(loader->error, " but is ");
+    gemlet_error_text(loader->error, gemlet_kind_name((uint32_t)tensor->kind));
+    gemlet_error_text(loader->error, " of ");
+    gemlet_error_number(loader->error, tensor->rows);
+    gemlet_error_text(loader->error, " x ");
+    gemlet_error_number(loader->error, tensor->columns);
+    if (tensor->taps > 1) {
+        gemlet_error_text(loader->error, " with taps: ");
+        gemlet_error_number(loader->error, tensor->taps);
+    }
+}
+
+const void *gemlet_loader_data(gemlet_loader *loader, const gemlet_tensor *tensor) {
+    const void *data = NULL;
+    if (loader->status == GEMLET_OK && loader->arena != NULL) {
+        loader->status =
+            gemlet_container_load(loader->container, tensor, loader->arena, "weights", &data, loader->mapped, loader->error);
+    }
+    return data;
+}
+
+const float *gemlet_loader_reals(gemlet_loader *loader, const char *suffix, size_t rows, size_t columns) {
+    gemlet_tensor tensor;
+    if (!gemlet_loader_find(loader, suffix, &tensor)) {
+        return NULL;
+    }
+    if (tensor.kind != GEMLET_KIND_PLAIN || tensor.type != GEMLET_TYPE_F32 || tensor.rows != rows || tensor.columns != columns) {
+        gemlet_loader_fail_shape(loader, &tensor, rows, columns);
+        return NULL;
+    }
+    return gemlet_loader_data(loader, &tensor);
+}

@@ -1,0 +1,39 @@
+/* Finding a model's weights: tensors by name, with the shape that the configuration wants; the first failure is remembered, and
+ * whatever is asked for after it answers zeros, so that a model's parts can be listed without a check after each line. */
+#ifndef GEMLET_MODEL_CONTAINER_LOADER_H
+#define GEMLET_MODEL_CONTAINER_LOADER_H
+
+#include "model/container/container.h"
+
+typedef struct gemlet_loader {
+    gemlet_container *container;
+    gemlet_arena *arena; /* takes what can't be mapped; NULL: shapes only, no data */
+    uint64_t *mapped;    /* grows by the bytes that are mapped; may be NULL */
+    gemlet_error *error;
+    gemlet_status status;
+    uint32_t fingerprint; /* CRC-32 of the CRC-32s of all tensors found so far */
+    size_t prefix;        /* bytes of `name` that every suffix follows */
+    char name[GEMLET_NAME_BYTES];
+} gemlet_loader;
+
+/* Names that follow start with `text`; or with what they start with now, `number` and a dot. */
+void gemlet_loader_enter(gemlet_loader *loader, const char *text);
+void gemlet_loader_enter_number(gemlet_loader *loader, uint32_t number);
+
+/* Whether there is such a tensor; a failure that follows names it. */
+bool gemlet_loader_has(gemlet_loader *loader, const char *suffix);
+
+/* False after a failure; a missing tensor is one. */
+bool gemlet_loader_find(gemlet_loader *loader, const char *suffix, gemlet_tensor *tensor);
+
+/* Fails unless it has failed already: FILE: tensor "NAME" `text`, NAME being the last one asked for. */
+void gemlet_loader_fail(gemlet_loader *loader, gemlet_status status, const char *text);
+void gemlet_loader_fail_shape(gemlet_loader *loader, const gemlet_tensor *tensor, size_t rows, size_t columns);
+
+/* The data of a tensor that was found; NULL with a counting arena and with none. */
+const void *gemlet_loader_data(gemlet_loader *loader, const gemlet_tensor *tensor);
+
+/* F32 [rows][columns]. */
+const float *gemlet_loader_reals(gemlet_loader *loader, const char *suffix, size_t rows, size_t columns);
+
+#endif

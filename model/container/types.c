@@ -1,0 +1,66 @@
+#include "model/container/container.h"
+
+typedef struct type_facts {
+    uint32_t type;
+    uint32_t elements;
+    uint32_t bytes;
+    const char *name;
+} type_facts;
+
+static const type_facts types[] = {
+    {GEMLET_TYPE_F32, 1, 4, "F32"},       {GEMLET_TYPE_F16, 1, 2, "F16"},       {GEMLET_TYPE_BF16, 1, 2, "BF16"},
+    {GEMLET_TYPE_I8, 1, 1, "I8"},         {GEMLET_TYPE_Q4_0, 32, 18, "Q4_0"},   {GEMLET_TYPE_Q4_1, 32, 20, "Q4_1"},
+    {GEMLET_TYPE_Q5_0, 32, 22, "Q5_0"},   {GEMLET_TYPE_Q5_1, 32, 24, "Q5_1"},   {GEMLET_TYPE_Q8_0, 32, 34, "Q8_0"},
+    {GEMLET_TYPE_Q4_K, 256, 144, "Q4_K"}, {GEMLET_TYPE_Q5_K, 256, 176, "Q5_K"}, {GEMLET_TYPE_Q6_K, 256, 210, "Q6_K"},
+};
+
+static const type_facts *find_type(uint32_t type) {
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        if (types[i].type == type) {
+            return &types[i];
+        }
+    }
+    return NULL;
+}
+
+const char *gemlet_type_name(uint32_t type) {
+    const type_facts *facts = find_type(type);
+    return facts != NULL ? facts->name : "type";
+}
+
+bool gemlet_type_block(uint32_t type, uint32_t *elements, uint32_t *bytes) {
+    const type_facts *facts = find_type(type);
+    *elements = facts != NULL ? facts->elements : 0;
+    *bytes = facts != NULL ? facts->bytes : 0;
+    return facts != NULL;
+}
+
+const char *gemlet_kind_name(uint32_t kind) {
+    switch (kind) {
+    case GEMLET_KIND_PLAIN: return "plain";
+    case GEMLET_KIND_Q4_0_PANELS: return "q4_0 panels";
+    case GEMLET_KIND_Q4_0_ROWS: return "q4_0 rows";
+    case GEMLET_KIND_Q4_0_COLUMNS: return "q4_0 columns";
+    case GEMLET_KIND_Q8_0_PANELS: return "q8_0 panels";
+    case GEMLET_KIND_Q8_0_ROWS: return "q8_0 rows";
+    case GEMLET_KIND_Q8_0_COLUMNS: return "q8_0 columns";
+    case GEMLET_KIND_CONV: return "int8 convolution";
+    case GEMLET_KIND_REAL_CONV: return "real convolution";
+    case GEMLET_KIND_BLOB: return "blob";
+    default: return NULL;
+    }
+}
+
+bool gemlet_tensor_matrix(const gemlet_tensor *tensor, gemlet_matrix *out) {
+    uint32_t kind = (uint32_t)tensor->kind;
+    if (kind < GEMLET_KIND_Q4_0_PANELS || kind > GEMLET_KIND_Q8_0_COLUMNS) {
+        return false;
+    }
+    uint32_t place = kind - GEMLET_KIND_Q4_0_PANELS;
+    out->data = NULL;
+    out->rows = tensor->rows;
+    out->columns = tensor->columns;
+    out->type = place < 3 ? GEMLET_Q4_0 : GEMLET_Q8_0;
+    out->packing = (gemlet_packing)(place % 3);
+    return true;
+}

@@ -1,0 +1,398 @@
+#include <string.h>
+
+#include "model/session/session.h"
+
+/* ---- Opening ---- */
+
+static gemlet_status take(gemlet_arena *arena, const char *name, size_t bytes, void *out, gemlet_error *error) {
+    void *memory = NULL;
+    gemlet_status status = gemlet_arena_keep(arena, name, bytes, &memory, error);
+    memcpy(out, &memory, sizeof memory);
+    return status;
+}
+
+static gemlet_text_decoder decoder_for(const gemlet_model *model, const gemlet_options *options) {
+    size_t threads = model->port->thread_count(model->port->context);
+    return (gemlet_text_decoder){
+        .config = &model->config,
+        .weights = &model->weights,
+        .kernels = model->kernels,
+        .port = model->port,
+        .file = model->container.file,
+        .threads = threads > 0 ? threads : 1,
+        .context = options->context,
+        .chunk = options->chunk,
+        .int8_cache = options->cache == GEMLET_CACHE_S8,
+        .no_skipping = options->no_skipping,
+    };
+}
+
+/* The encoder never runs together with the text model: its memory is the text scratch, `text_scratch` bytes that were taken last,
+ * with what is missing taken below. */
+static gemlet_status open_vision(gemlet_session *s, const gemlet_options *options, size_t text_scratch, gemlet_arena *arena,
+                                 gemlet_error *error) {
+    gemlet_model *model = s->model;
+    const gemlet_vision_config *c = &model->vision_config;
+    gemlet_vision *v = &s->vision;
+    if (c->block_count == 0 || options->no_images) {
+        return GEMLET_OK;
+    }
+    *v = (gemlet_vision){.config = c,
+                         .weights = &model->vision_weights,
+                         .kernels = model->kernels,
+                         .port = model->port,
+                         .threads = s->decoder.threads,
+                         .image_size = options->image_size != 0 ? options->image_size : c->image_size};
+    /* Reading moves a container's window: a copy, as sessions may be opened from several threads. */
+    gemlet_container container = model->container;
+    gemlet_status status = gemlet_vision_plan(v, &container, model->config.width, error);
+    if (status == GEMLET_OK) {
+        status = gemlet_container_check_read(&container, error); /* of what an encoder need not have */
+    }
+    void *lowest = NULL;
+    if (status == GEMLET_OK) {
+        status = take(arena, "soft tokens", sizeof(float) * c->soft_tokens * model->config.width, &s->soft_tokens, error);
+    }
+    if (status == GEMLET_OK) {
+        size_t missing = v->bytes > text_scratch ? v->bytes - text_scratch : 0;
+        status = gemlet_arena_scratch(arena, "image encoder, beyond text", missing, &lowest, error);
+    }
+    v->memory = lowest;
+    return status;
+}
+
+/* A counting arena gives no memory, but counts the same. */
+gemlet_status gemlet_session_open(gemlet_model *model, const gemlet_options *options, gemlet_arena *arena, gemlet_session **session,
+                                  gemlet_error *error) {
+    if (model == NULL || arena == NULL || session == NULL) {
+        return gemlet_fail(error, GEMLET_ERROR_ARGUMENT, "gemlet_session_open: model, arena and session must not be NULL");
+    }
+    gemlet_options checked;
+    gemlet_arena arena_before = *arena;
+    gemlet_session made = {.model = model};
+    *session = NULL;
+    gemlet_session *memory = NULL;
+    gemlet_status status = gemlet_check_options(options, &model->config, &checked, error);
+    if (status == GEMLET_OK) {
+        made.decoder = decoder_for(model, &checked);
+        status = take(arena, "session", sizeof made, &memory, error);
+    }
+    if (status == GEMLET_OK) {
+        status = take(arena, "session", checked.context * sizeof *made.history, &made.history, error);
+    }
+    if (status == GEMLET_OK) {
+        status = take(arena, "session", checked.chunk * sizeof *made.pending, &made.pending, error);
+    }
+    if (status == GEMLET_OK) {
+        status = take(arena, "tokenizer", GEMLET_ENCODER_BYTES, &made.encoder_scratch, error);
+    }
+    size_t before = arena->scratch;
+    if (status == GEMLET_OK) {
+        status = gemlet_text_open(&made.decoder, arena, error);
+    }
+    if (status == GEMLET_OK) {
+        status = open_vision(&made, &checked, arena->scratch - before, arena, error);
+    }
+    if (status != GEMLET_OK) {
+        *arena = arena_before;
+    } else if (memory != NULL) {
+        *memory = made;
+        *session = memory;
+    }
+    return status;
+}
+
+/* ---- Feeding ---- */
+
+void gemlet_session_on_progress(gemlet_session *session, gemlet_progress progress, void *context) {
+    session->progress = progress;
+    session->progress_context = context;
+}
+
+/* What is fed: ids, or embeddings where `tokens` is NULL.  Logits are computed of the last position of the outermost call, or of
+ * all where `row` is there. */
+typedef struct feed_job {
+    const uint32_t *tokens;
+    const float *embeddings;
+    size_t count;
+    gemlet_logits_row row;
+    void *context;
+} feed_job;
+
+typedef struct row_job {
+    const feed_job *feed;
+    size_t first;
+    size_t vocabulary;
+} row_job;
+
+static void answer_row(void *context, size_t index, const float *logits) {
+    const row_job *job = context;
+    job->feed->row(job->feed->context, job->first + index, logits, job->vocabulary);
+}
+
+static gemlet_status check_room(const gemlet_session *s, size_t count, gemlet_error *error) {
+    size_t room = s->decoder.context - s->length;
+    if (count <= room) {
+        return GEMLET_OK;
+    }
+    gemlet_fail(error, GEMLET_ERROR_CONTEXT, "the context is full: ");
+    gemlet_error_number(error, count);
+    gemlet_error_text(error, " tokens to feed, but room for ");
+    gemlet_error_number(error, room);
+    gemlet_error_text(error, " of ");
+    gemlet_error_number(error, s->decoder.context);
+    return GEMLET_ERROR_CONTEXT;
+}
+
+static gemlet_status check_ids(const gemlet_session *s, const uint32_t *tokens, size_t count, gemlet_error *error) {
+    if (tokens == NULL && count > 0) {
+        return gemlet_fail(error, GEMLET_ERROR_ARGUMENT, "tokens must not be NULL");
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (tokens[i] >= s->model->config.vocabulary) {
+            gemlet_fail(error, GEMLET_ERROR_ARGUMENT, "token ids must be below ");
+            gemlet_error_number(error, s->model->config.vocabulary);
+            gemlet_error_text(error, " but number ");
+            gemlet_error_number(error, i);
+            gemlet_error_text(error, " is ");
+            gemlet_error_number(error, tokens[i]);
+            return GEMLET_ERROR_ARGUMENT;
+        }
+    }
+    return GEMLET_OK;
+}
+
+static gemlet_status check_tokens(const gemlet_session *s, const uint32_t *tokens, size_t count, gemlet_error *error) {
+    gemlet_status status = check_ids(s, tokens, count, error);
+    return status != GEMLET_OK ? status : check_room(s, count, error);
+}
+
+static gemlet_status feed_chunk(gemlet_session *s, const feed_job *job, size_t done, size_t count, gemlet_error *error) {
+    size_t width = s->model->config.width;
+    bool last = s->call_done + count == s->call_total;
+    size_t wanted = job->row != NULL ? count : last ? 1 : 0;
+    gemlet_text_chunk chunk = {job->tokens != NULL ? job->tokens + done : NULL,
+                               job->tokens != NULL ? NULL : job->embeddings + done * width, count, s->length, wanted};
+    row_job rows = {job, done, s->model->config.vocabulary};
+    s->has_logits = false;
+    gemlet_status status = gemlet_text_forward(&s->decoder, &chunk, job->row != NULL ? answer_row : NULL, &rows, error);
+    if (status != GEMLET_OK) {
+        return status;
+    }
+    for (size_t i = 0; i < count; i++) {
+        s->history[s->length + i] = chunk.tokens != NULL ? chunk.tokens[i] : GEMLET_SOFT_TOKEN;
+    }
+    s->length += count;
+    s->written = s->length > s->written ? s->length : s->written;
+    s->has_logits = wanted > 0;
+    return GEMLET_OK;
+}
+
+bool gemlet_session_begin_call(gemlet_session *session, size_t total) {
+    bool outermost = session->call_total == 0;
+    if (outermost) {
+        session->call_total = total;
+        session->call_done = 0;
+    }
+    return outermost;
+}
+
+void gemlet_session_end_call(gemlet_session *session, bool outermost) {
+    session->call_total = outermost ? 0 : session->call_total;
+}
+
+static gemlet_status feed_chunks(gemlet_session *s, const feed_job *job, gemlet_error *error) {
+    for (size_t done = 0; done < job->count;) {
+        size_t count = job->count - done < s->decoder.chunk ? job->count - done : s->decoder.chunk;
+        gemlet_status status = feed_chunk(s, job, done, count, error);
+        if (status != GEMLET_OK) {
+            return status;
+        }
+        done += count;
+        s->call_done += count;
+        bool go_on = s->progress == NULL || s->progress(s->progress_context, s->call_done, s->call_total);
+        if (!go_on && s->call_done < s->call_total) {
+            s->has_logits = false; /* they are of a part of what was to be fed */
+            return gemlet_fail(error, GEMLET_ERROR_CANCELLED, "cancelled by the caller");
+        }
+    }
+    return GEMLET_OK;
+}
+
+static gemlet_status feed(gemlet_session *s, const feed_job *job, gemlet_error *error) {
+    bool outermost = gemlet_session_begin_call(s, job->count);
+    gemlet_status status = feed_chunks(s, job, error);
+    gemlet_session_end_call(s, outermost);
+    return status;
+}
+
+gemlet_status gemlet_feed(gemlet_session *session, const uint32_t *tokens, size_t count, gemlet_error *error) {
+    gemlet_status status = check_tokens(session, tokens, count, error);
+    return status != GEMLET_OK ? status : feed(session, &(feed_job){.tokens = tokens, .count = count}, error);
+}
+
+gemlet_status gemlet_feed_embeddings(gemlet_session *session, const float *embeddings, size_t count, gemlet_error *error) {
+    if (embeddings == NULL && count > 0) {
+        return gemlet_fail(error, GEMLET_ERROR_ARGUMENT, "embeddings must not be NULL");
+    }
+    gemlet_status status = check_room(session, count, error);
+    return status != GEMLET_OK ? status : feed(session, &(feed_job){.embeddings = embeddings, .count = count}, error);
+}
+
+gemlet_status gemlet_feed_with_logits(gemlet_session *session, const uint32_t *tokens, size_t count, gemlet_logits_row row,
+                                      void *context, gemlet_error *error) {
+    gemlet_status status = check_tokens(session, tokens, count, error);
+    return status != GEMLET_OK
+               ? status
+               : feed(session, &(feed_job){.tokens = tokens, .count = count, .row = row, .context = context}, error);
+}
+
+gemlet_status gemlet_feed_prompt(gemlet_session *session, const uint32_t *tokens, size_t count, size_t *kept, gemlet_error *error) {
+    size_t same = 0;
+    gemlet_status status = check_ids(session, tokens, count, error);
+    if (status != GEMLET_OK) {
+        return status;
+    }
+    while (same < count && same < session->length && session->history[same] == tokens[same]) {
+        same++;
+    }
+    same = same == count && same > 0 ? same - 1 : same; /* the last token's logits are wanted */
+    gemlet_session before = *session;
+    if (gemlet_session_rewind(session, same, NULL) != GEMLET_OK) {
+        same = 0;
+        gemlet_session_reset(session);
+    }
+    status = check_room(session, count - same, error);
+    if (status != GEMLET_OK) {
+        *session = before;
+        return status;
+    }
+    if (kept != NULL) {
+        *kept = same;
+    }
+    return gemlet_feed(session, count > 0 ? tokens + same : NULL, count - same, error); /* NULL may have no offset, even of 0 */
+}
+
+/* ---- Text ---- */
+
+static gemlet_status count_tokens(void *context, const uint32_t *tokens, size_t count) {
+    (void)tokens;
+    *(size_t *)context += count;
+    return GEMLET_OK;
+}
+
+typedef struct text_job {
+    gemlet_session *session;
+    gemlet_error *error;
+} text_job;
+
+/* Feeds what is pending once more comes, so that the last of a text is still pending at its end. */
+static gemlet_status feed_pending(void *context, const uint32_t *tokens, size_t count) {
+    text_job *job = context;
+    gemlet_session *s = job->session;
+    for (size_t i = 0; i < count; i++) {
+        if (s->pending_count == s->decoder.chunk) {
+            gemlet_status status = feed(s, &(feed_job){.tokens = s->pending, .count = s->pending_count}, job->error);
+            if (status != GEMLET_OK) {
+                return status;
+            }
+            s->pending_count = 0;
+        }
+        s->pending[s->pending_count++] = tokens[i];
+    }
+    return GEMLET_OK;
+}
+
+static gemlet_status encode(gemlet_session *s, const char *text, size_t bytes, bool special, gemlet_token_sink sink, void *context,
+                            gemlet_error *error) {
+    gemlet_text_mode mode = special ? GEMLET_TEXT_SPECIAL : GEMLET_TEXT_PLAIN;
+    gemlet_status status = gemlet_encoder_begin(&s->encoder, &s->model->tokenizer, mode, s->encoder_scratch, GEMLET_ENCODER_BYTES,
+                                                sink, context, error);
+    if (status == GEMLET_OK) {
+        status = gemlet_encoder_feed(&s->encoder, text, bytes, error);
+    }
+    return status == GEMLET_OK ? gemlet_encoder_finish(&s->encoder, error) : status;
+}
+
+gemlet_status gemlet_session_count(gemlet_session *session, const char *text, size_t bytes, size_t *count, gemlet_error *error) {
+    return encode(session, text, bytes, true, count_tokens, count, error);
+}
+
+gemlet_status gemlet_session_check_room(const gemlet_session *session, size_t count, gemlet_error *error) {
+    return check_room(session, count, error);
+}
+
+gemlet_status gemlet_feed_text(gemlet_session *session, const char *text, size_t bytes, bool special, gemlet_error *error) {
+    if (text == NULL && bytes > 0) {
+        return gemlet_fail(error, GEMLET_ERROR_ARGUMENT, "text must not be NULL");
+    }
+    uint32_t first = gemlet_tokenizer_special(&session->model->tokenizer, GEMLET_SPECIAL_BOS);
+    bool begins = session->length == 0 && first != GEMLET_NO_TOKEN;
+    size_t count = begins ? 1 : 0;
+    gemlet_status status = encode(session, text, bytes, special, count_tokens, &count, error);
+    if (status == GEMLET_OK) {
+        status = check_room(session, count, error);
+    }
+    if (status != GEMLET_OK || count == 0) {
+        return status;
+    }
+    bool outermost = gemlet_session_begin_call(session, count);
+    session->pending_count = 0;
+    if (begins) {
+        session->pending[session->pending_count++] = first;
+    }
+    /* The text could be encoded once already: what fails now is feeding, which has said why. */
+    status = encode(session, text, bytes, special, feed_pending, &(text_job){session, error}, NULL);
+    if (status == GEMLET_OK) {
+        status = feed(session, &(feed_job){.tokens = session->pending, .count = session->pending_count}, error);
+    }
+    gemlet_session_end_call(session, outermost);
+    return status;
+}
+
+/* ---- State ---- */
+
+gemlet_status gemlet_logits(gemlet_session *session, const float **logits, size_t *count, gemlet_error *error) {
+    if (!session->has_logits) {
+        return gemlet_fail(error, GEMLET_ERROR_STATE, "there are no logits: feed at least one token first");
+    }
+    *logits = session->decoder.logits;
+    *count = session->model->config.vocabulary;
+    return GEMLET_OK;
+}
+
+size_t gemlet_session_length(const gemlet_session *session) {
+    return session->length;
+}
+
+size_t gemlet_session_capacity(const gemlet_session *session) {
+    return session->decoder.context;
+}
+
+void gemlet_session_reset(gemlet_session *session) {
+    session->length = 0;
+    session->written = 0;
+    session->has_logits = false;
+}
+
+/* The next token at `length` sees length - window + 1 and later; a ring holds the last `slots` that were written. */
+gemlet_status gemlet_session_rewind(gemlet_session *session, size_t length, gemlet_error *error) {
+    const gemlet_text_config *c = &session->model->config;
+    if (length > session->length) {
+        return gemlet_fail(error, GEMLET_ERROR_ARGUMENT, "can't rewind forward");
+    }
+    size_t ring = (size_t)c->window + session->decoder.chunk;
+    size_t oldest = session->written > ring && ring < session->decoder.context ? session->written - ring : 0;
+    size_t needed = length + 1 > c->window ? length + 1 - c->window : 0;
+    if (length > 0 && needed < oldest) {
+        return gemlet_fail(error, GEMLET_ERROR_STATE, "the sliding windows no longer hold what that position sees: reset instead");
+    }
+    if (length != session->length) {
+        session->has_logits = false;
+    }
+    session->length = length;
+    if (length == 0) {
+        session->written = 0;
+    }
+    return GEMLET_OK;
+}
