@@ -36,6 +36,7 @@ typedef struct arguments {
 /* What the segments of the prompt are fed to. */
 typedef struct listener {
     gemlet_session *session;
+    const gemlet_chat_format *format;
     const gemlet_tokenizer *tokenizer;
     gemlet_encoder encoder;
     gemlet_sampler sampler;
@@ -218,7 +219,7 @@ static gemlet_status feed_prompt(listener *l, memory *m, const char *prompt) {
     gemlet_status status =
         gemlet_encoder_begin(&l->encoder, l->tokenizer, GEMLET_TEXT_PLAIN, scratch, GEMLET_ENCODER_BYTES, feed_tokens, l, l->error);
     if (status == GEMLET_OK) {
-        status = gemlet_chat_render(&message, 1, whole, feed_segment, l, l->error);
+        status = gemlet_chat_render(l->format, &message, 1, whole, feed_segment, l, l->error);
     }
     return status == GEMLET_OK ? gemlet_encoder_finish(&l->encoder, l->error) : status;
 }
@@ -233,8 +234,7 @@ static gemlet_status print_answer(listener *l, uint32_t most) {
     for (uint32_t i = 0; i < most; i++) {
         uint32_t token;
         gemlet_status status = gemlet_sampler_next(&l->sampler, l->session, &token, l->error);
-        if (status == GEMLET_OK && (token == gemlet_tokenizer_special(l->tokenizer, GEMLET_SPECIAL_END_OF_TURN) ||
-                                    token == gemlet_tokenizer_special(l->tokenizer, GEMLET_SPECIAL_EOS))) {
+        if (status == GEMLET_OK && gemlet_chat_is_end(l->format, l->tokenizer, token)) {
             break;
         }
         if (status == GEMLET_OK) {
@@ -305,6 +305,7 @@ static gemlet_status describe(const gemlet_port *port, const arguments *a, memor
         return status;
     }
     const gemlet_facts facts = gemlet_model_facts(model);
+    l.format = gemlet_model_chat(model);
     l.tokenizer = gemlet_model_tokenizer(model);
     status = gemlet_session_open(model, &options, &arena, &l.session, error);
     if (status == GEMLET_OK) {

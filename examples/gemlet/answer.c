@@ -2,6 +2,7 @@
 
 #include "examples/gemlet/image.h"
 #include "examples/gemlet/turn.h"
+#include <gemlet/chat.h>
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,8 +59,7 @@ gemlet_status answerer_rewind(answerer *a, size_t length) {
 }
 
 static bool ends_turn(const answerer *a, uint32_t token) {
-    return token == gemlet_tokenizer_special(a->engine.tokenizer, GEMLET_SPECIAL_END_OF_TURN) ||
-           token == gemlet_tokenizer_special(a->engine.tokenizer, GEMLET_SPECIAL_EOS);
+    return gemlet_chat_is_end(gemlet_model_chat(a->engine.model), a->engine.tokenizer, token);
 }
 
 static void print_text(const answerer *a, const char *text, size_t bytes) {

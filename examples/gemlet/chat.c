@@ -26,7 +26,7 @@ static gemlet_status make_prompt(conversation *c, const char *line, token_list *
     answerer *a = &c->answerer;
     gemlet_status status = a->unfed ? tokens_append(prompt, &a->last, 1) : GEMLET_OK;
     if (status == GEMLET_OK) {
-        status = turn_append(prompt, a->engine.tokenizer, a->options->system, line, 0, !c->begun, &a->error);
+        status = turn_append(prompt, a->engine.model, a->options->system, line, 0, !c->begun, &a->error);
     }
     return status;
 }

@@ -11,6 +11,7 @@ enum { MOST_PARTS = 2 * OPTIONS_MOST_FILES + 1 };
 /* Text segments between two tokens go through one encoder, because BPE may join them. */
 typedef struct turn {
     token_list *list;
+    const gemlet_chat_format *format;
     const gemlet_tokenizer *tokenizer;
     gemlet_encoder encoder;
     gemlet_error *error;
@@ -66,22 +67,16 @@ static gemlet_status render(turn *t, const char *system, const char *text, size_
     size_t count = split(text, images, parts);
     const gemlet_message messages[] = {{GEMLET_ROLE_SYSTEM, &instructions, 1}, {GEMLET_ROLE_USER, parts, count}};
     bool instructed = first && system != NULL;
-    const gemlet_segment ending[] = {{.type = GEMLET_SEGMENT_SPECIAL, .special = GEMLET_SPECIAL_END_OF_TURN},
-                                     {.type = GEMLET_SEGMENT_TEXT, .text = "\n", .bytes = 1}};
-    gemlet_status status = GEMLET_OK;
-    for (size_t i = 0; i < 2 && !first && status == GEMLET_OK; i++) {
-        status = append_segment(t, &ending[i]);
-    }
-    if (status == GEMLET_OK) {
-        gemlet_chat_options how = {.bos = first, .generation_prompt = true};
-        status = gemlet_chat_render(instructed ? messages : messages + 1, instructed ? 2 : 1, how, append_segment, t, t->error);
-    }
+    gemlet_chat_options how = {.bos = first, .after_reply = !first, .generation_prompt = true};
+    gemlet_status status =
+        gemlet_chat_render(t->format, instructed ? messages : messages + 1, instructed ? 2 : 1, how, append_segment, t, t->error);
     return status == GEMLET_OK ? gemlet_encoder_finish(&t->encoder, t->error) : status;
 }
 
-gemlet_status turn_append(token_list *list, const gemlet_tokenizer *tokenizer, const char *system, const char *text, size_t images,
+gemlet_status turn_append(token_list *list, const gemlet_model *model, const char *system, const char *text, size_t images,
                           bool first, gemlet_error *error) {
-    turn t = {.list = list, .tokenizer = tokenizer, .error = error};
+    const gemlet_tokenizer *tokenizer = gemlet_model_tokenizer(model);
+    turn t = {.list = list, .format = gemlet_model_chat(model), .tokenizer = tokenizer, .error = error};
     void *scratch = malloc(GEMLET_ENCODER_BYTES);
     if (scratch == NULL) {
         return gemlet_fail(error, GEMLET_ERROR_MEMORY, "out of memory for tokens");

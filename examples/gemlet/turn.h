@@ -3,6 +3,7 @@
 #define GEMLET_EXAMPLES_GEMLET_TURN_H
 
 #include "examples/gemlet/tokens.h"
+#include <gemlet/gemlet.h>
 
 /* Stands in a list for the soft tokens of the next image. */
 #define TURN_IMAGE UINT32_MAX
@@ -10,7 +11,7 @@
 /* Appends the user's turn and the beginning of the model's: the first of a session begins with <bos> and holds `system` (may be
  * NULL); a later one first ends the model's turn before it.  Special tokens in the texts are text like other text, but for
  * `images` images: each stands at the next "<image>" of `text`, or before all of it where there are more images than that. */
-gemlet_status turn_append(token_list *list, const gemlet_tokenizer *tokenizer, const char *system, const char *text, size_t images,
+gemlet_status turn_append(token_list *list, const gemlet_model *model, const char *system, const char *text, size_t images,
                           bool first, gemlet_error *error);
 
 #endif

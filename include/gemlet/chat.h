@@ -1,6 +1,6 @@
-/* Gemma's turns: messages in, the parts of a prompt out, in order and without a copy.
+/* Turns: messages in, the parts of a prompt out, in order and without a copy, as the family of the model writes them.
  *
- * The result is what the chat template of Gemma 3 and Gemma 3n and the processor that expands its images make:
+ * The result is what the family's chat template and the processor that expands its images make.  Of Gemma 3 and Gemma 3n:
  *
  *     <bos><start_of_turn>user\n{system}\n\n{text}{image}{text}<end_of_turn>\n<start_of_turn>model\n ...
  *
@@ -13,7 +13,7 @@
  * Where the template would drop something silently, this refuses: a system prompt without a user turn, or in a later place, or of
  * other than one text part.
  *
- * To go on after a reply that the model has generated, feed <end_of_turn> and "\n" and render only the new messages, without <bos>.
+ * To go on after a reply that the model has generated, render only the new messages, without <bos> and `after_reply`.
  *
  * All text between two tokens or slots is one run: feed it to one gemlet_encoder and finish that before the token, because BPE may
  * join what two parts hold ("user\n" and "\n\n" before an image are one token). */
@@ -65,15 +65,22 @@ typedef struct gemlet_segment {
 /* Receives the segments in order.  Any status but GEMLET_OK stops the rendering, which answers it. */
 typedef gemlet_status (*gemlet_segment_sink)(void *context, const gemlet_segment *segment);
 
+/* How a family writes conversations: gemlet_model_chat answers that of a model. */
+typedef struct gemlet_chat_format gemlet_chat_format;
+
 typedef struct gemlet_chat_options {
     bool bos;               /* begin with <bos>: true for the first turn of a session */
     bool generation_prompt; /* end with "<start_of_turn>model\n": the model is to answer */
+    bool after_reply;       /* begin with the end of the model's turn: what it has generated does not hold that */
 } gemlet_chat_options;
 
 /* Renders the whole conversation.  GEMLET_ERROR_ARGUMENT, naming the message, for one that is out of turn or of an unknown role or
  * part type; nothing has been rendered then. */
-gemlet_status gemlet_chat_render(const gemlet_message *messages, size_t count, gemlet_chat_options options,
-                                 gemlet_segment_sink sink, void *context, gemlet_error *error);
+gemlet_status gemlet_chat_render(const gemlet_chat_format *format, const gemlet_message *messages, size_t count,
+                                 gemlet_chat_options options, gemlet_segment_sink sink, void *context, gemlet_error *error);
+
+/* Whether `token`, which the model has generated, ends its answer. */
+bool gemlet_chat_is_end(const gemlet_chat_format *format, const gemlet_tokenizer *tokenizer, uint32_t token);
 
 #ifdef __cplusplus
 }

@@ -146,7 +146,11 @@ gemlet_facts gemlet_model_facts(const gemlet_model *model);
 
 /* The tokenizer of the model (gemlet/tokenizer.h). */
 struct gemlet_tokenizer;
+struct gemlet_chat_format;
 const struct gemlet_tokenizer *gemlet_model_tokenizer(const gemlet_model *model);
+
+/* How the model's family writes conversations (gemlet/chat.h). */
+const struct gemlet_chat_format *gemlet_model_chat(const gemlet_model *model);
 
 #ifdef __cplusplus
 }

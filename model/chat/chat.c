@@ -1,11 +1,12 @@
-#include <gemlet/chat.h>
 
 #include <string.h>
 
 #include "core/utf8.h"
+#include "model/chat/format.h"
 
 /* Where rendering stands. */
 typedef struct rendering {
+    const gemlet_chat_format *format;
     gemlet_segment_sink sink;
     void *context;
     gemlet_error *error;
@@ -72,39 +73,42 @@ static void put_trimmed(rendering *r, const char *text, size_t bytes) {
     put_bytes(r, (const char *)start, bytes);
 }
 
-/* The empty lines are the processor's: it writes them around the marks when it expands the template's soft token. */
-static void put_slot(rendering *r, gemlet_segment_type type, gemlet_special start, size_t index, gemlet_special end) {
-    put_text(r, "\n\n");
-    put_special(r, start);
+static void put_slot(rendering *r, gemlet_segment_type type, size_t index, const gemlet_splice *around) {
+    put_text(r, around->before);
+    put_special(r, around->start);
     put(r, &(gemlet_segment){.type = type, .index = index});
-    put_special(r, end);
-    put_text(r, "\n\n");
+    put_special(r, around->end);
+    put_text(r, around->after);
 }
 
 static void put_part(rendering *r, const gemlet_message_part *part) {
     switch (part->type) {
     case GEMLET_PART_TEXT: put_trimmed(r, part->text, part->bytes); break;
-    case GEMLET_PART_IMAGE:
-        put_slot(r, GEMLET_SEGMENT_IMAGE, GEMLET_SPECIAL_START_OF_IMAGE, r->images++, GEMLET_SPECIAL_END_OF_IMAGE);
-        break;
-    case GEMLET_PART_AUDIO:
-        put_slot(r, GEMLET_SEGMENT_AUDIO, GEMLET_SPECIAL_START_OF_AUDIO, r->sounds++, GEMLET_SPECIAL_END_OF_AUDIO);
-        break;
+    case GEMLET_PART_IMAGE: put_slot(r, GEMLET_SEGMENT_IMAGE, r->images++, &r->format->image); break;
+    case GEMLET_PART_AUDIO: put_slot(r, GEMLET_SEGMENT_AUDIO, r->sounds++, &r->format->sound); break;
     }
 }
 
+static void put_start(rendering *r, const char *role) {
+    put_special(r, r->format->start_of_turn);
+    put_text(r, role);
+}
+
+static void put_end(rendering *r) {
+    put_special(r, r->format->end_of_turn);
+    put_text(r, r->format->behind_turn);
+}
+
 static void put_turn(rendering *r, const gemlet_message *message, const gemlet_message *system) {
-    put_special(r, GEMLET_SPECIAL_START_OF_TURN);
-    put_text(r, message->role == GEMLET_ROLE_USER ? "user\n" : "model\n");
+    put_start(r, message->role == GEMLET_ROLE_USER ? r->format->user : r->format->model);
     if (system != NULL) {
         put_bytes(r, system->parts[0].text, system->parts[0].bytes);
-        put_text(r, "\n\n");
+        put_text(r, r->format->behind_system);
     }
     for (size_t i = 0; i < message->part_count; i++) {
         put_part(r, &message->parts[i]);
     }
-    put_special(r, GEMLET_SPECIAL_END_OF_TURN);
-    put_text(r, "\n");
+    put_end(r);
 }
 
 /* ---- what is refused ---- */
@@ -158,22 +162,36 @@ static gemlet_status check(const gemlet_message *messages, size_t count, gemlet_
     return GEMLET_OK;
 }
 
-gemlet_status gemlet_chat_render(const gemlet_message *messages, size_t count, gemlet_chat_options options,
-                                 gemlet_segment_sink sink, void *context, gemlet_error *error) {
+gemlet_status gemlet_chat_render(const gemlet_chat_format *format, const gemlet_message *messages, size_t count,
+                                 gemlet_chat_options options, gemlet_segment_sink sink, void *context, gemlet_error *error) {
+    if (format == NULL) {
+        return gemlet_fail(error, GEMLET_ERROR_ARGUMENT, "chat: no format given: gemlet_model_chat answers a model's");
+    }
     if (messages == NULL || count == 0 || sink == NULL) {
         return gemlet_fail(error, GEMLET_ERROR_ARGUMENT, "chat: no messages or no receiver given");
     }
-    rendering r = {.sink = sink, .context = context, .error = error, .status = check(messages, count, error)};
+    rendering r = {.format = format, .sink = sink, .context = context, .error = error, .status = check(messages, count, error)};
     if (r.status == GEMLET_OK && options.bos) {
         put_special(&r, GEMLET_SPECIAL_BOS);
+    }
+    if (r.status == GEMLET_OK && options.after_reply) {
+        put_end(&r);
     }
     bool has_system = messages[0].role == GEMLET_ROLE_SYSTEM;
     for (size_t i = has_system; i < count && r.status == GEMLET_OK; i++) {
         put_turn(&r, &messages[i], has_system && i == 1 ? &messages[0] : NULL);
     }
     if (options.generation_prompt) {
-        put_special(&r, GEMLET_SPECIAL_START_OF_TURN);
-        put_text(&r, "model\n");
+        put_start(&r, format->model);
     }
     return r.status;
+}
+
+bool gemlet_chat_is_end(const gemlet_chat_format *format, const gemlet_tokenizer *tokenizer, uint32_t token) {
+    for (size_t i = 0; i < GEMLET_CHAT_ENDS; i++) {
+        if (token == gemlet_tokenizer_special(tokenizer, format->ends[i])) {
+            return true;
+        }
+    }
+    return false;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "model/container/cursor.h"
+#include "model/container/key_reader.h"
 #include "model/pack/model.h"
 #include <gemlet/posix.h>
 
@@ -91,106 +92,68 @@ static gemlet_status add_tensors(pack_model *model, gemlet_container *c, const p
 
 /* ---- Text hyper-parameters ---- */
 
-typedef struct key_reader {
-    gemlet_container *c;
-    const char *architecture;
-    gemlet_error *error;
-    gemlet_status status; /* of the first read that failed */
-} key_reader;
-
-static void full_key(const key_reader *r, const char *suffix, char out[GEMLET_KEY_BYTES]) {
-    snprintf(out, GEMLET_KEY_BYTES, "%s.%s", r->architecture, suffix);
-}
-
-static bool has_key(key_reader *r, const char *suffix) {
-    char key[GEMLET_KEY_BYTES];
-    full_key(r, suffix, key);
-    return gemlet_container_find(r->c, key, NULL);
-}
-
-static uint32_t key_u32(key_reader *r, const char *suffix, uint64_t index) {
-    char key[GEMLET_KEY_BYTES];
-    uint32_t out = 0;
-    full_key(r, suffix, key);
-    if (r->status == GEMLET_OK) {
-        r->status = gemlet_container_u32(r->c, key, index, &out, r->error);
-    }
-    return out;
-}
-
-static float key_f32(key_reader *r, const char *suffix, uint64_t index) {
-    char key[GEMLET_KEY_BYTES];
-    float out = 0.0f;
-    full_key(r, suffix, key);
-    if (r->status == GEMLET_OK) {
-        r->status = gemlet_container_f32(r->c, key, index, &out, r->error);
-    }
-    return out;
-}
-
-static float key_f32_or(key_reader *r, const char *suffix, float otherwise) {
-    return has_key(r, suffix) ? key_f32(r, suffix, 0) : otherwise;
-}
-
 static uint32_t token_id(gemlet_container *c, const char *key, uint32_t otherwise) {
     uint32_t out;
     return gemlet_container_u32(c, key, 0, &out, NULL) == GEMLET_OK ? out : otherwise;
 }
 
-static void read_layers_gemma3n(key_reader *r, pack_text *t) {
-    for (uint32_t i = 0; i < t->block_count && r->status == GEMLET_OK; i++) {
-        char key[GEMLET_KEY_BYTES];
-        full_key(r, "attention.sliding_window_pattern", key);
-        r->status = gemlet_container_bool(r->c, key, i, &t->sliding[i], r->error);
-        float scale = key_f32(r, "activation_sparsity_scale", i);
-        t->sparsity_scale[i] = isfinite(scale) && scale > 0.0f ? scale : 0.0f; /* dense layers have minus infinity */
+/* llama.cpp's converter writes minus infinity for layers whose gates are not cut off. */
+static void read_sparsity(gemlet_key_reader *r, const gemlet_text_key *key, uint32_t layer, gemlet_text_config *t) {
+    float scale = 0.0f;
+    if (r->status == GEMLET_OK) {
+        r->status = gemlet_container_f32(r->container, gemlet_key_named(r, key->suffix), layer, &scale, r->error);
     }
-    t->altup_active = key_u32(r, "altup.active_idx", 0);
-    t->altup_inputs = key_u32(r, "altup.num_inputs", 0);
-    t->per_layer_length = key_u32(r, "embedding_length_per_layer_input", 0);
-    t->shared_kv_layers = key_u32(r, "attention.shared_kv_layers", 0);
-    t->attention_scale = 1.0f;
-    t->rope_factor = 1.0f;
+    t->layer[layer].sparsity = isfinite(scale) && scale > 0.0f ? scale : 0.0f;
 }
 
-/* Every sixth layer is global; the 27B model alone scales its queries by the width of the stream instead of the head's. */
-static void read_layers_gemma3(key_reader *r, pack_text *t) {
-    for (uint32_t i = 0; i < t->block_count; i++) {
-        t->sliding[i] = i % 6 != 5;
+static bool has_default(const pack_family *family, const char *suffix) {
+    const pack_default *d = family->defaults;
+    while (d->suffix != NULL && strcmp(d->suffix, suffix) != 0) {
+        d++;
     }
-    uint32_t query_width = t->block_count == 62 && t->head_count != 0 ? t->embedding_length / t->head_count : t->key_length;
-    t->attention_scale = 1.0f / sqrtf((float)query_width);
-    t->rope_factor = key_f32_or(r, "rope.scaling.factor", 1.0f);
+    return d->suffix != NULL;
+}
+
+/* What the source does not say and no default says is missed by the reader. */
+static void read_key(gemlet_key_reader *r, const pack_family *family, const gemlet_text_key *key, gemlet_text_config *t) {
+    bool there = gemlet_key_there(r, key->suffix);
+    if (!there &&
+        (has_default(family, key->suffix) || (family->attention_scale != NULL && strcmp(key->suffix, "attention.scale") == 0))) {
+        return;
+    }
+    for (uint32_t i = 0; i < gemlet_text_key_elements(key, t) && r->status == GEMLET_OK; i++) {
+        if (key->part == GEMLET_TEXT_SPARSE_GATES) {
+            read_sparsity(r, key, i, t);
+        } else if (!there && key->type == GEMLET_TEXT_KEY_LOCAL) {
+            pack_set_key(t, key, i, (i + 1) % family->global_period != 0 ? 1.0 : 0.0);
+        } else {
+            gemlet_text_read_key(r, key, i, t);
+        }
+    }
 }
 
 static gemlet_status read_text(pack_model *model, gemlet_container *c, gemlet_error *error) {
-    pack_text *t = &model->text;
-    key_reader r = {c, model->gemma3n ? "gemma3n" : "gemma3", error, GEMLET_OK};
-    t->block_count = key_u32(&r, "block_count", 0);
-    if (r.status == GEMLET_OK && (t->block_count == 0 || t->block_count > PACK_MAX_LAYERS)) {
-        return pack_fail(error, GEMLET_ERROR_UNSUPPORTED, "%s: 1 to %d layers expected, found %u", c->path, PACK_MAX_LAYERS,
-                         t->block_count);
+    gemlet_text_config *t = &model->text;
+    gemlet_key_reader r = {.container = c, .error = error, .prefix = model->family->architecture};
+    pack_begin_config(model->family, t);
+    for (size_t i = 0; i < gemlet_text_key_count && r.status == GEMLET_OK; i++) {
+        const gemlet_text_key *key = &gemlet_text_keys[i];
+        if (gemlet_text_has(t, key->part, 0) && !key->only_written) {
+            read_key(&r, model->family, key, t);
+        }
     }
-    t->context_length = key_u32(&r, "context_length", 0);
-    t->embedding_length = key_u32(&r, "embedding_length", 0);
-    for (uint32_t i = 0; i < t->block_count; i++) {
-        t->feed_forward_length[i] = key_u32(&r, "feed_forward_length", i);
+    uint32_t value_width = gemlet_key_u32(&r, "attention.value_length", 0, 0, UINT32_MAX);
+    uint32_t key_width = t->kinds[GEMLET_GLOBAL_LAYER].head_width;
+    if (r.status == GEMLET_OK && value_width != key_width) {
+        return pack_fail(error, GEMLET_ERROR_UNSUPPORTED, "%s: values must be as wide as keys, %u, but are %u wide", c->path,
+                         key_width, value_width);
     }
-    t->head_count = key_u32(&r, "attention.head_count", 0);
-    t->head_count_kv = key_u32(&r, "attention.head_count_kv", 0);
-    t->key_length = key_u32(&r, "attention.key_length", 0);
-    t->value_length = key_u32(&r, "attention.value_length", 0);
-    t->rms_epsilon = key_f32(&r, "attention.layer_norm_rms_epsilon", 0);
-    t->rope_base = key_f32(&r, "rope.freq_base", 0);
-    t->rope_base_local = key_f32_or(&r, "rope.freq_base_swa", 10000.0f);
-    t->final_softcap = key_f32_or(&r, "final_logit_softcapping", 0.0f);
-    t->sliding_window = key_u32(&r, "attention.sliding_window", 0);
-    if (r.status == GEMLET_OK) {
-        (model->gemma3n ? read_layers_gemma3n : read_layers_gemma3)(&r, t);
+    if (r.status == GEMLET_OK && model->family->attention_scale != NULL && !gemlet_key_there(&r, "attention.scale")) {
+        t->attention_scale = model->family->attention_scale(t);
     }
-    t->bos = token_id(c, "tokenizer.ggml.bos_token_id", 2);
-    t->eos = token_id(c, "tokenizer.ggml.eos_token_id", 1);
-    t->padding = token_id(c, "tokenizer.ggml.padding_token_id", 0);
+    model->bos = token_id(c, "tokenizer.ggml.bos_token_id", 2);
+    model->eos = token_id(c, "tokenizer.ggml.eos_token_id", 1);
+    model->padding = token_id(c, "tokenizer.ggml.padding_token_id", 0);
     return r.status;
 }
 
@@ -301,21 +264,23 @@ static gemlet_status check_projector(const pack_model *model, gemlet_container *
                          "%s: is no mmproj file (architecture \"%s\", \"clip\" expected): give the mmproj GGUF of the same model",
                          c->path, architecture);
     }
-    if (status == GEMLET_OK && !model->gemma3n) {
-        return pack_fail(error, GEMLET_ERROR_UNSUPPORTED, "%s: images of Gemma 3 are not supported: leave --mmproj out", c->path);
+    const char *wanted = model->family->projector;
+    if (status == GEMLET_OK && wanted == NULL) {
+        return pack_fail(error, GEMLET_ERROR_UNSUPPORTED, "%s: images of a %s model are not supported: leave --mmproj out", c->path,
+                         model->family->architecture);
     }
     const char *key = "clip.vision.projector_type";
     status = status != GEMLET_OK ? status : gemlet_container_string(c, key, type, sizeof type, error);
-    if (status == GEMLET_OK && strcmp(type, "gemma3nv") != 0) {
+    if (status == GEMLET_OK && strcmp(type, wanted) != 0) {
         return pack_fail(error, GEMLET_ERROR_FORMAT,
-                         "%s: is the projector of another model (type \"%s\", \"gemma3nv\" expected): give the mmproj GGUF of %s",
-                         c->path, type, text);
+                         "%s: is the projector of another model (type \"%s\", \"%s\" expected): give the mmproj GGUF of %s",
+                         c->path, type, wanted, text);
     }
     status = status != GEMLET_OK ? status : gemlet_container_u32(c, "clip.vision.projection_dim", 0, &width, error);
-    if (status == GEMLET_OK && width != model->text.embedding_length) {
+    if (status == GEMLET_OK && width != model->text.width) {
         return pack_fail(error, GEMLET_ERROR_FORMAT,
                          "%s: makes vectors of %u numbers, but %s takes %u: give the mmproj GGUF of the same model", c->path, width,
-                         text, model->text.embedding_length);
+                         text, model->text.width);
     }
     return status;
 }
@@ -324,18 +289,18 @@ static gemlet_status check_projector(const pack_model *model, gemlet_container *
 static const pack_audio published_audio = {0, 0, 12, 13, 0, 128, 4, 50.0f, 0.5f, 1e10f, 1e-3f};
 
 static gemlet_status read_projector(pack_model *model, gemlet_container *c, gemlet_error *error) {
-    key_reader r = {c, "clip", error, GEMLET_OK};
+    gemlet_key_reader r = {.container = c, .error = error, .prefix = "clip"};
     bool value;
     model->image = (pack_embedder){.present = true, .soft_tokens = 256, .rms_epsilon = 1e-6f};
-    model->image.width = key_u32(&r, "vision.embedding_length", 0);
-    model->image_size = key_u32(&r, "vision.image_size", 0);
+    model->image.width = gemlet_key_u32(&r, "vision.embedding_length", 0, 0, UINT32_MAX);
+    model->image_size = gemlet_key_u32(&r, "vision.image_size", 0, 0, UINT32_MAX);
     if (r.status == GEMLET_OK && gemlet_container_bool(c, "clip.has_audio_encoder", 0, &value, NULL) == GEMLET_OK && value) {
         model->sound = (pack_embedder){.present = true, .soft_tokens = 188, .rms_epsilon = 1e-6f};
-        model->sound.width = key_u32(&r, "audio.embedding_length", 0);
+        model->sound.width = gemlet_key_u32(&r, "audio.embedding_length", 0, 0, UINT32_MAX);
         model->audio = published_audio;
-        model->audio.block_count = key_u32(&r, "audio.block_count", 0);
-        model->audio.head_count = key_u32(&r, "audio.attention.head_count", 0);
-        model->audio.mel_bins = key_u32(&r, "audio.num_mel_bins", 0);
+        model->audio.block_count = gemlet_key_u32(&r, "audio.block_count", 0, 0, UINT32_MAX);
+        model->audio.head_count = gemlet_key_u32(&r, "audio.attention.head_count", 0, 0, UINT32_MAX);
+        model->audio.mel_bins = gemlet_key_u32(&r, "audio.num_mel_bins", 0, 0, UINT32_MAX);
     }
     return r.status;
 }
@@ -378,10 +343,10 @@ static gemlet_status load_text(pack_model *model, const char *path, gemlet_error
     }
     status = gemlet_container_string(&s.container, "general.architecture", architecture, sizeof architecture, error);
     if (status == GEMLET_OK) {
-        model->gemma3n = strcmp(architecture, "gemma3n") == 0;
-        if (!model->gemma3n && strcmp(architecture, "gemma3") != 0) {
-            status = pack_fail(error, GEMLET_ERROR_UNSUPPORTED,
-                               "%s: architecture \"%s\" is not supported: give a gemma3n or gemma3 model%s", path, architecture,
+        model->family = pack_family_of_architecture(architecture);
+        if (model->family == NULL) {
+            status = pack_fail(error, GEMLET_ERROR_UNSUPPORTED, "%s: architecture \"%s\" is not supported: give a %s model%s", path,
+                               architecture, pack_family_names(),
                                strcmp(architecture, "clip") == 0 ? " (this one goes behind --mmproj)" : "");
         }
     }

@@ -1,91 +1,81 @@
 #include "model/pack/header.h"
 #include "core/crc32.h"
+#include "model/pack/numbers.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Key names start with the architecture, as llama.cpp has them. */
-static const char *with_architecture(const pack_model *model, const char *suffix, char *key) {
-    snprintf(key, GEMLET_KEY_BYTES, "%s.%s", model->gemma3n ? "gemma3n" : "gemma3", suffix);
-    return key;
+/* One key of the text model, of all its elements where it is per layer. */
+static void put_text_key(const pack_model *model, const gemlet_text_key *key, pack_bytes *b) {
+    char name[GEMLET_KEY_BYTES];
+    uint32_t whole[GEMLET_MAX_LAYERS];
+    float real[GEMLET_MAX_LAYERS];
+    bool local[GEMLET_MAX_LAYERS];
+    uint32_t count = gemlet_text_key_elements(key, &model->text);
+    snprintf(name, sizeof name, "%s.%s", model->family->architecture, key->suffix);
+    for (uint32_t i = 0; i < count; i++) {
+        const void *place = (const unsigned char *)&model->text + gemlet_text_key_offset(key, i);
+        switch (key->type) {
+        case GEMLET_TEXT_KEY_U32: whole[i] = *(const uint32_t *)place; break;
+        case GEMLET_TEXT_KEY_F32:
+        case GEMLET_TEXT_KEY_POSITIVE: real[i] = *(const float *)place; break;
+        case GEMLET_TEXT_KEY_LOCAL: local[i] = *(const gemlet_layer_kind *)place == GEMLET_LOCAL_LAYER; break;
+        }
+    }
+    if (key->type == GEMLET_TEXT_KEY_LOCAL) {
+        pack_key_bools(b, name, local, count);
+    } else if (key->type == GEMLET_TEXT_KEY_U32) {
+        if (key->per_layer) {
+            pack_key_u32s(b, name, whole, count);
+        } else {
+            pack_key_u32(b, name, whole[0]);
+        }
+    } else {
+        if (key->per_layer) {
+            pack_key_f32s(b, name, real, count);
+        } else {
+            pack_key_f32(b, name, real[0]);
+        }
+    }
 }
 
 static void put_text(const pack_model *model, pack_bytes *b) {
-    const pack_text *t = &model->text;
-    char key[GEMLET_KEY_BYTES];
-    pack_key_u32(b, with_architecture(model, "block_count", key), t->block_count);
-    pack_key_u32(b, with_architecture(model, "context_length", key), t->context_length);
-    pack_key_u32(b, with_architecture(model, "embedding_length", key), t->embedding_length);
-    pack_key_u32s(b, with_architecture(model, "feed_forward_length", key), t->feed_forward_length, t->block_count);
-    pack_key_u32(b, with_architecture(model, "attention.head_count", key), t->head_count);
-    pack_key_u32(b, with_architecture(model, "attention.head_count_kv", key), t->head_count_kv);
-    pack_key_u32(b, with_architecture(model, "attention.key_length", key), t->key_length);
-    pack_key_u32(b, with_architecture(model, "attention.value_length", key), t->value_length);
-    pack_key_f32(b, with_architecture(model, "attention.layer_norm_rms_epsilon", key), t->rms_epsilon);
-    pack_key_f32(b, with_architecture(model, "attention.scale", key), t->attention_scale);
-    pack_key_u32(b, with_architecture(model, "attention.sliding_window", key), t->sliding_window);
-    pack_key_bools(b, with_architecture(model, "attention.sliding_window_pattern", key), t->sliding, t->block_count);
-    pack_key_f32(b, with_architecture(model, "rope.freq_base", key), t->rope_base);
-    pack_key_f32(b, with_architecture(model, "rope.freq_base_swa", key), t->rope_base_local);
-    pack_key_f32(b, with_architecture(model, "rope.scaling.factor", key), t->rope_factor);
-    pack_key_f32(b, with_architecture(model, "final_logit_softcapping", key), t->final_softcap);
-    if (model->gemma3n) {
-        pack_key_u32(b, with_architecture(model, "altup.active_idx", key), t->altup_active);
-        pack_key_u32(b, with_architecture(model, "altup.num_inputs", key), t->altup_inputs);
-        pack_key_u32(b, with_architecture(model, "embedding_length_per_layer_input", key), t->per_layer_length);
-        pack_key_u32(b, with_architecture(model, "attention.shared_kv_layers", key), t->shared_kv_layers);
-        pack_key_f32s(b, with_architecture(model, "activation_sparsity_scale", key), t->sparsity_scale, t->block_count);
+    for (size_t i = 0; i < gemlet_text_key_count; i++) {
+        if (gemlet_text_has(&model->text, gemlet_text_keys[i].part, 0)) {
+            put_text_key(model, &gemlet_text_keys[i], b);
+        }
     }
-    pack_key_u32(b, "tokenizer.ggml.bos_token_id", t->bos);
-    pack_key_u32(b, "tokenizer.ggml.eos_token_id", t->eos);
-    pack_key_u32(b, "tokenizer.ggml.padding_token_id", t->padding);
+    pack_key_u32(b, "tokenizer.ggml.bos_token_id", model->bos);
+    pack_key_u32(b, "tokenizer.ggml.eos_token_id", model->eos);
+    pack_key_u32(b, "tokenizer.ggml.padding_token_id", model->padding);
 }
 
-static void put_embedder(pack_bytes *b, const char *prefix, const pack_embedder *e) {
+/* The numbers of `from`, which the table is about. */
+static void put_table(pack_bytes *b, const char *prefix, const pack_number *numbers, const void *from) {
     char key[GEMLET_KEY_BYTES];
-    const struct {
-        const char *suffix;
-        uint32_t number;
-    } numbers[] = {
-        {"embedding_length", e->width},
-        {"vocabulary_offset", e->vocabulary_offset},
-        {"vocabulary_size", e->vocabulary_size},
-        {"begin_token_id", e->begin_id},
-        {"end_token_id", e->end_id},
-        {"soft_token_id", e->soft_id},
-        {"soft_token_count", e->soft_tokens},
-    };
-    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
-        snprintf(key, sizeof key, "%s.%s", prefix, numbers[i].suffix);
-        pack_key_u32(b, key, numbers[i].number);
+    for (const pack_number *n = numbers; n->suffix != NULL; n++) {
+        const void *place = (const unsigned char *)from + n->place;
+        snprintf(key, sizeof key, "%s.%s", prefix, n->suffix);
+        if (n->real) {
+            pack_key_f32(b, key, *(const float *)place);
+        } else {
+            pack_key_u32(b, key, *(const uint32_t *)place);
+        }
     }
-    snprintf(key, sizeof key, "%s.rms_epsilon", prefix);
-    pack_key_f32(b, key, e->rms_epsilon);
 }
 
 static void put_encoders(const pack_model *model, pack_bytes *b) {
-    const pack_audio *a = &model->audio;
     if (model->image.present) {
-        put_embedder(b, "gemlet.vision", &model->image);
+        put_table(b, "gemlet.vision", pack_embedder_numbers, &model->image);
         pack_key_u32(b, "gemlet.vision.image_size", model->image_size);
     }
     if (model->sound.present && model->no_sound) {
         pack_key_u32(b, "gemlet.audio.vocabulary_offset", model->sound.vocabulary_offset);
         pack_key_u32(b, "gemlet.audio.vocabulary_size", model->sound.vocabulary_size);
     } else if (model->sound.present) {
-        put_embedder(b, "gemlet.audio", &model->sound);
-        pack_key_u32(b, "gemlet.audio.block_count", a->block_count);
-        pack_key_u32(b, "gemlet.audio.attention.head_count", a->head_count);
-        pack_key_u32(b, "gemlet.audio.attention.chunk_size", a->chunk_size);
-        pack_key_u32(b, "gemlet.audio.attention.context_left", a->context_left);
-        pack_key_u32(b, "gemlet.audio.attention.context_right", a->context_right);
-        pack_key_f32(b, "gemlet.audio.attention.logit_cap", a->logit_cap);
-        pack_key_u32(b, "gemlet.audio.mel_bins", a->mel_bins);
-        pack_key_u32(b, "gemlet.audio.reduction_factor", a->reduction_factor);
-        pack_key_f32(b, "gemlet.audio.residual_weight", a->residual_weight);
-        pack_key_f32(b, "gemlet.audio.gradient_clipping", a->gradient_clipping);
-        pack_key_f32(b, "gemlet.audio.group_norm_epsilon", a->group_norm_epsilon);
+        put_table(b, "gemlet.audio", pack_embedder_numbers, &model->sound);
+        put_table(b, "gemlet.audio", pack_audio_numbers, &model->audio);
     }
 }
 
@@ -157,7 +147,7 @@ static void set_u32(unsigned char *at, uint32_t number) {
 gemlet_status pack_write_header(const pack_model *model, pack_layout *layout, pack_bytes *header, gemlet_error *error) {
     pack_bytes keys = {0};
     place_items(layout);
-    pack_key_string(&keys, "general.architecture", model->gemma3n ? "gemma3n" : "gemma3");
+    pack_key_string(&keys, "general.architecture", model->family->architecture);
     pack_key_string(&keys, "general.name", model->name);
     pack_key_u32(&keys, "general.alignment", GEMLET_ALIGNMENT);
     pack_key_u32(&keys, "gemlet.version", GEMLET_CONTAINER_VERSION);

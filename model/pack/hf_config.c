@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "model/pack/model.h"
+#include "model/pack/numbers.h"
 
 /* A part of the configuration, the errors it met, and how it is called. */
 typedef struct part {
@@ -47,10 +48,10 @@ static float real_or(part *p, const char *name, float otherwise) {
     return json == NULL || cJSON_IsNull(json) ? otherwise : (float)read_number(p, json, name, -1e30, 1e30);
 }
 
-/* Element `index` of a list, or the number that stands for all. */
+/* Element `index` of a list, or the number that stands for all; `otherwise` NAN: it must be there. */
 static double element(part *p, const char *name, uint32_t index, double otherwise, double most) {
     const cJSON *json = member(p->json, name);
-    if (json == NULL || cJSON_IsNull(json)) {
+    if ((json == NULL || cJSON_IsNull(json)) && !isnan(otherwise)) {
         return otherwise;
     }
     return read_number(p, cJSON_IsArray(json) ? cJSON_GetArrayItem(json, (int)index) : json, name, 0.0, most);
@@ -70,25 +71,26 @@ static double normal_quantile(double p) {
     return 0.5 * (low + high);
 }
 
-static void read_rope(part *p, pack_text *t) {
+static void read_rope(part *p, gemlet_text_config *t) {
+    gemlet_attention_config *globals = &t->kinds[GEMLET_GLOBAL_LAYER], *locals = &t->kinds[GEMLET_LOCAL_LAYER];
     const cJSON *both = member(p->json, "rope_parameters"), *scaling = member(p->json, "rope_scaling");
     const cJSON *full = member(both, "full_attention"), *sliding = member(both, "sliding_attention");
     part global = *p, local = *p;
     if (full != NULL) {
         global.json = full;
         local.json = sliding;
-        t->rope_base = real_or(&global, "rope_theta", 1e6f);
-        t->rope_base_local = real_or(&local, "rope_theta", 1e4f);
+        globals->rope_base = real_or(&global, "rope_theta", 1e6f);
+        locals->rope_base = real_or(&local, "rope_theta", 1e4f);
         scaling = full;
     } else {
-        t->rope_base = real_or(p, "rope_theta", 1e6f);
-        t->rope_base_local = real_or(p, "rope_local_base_freq", 1e4f);
+        globals->rope_base = real_or(p, "rope_theta", 1e6f);
+        locals->rope_base = real_or(p, "rope_local_base_freq", 1e4f);
     }
     const cJSON *kind = member(scaling, "rope_type") != NULL ? member(scaling, "rope_type") : member(scaling, "type");
-    t->rope_factor = 1.0f;
+    globals->rope_factor = 1.0f;
     if (cJSON_IsString(kind) && strcmp(kind->valuestring, "linear") == 0) {
         global.json = scaling;
-        t->rope_factor = real_or(&global, "factor", 1.0f);
+        globals->rope_factor = real_or(&global, "factor", 1.0f);
     } else if (cJSON_IsString(kind) && strcmp(kind->valuestring, "default") != 0 && p->status == GEMLET_OK) {
         p->status =
             pack_fail(p->error, GEMLET_ERROR_UNSUPPORTED,
@@ -97,100 +99,98 @@ static void read_rope(part *p, pack_text *t) {
     p->status = p->status != GEMLET_OK ? p->status : global.status != GEMLET_OK ? global.status : local.status;
 }
 
-static void read_layer_types(part *p, pack_text *t, uint32_t period) {
+static void read_layer_types(part *p, gemlet_text_config *t, uint32_t period) {
     const cJSON *types = member(p->json, "layer_types");
     uint32_t every = whole_or(p, "sliding_window_pattern", period);
-    for (uint32_t i = 0; i < t->block_count; i++) {
+    for (uint32_t i = 0; i < t->layers; i++) {
         const cJSON *type = cJSON_GetArrayItem(types, (int)i);
-        t->sliding[i] =
+        bool local =
             cJSON_IsString(type) ? strcmp(type->valuestring, "sliding_attention") == 0 : every != 0 && (i + 1) % every != 0;
+        t->layer[i].kind = local ? GEMLET_LOCAL_LAYER : GEMLET_GLOBAL_LAYER;
     }
 }
 
-static void read_gemma3n(part *p, pack_text *t) {
-    t->altup_active = whole_or(p, "altup_active_idx", 0);
-    t->altup_inputs = whole_or(p, "altup_num_inputs", 4);
-    t->per_layer_length = whole_or(p, "hidden_size_per_layer_input", 256);
-    t->shared_kv_layers = whole_or(p, "num_kv_shared_layers", 15);
-    t->attention_scale = 1.0f;
-    for (uint32_t i = 0; i < t->block_count; i++) {
-        double sparsity = element(p, "activation_sparsity_pattern", i, 0.0, 0.999999);
-        t->sparsity_scale[i] = sparsity > 0.0 ? (float)normal_quantile(sparsity) : 0.0f;
+static double transformed(double value, pack_transform transform) {
+    switch (transform) {
+    case PACK_INVERSE_ROOT: return 1.0f / sqrtf((float)value);
+    case PACK_NORMAL_QUANTILE: return value > 0.0 ? normal_quantile(value) : 0.0;
+    case PACK_AS_IS: break;
+    }
+    return value;
+}
+
+static void read_numbers(part *p, const pack_family *family, gemlet_text_config *t) {
+    for (const pack_json_number *n = family->numbers; n->name != NULL && p->status == GEMLET_OK; n++) {
+        const gemlet_text_key *key = pack_text_key(n->suffix);
+        uint32_t elements = gemlet_text_key_elements(key, t);
+        double most = n->transform == PACK_NORMAL_QUANTILE ? 0.999999 : key->type == GEMLET_TEXT_KEY_U32 ? 4294967295.0 : 1e30;
+        for (uint32_t i = 0; i < elements && p->status == GEMLET_OK; i++) {
+            pack_set_key(t, key, i, transformed(element(p, n->name, i, n->otherwise, most), n->transform));
+        }
+        if (t->layers > GEMLET_MAX_LAYERS) {
+            p->status = pack_fail(p->error, GEMLET_ERROR_UNSUPPORTED, "%s: 1 to %d layers expected, found %u", p->path,
+                                  GEMLET_MAX_LAYERS, t->layers);
+        }
     }
 }
 
-static gemlet_status read_text(part *p, bool gemma3n, pack_text *t) {
-    t->block_count = whole(p, "num_hidden_layers");
-    if (p->status == GEMLET_OK && (t->block_count == 0 || t->block_count > PACK_MAX_LAYERS)) {
-        return pack_fail(p->error, GEMLET_ERROR_UNSUPPORTED, "%s: 1 to %d layers expected, found %u", p->path, PACK_MAX_LAYERS,
-                         t->block_count);
+static gemlet_status read_text(part *p, pack_model *model) {
+    pack_begin_config(model->family, &model->text);
+    read_numbers(p, model->family, &model->text);
+    if (p->status != GEMLET_OK) {
+        return p->status;
     }
-    t->context_length = whole_or(p, "max_position_embeddings", gemma3n ? 32768 : 131072);
-    t->embedding_length = whole(p, "hidden_size");
-    for (uint32_t i = 0; i < t->block_count; i++) {
-        t->feed_forward_length[i] = (uint32_t)element(p, "intermediate_size", i, 0.0, 1e9);
-    }
-    t->head_count = whole_or(p, "num_attention_heads", 8);
-    t->head_count_kv = whole_or(p, "num_key_value_heads", gemma3n ? 2 : 4);
-    t->key_length = t->value_length = whole_or(p, "head_dim", 256);
-    t->rms_epsilon = real_or(p, "rms_norm_eps", 1e-6f);
-    t->attention_scale = 1.0f / sqrtf(real_or(p, "query_pre_attn_scalar", 256.0f));
-    t->final_softcap = real_or(p, "final_logit_softcapping", gemma3n ? 30.0f : 0.0f);
-    t->sliding_window = whole_or(p, "sliding_window", gemma3n ? 512 : 4096);
-    read_rope(p, t);
-    read_layer_types(p, t, gemma3n ? 5 : 6);
-    if (gemma3n) {
-        read_gemma3n(p, t);
-    }
-    t->bos = whole_or(p, "bos_token_id", 2);
-    t->padding = whole_or(p, "pad_token_id", 0);
+    read_rope(p, &model->text);
+    read_layer_types(p, &model->text, model->family->global_period);
+    model->bos = whole_or(p, "bos_token_id", 2);
+    model->padding = whole_or(p, "pad_token_id", 0);
     const cJSON *eos = member(p->json, "eos_token_id");
-    t->eos = cJSON_IsArray(eos) ? (uint32_t)element(p, "eos_token_id", 0, 1.0, 4294967295.0) : whole_or(p, "eos_token_id", 1);
+    model->eos = cJSON_IsArray(eos) ? (uint32_t)element(p, "eos_token_id", 0, 1.0, 4294967295.0) : whole_or(p, "eos_token_id", 1);
     return p->status;
 }
 
-static void read_audio(part *p, pack_audio *a) {
-    a->block_count = whole_or(p, "conf_num_hidden_layers", 12);
-    a->head_count = whole_or(p, "conf_num_attention_heads", 8);
-    a->chunk_size = whole_or(p, "conf_attention_chunk_size", 12);
-    a->context_left = whole_or(p, "conf_attention_context_left", 13);
-    a->context_right = whole_or(p, "conf_attention_context_right", 0);
-    a->mel_bins = whole_or(p, "input_feat_size", 128);
-    a->reduction_factor = whole_or(p, "conf_reduction_factor", 4);
-    a->logit_cap = real_or(p, "conf_attention_logit_cap", 50.0f);
-    a->residual_weight = real_or(p, "conf_residual_weight", 0.5f);
-    a->gradient_clipping = real_or(p, "gradient_clipping", 1e10f);
-    a->group_norm_epsilon = real_or(p, "sscp_conv_group_norm_eps", 1e-3f);
+/* Fills the structure that the table of numbers is about. */
+static void read_table(part *p, const pack_number *numbers, void *out) {
+    for (const pack_number *n = numbers; n->suffix != NULL; n++) {
+        unsigned char *place = (unsigned char *)out + n->place;
+        if (n->json != NULL && n->real) {
+            *(float *)(void *)place = real_or(p, n->json, (float)n->otherwise);
+        } else if (n->json != NULL) {
+            *(uint32_t *)(void *)place = isnan(n->otherwise) ? whole(p, n->json) : whole_or(p, n->json, (uint32_t)n->otherwise);
+        }
+    }
 }
 
-static void read_embedder(part *p, pack_embedder *e) {
+/* What config.json calls the ids around soft tokens, and how many of these there are. */
+typedef struct splice_names {
+    const char *begin, *end, *soft, *count;
+    uint32_t otherwise; /* soft tokens */
+} splice_names;
+
+/* An encoder's embedder; `whole_file` holds the ids. */
+static void read_embedder(part *p, part *whole_file, const splice_names *names, pack_embedder *e) {
     e->present = true;
-    e->width = whole(p, "hidden_size");
-    e->vocabulary_offset = whole(p, "vocab_offset");
-    e->vocabulary_size = whole_or(p, "vocab_size", 128);
-    e->rms_epsilon = real_or(p, "rms_norm_eps", 1e-6f);
+    read_table(p, pack_embedder_numbers, e);
+    e->begin_id = whole(whole_file, names->begin);
+    e->end_id = whole_or(whole_file, names->end, e->vocabulary_offset);
+    e->soft_id = whole(whole_file, names->soft);
+    e->soft_tokens = whole_or(whole_file, names->count, names->otherwise);
 }
 
-/* The encoders of Gemma 3n; `p` is the whole configuration. */
+/* The encoders; `p` is the whole configuration. */
 static gemlet_status read_encoders(part *p, pack_model *model) {
+    static const splice_names image = {"boi_token_id", "eoi_token_id", "image_token_id", "vision_soft_tokens_per_image", 256};
+    static const splice_names sound = {"boa_token_id", "eoa_token_id", "audio_token_id", "audio_soft_tokens_per_image", 188};
     part vision = *p, audio = *p;
     vision.json = member(p->json, "vision_config");
     audio.json = member(p->json, "audio_config");
     if (vision.json == NULL) {
         return GEMLET_OK;
     }
-    read_embedder(&vision, &model->image);
-    model->image.begin_id = whole(p, "boi_token_id");
-    model->image.end_id = whole_or(p, "eoi_token_id", model->image.vocabulary_offset);
-    model->image.soft_id = whole(p, "image_token_id");
-    model->image.soft_tokens = whole_or(p, "vision_soft_tokens_per_image", 256);
+    read_embedder(&vision, p, &image, &model->image);
     if (audio.json != NULL && !cJSON_IsNull(audio.json)) {
-        read_embedder(&audio, &model->sound);
-        read_audio(&audio, &model->audio);
-        model->sound.begin_id = whole(p, "boa_token_id");
-        model->sound.end_id = whole_or(p, "eoa_token_id", model->sound.vocabulary_offset);
-        model->sound.soft_id = whole(p, "audio_token_id");
-        model->sound.soft_tokens = whole_or(p, "audio_soft_tokens_per_image", 188);
+        read_embedder(&audio, p, &sound, &model->sound);
+        read_table(&audio, pack_audio_numbers, &model->audio);
     }
     return vision.status != GEMLET_OK ? vision.status : audio.status != GEMLET_OK ? audio.status : p->status;
 }
@@ -236,15 +236,15 @@ gemlet_status pack_load_config(pack_model *model, const char *folder, gemlet_err
     }
     const cJSON *type = member(json, "model_type"), *nested = member(json, "text_config");
     const char *name = cJSON_IsString(type) ? type->valuestring : "";
-    model->gemma3n = strcmp(name, "gemma3n") == 0 || strcmp(name, "gemma3n_text") == 0;
-    if (!model->gemma3n && strcmp(name, "gemma3") != 0 && strcmp(name, "gemma3_text") != 0) {
-        status = pack_fail(error, GEMLET_ERROR_UNSUPPORTED,
-                           "%s: model type \"%s\" is not supported: give a gemma3n or gemma3 model", path, name);
+    model->family = pack_family_of_model_type(name);
+    if (model->family == NULL) {
+        status = pack_fail(error, GEMLET_ERROR_UNSUPPORTED, "%s: model type \"%s\" is not supported: give a %s model", path, name,
+                           pack_family_names());
     }
     part whole_file = {json, path, error, status};
     part text = {nested != NULL ? nested : json, path, error, status};
-    status = status != GEMLET_OK ? status : read_text(&text, model->gemma3n, &model->text);
-    status = status != GEMLET_OK || !model->gemma3n ? status : read_encoders(&whole_file, model);
+    status = status != GEMLET_OK ? status : read_text(&text, model);
+    status = status != GEMLET_OK || model->family->projector == NULL ? status : read_encoders(&whole_file, model);
     status = status != GEMLET_OK || !model->image.present ? status : read_image_size(model, folder, error);
     cJSON_Delete(json);
     return status;

@@ -1,39 +1,11 @@
 /* A model from a folder of Hugging Face: config.json, safetensors in one or more files, tokenizer.model. */
 #include <cjson/cJSON.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "model/pack/model.h"
 #include "model/pack/sentencepiece_model.h"
-
-gemlet_status pack_read_whole(const char *path, size_t limit, char **bytes, size_t *length, gemlet_error *error) {
-    FILE *file = fopen(path, "rb");
-    long size = -1;
-    *bytes = NULL;
-    if (file == NULL) {
-        return pack_fail(error, GEMLET_ERROR_IO, "%s: can't be opened: %s", path, strerror(errno));
-    }
-    if (fseek(file, 0, SEEK_END) == 0) {
-        size = ftell(file);
-    }
-    if (size < 0 || (unsigned long)size > limit || fseek(file, 0, SEEK_SET) != 0) {
-        fclose(file);
-        return pack_fail(error, GEMLET_ERROR_FORMAT, "%s: has %ld bytes, at most %zu expected", path, size, limit);
-    }
-    *length = (size_t)size;
-    *bytes = malloc(*length + 1);
-    if (*bytes == NULL || fread(*bytes, 1, *length, file) != *length) {
-        free(*bytes);
-        *bytes = NULL;
-        fclose(file);
-        return pack_fail(error, GEMLET_ERROR_IO, "%s: can't be read", path);
-    }
-    (*bytes)[*length] = '\0';
-    fclose(file);
-    return GEMLET_OK;
-}
 
 /* ---- Weights ---- */
 

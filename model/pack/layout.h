@@ -45,13 +45,13 @@ typedef struct pack_types {
     gemlet_weight_type blocks; /* of block formats other than Q4_0 and Q8_0, which stay as they are */
 } pack_types;
 
-/* Lays out the model and checks that every tensor that it needs is there with the right shape.  `tables` are the tokenizer's
- * prebuilt bytes, which must outlive the layout; may be NULL. */
-gemlet_status pack_lay_out(pack_model *model, pack_types types, const void *tables, size_t table_bytes, pack_layout *layout,
-                           gemlet_error *error);
 void pack_layout_free(pack_layout *layout);
 
-/* ---- Between layout.c and layout_encoder.c ---- */
+/* Add the tensors of the text model and of the encoders, and check that all that are needed are there with the right shape. */
+gemlet_status pack_lay_out_text(pack_model *model, pack_types types, pack_layout *layout, gemlet_error *error);
+gemlet_status pack_lay_out_encoders(pack_model *model, pack_layout *layout, gemlet_error *error);
+
+/* ---- What these are made of ---- */
 
 gemlet_status pack_add_item(pack_layout *layout, const pack_item *item, gemlet_error *error);
 
@@ -61,8 +61,5 @@ gemlet_status pack_need(pack_model *model, const char *name, pack_tensor **tenso
 /* Adds `name` as `count` F32 numbers, whatever its dimensions. */
 gemlet_status pack_add_reals(pack_model *model, pack_layout *layout, const char *name, uint32_t rows, uint32_t columns,
                              gemlet_error *error);
-
-/* Adds everything of the image and sound encoders. */
-gemlet_status pack_lay_out_encoders(pack_model *model, pack_layout *layout, gemlet_error *error);
 
 #endif

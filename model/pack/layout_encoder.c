@@ -120,7 +120,7 @@ static gemlet_status add_embedder(pack_model *model, pack_layout *layout, const 
     static const char *const parts[4] = {"soft_emb_norm.weight", "input_projection.weight", "embedding.weight",
                                          "hard_emb_norm.weight"};
     pack_tensor *t[4];
-    uint32_t width = embedder->width, text = model->text.embedding_length;
+    uint32_t width = embedder->width, text = model->text.width;
     for (int i = 0; i < 4; i++) {
         snprintf(name[i], sizeof name[i], "%s%s", source, parts[i]);
         gemlet_status status = pack_need(model, name[i], &t[i], error);

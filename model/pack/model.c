@@ -1,12 +1,8 @@
 #include "model/pack/model.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 void pack_model_init(pack_model *model) {
@@ -23,58 +19,6 @@ void pack_model_free(pack_model *model) {
     free(model->texts[1]);
     free(model->tensors);
     pack_model_init(model);
-}
-
-gemlet_status pack_fail(gemlet_error *error, gemlet_status status, const char *format, ...) {
-    char text[GEMLET_MESSAGE_BYTES];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    return gemlet_fail(error, status, text);
-}
-
-gemlet_status pack_open(pack_model *model, const char *path, const pack_file **file, gemlet_error *error) {
-    struct stat facts;
-    if (model->file_count == PACK_MAX_FILES) {
-        return pack_fail(error, GEMLET_ERROR_UNSUPPORTED, "%s: more than %d source files", path, PACK_MAX_FILES);
-    }
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0) {
-        return pack_fail(error, GEMLET_ERROR_IO, "%s: can't be opened: %s", path, strerror(errno));
-    }
-    char *copy = malloc(strlen(path) + 1);
-    if (copy == NULL || fstat(descriptor, &facts) != 0 || !S_ISREG(facts.st_mode)) {
-        close(descriptor);
-        free(copy);
-        return pack_fail(error, GEMLET_ERROR_IO, "%s: not a regular file", path);
-    }
-    memcpy(copy, path, strlen(path) + 1);
-    pack_file *out = &model->files[model->file_count++];
-    out->path = copy;
-    out->descriptor = descriptor;
-    out->size = (uint64_t)facts.st_size;
-    *file = out;
-    return GEMLET_OK;
-}
-
-gemlet_status pack_read(const pack_file *file, uint64_t offset, void *out, size_t length, gemlet_error *error) {
-    unsigned char *to = out;
-    if (offset > file->size || length > file->size - offset) {
-        return pack_fail(error, GEMLET_ERROR_FORMAT, "%s: ends at byte %llu, where byte %llu is wanted: download it again",
-                         file->path, (unsigned long long)file->size, (unsigned long long)offset);
-    }
-    while (length > 0) {
-        ssize_t got = pread(file->descriptor, to, length, (off_t)offset);
-        if (got <= 0) {
-            return pack_fail(error, GEMLET_ERROR_IO, "%s: can't be read: %s", file->path,
-                             got < 0 ? strerror(errno) : "it became shorter");
-        }
-        to += got;
-        offset += (uint64_t)got;
-        length -= (size_t)got;
-    }
-    return GEMLET_OK;
 }
 
 gemlet_status pack_add_tensor(pack_model *model, const pack_tensor *tensor, gemlet_error *error) {

@@ -8,10 +8,11 @@
 #include <stdint.h>
 
 #include "model/container/container.h"
+#include "model/pack/family.h"
 #include "model/pack/tokenizer_build.h"
 #include <gemlet/status.h>
 
-enum { PACK_MAX_LAYERS = 256, PACK_MAX_FILES = 256 };
+enum { PACK_MAX_FILES = 256 };
 
 typedef struct pack_file {
     char *path;
@@ -31,32 +32,6 @@ typedef struct pack_tensor {
     float shift; /* added to every number: Gemma 3 of Hugging Face keeps its norms less one */
     bool used;
 } pack_tensor;
-
-typedef struct pack_text {
-    uint32_t block_count;
-    uint32_t context_length;
-    uint32_t embedding_length;
-    uint32_t feed_forward_length[PACK_MAX_LAYERS];
-    uint32_t head_count;
-    uint32_t head_count_kv;
-    uint32_t key_length;
-    uint32_t value_length;
-    float rms_epsilon;
-    float attention_scale;
-    float rope_base;
-    float rope_base_local; /* of layers with a sliding window */
-    float rope_factor;     /* positions of global layers are divided by it */
-    float final_softcap;   /* 0: none */
-    uint32_t sliding_window;
-    bool sliding[PACK_MAX_LAYERS];
-    /* Gemma 3n only. */
-    uint32_t altup_active;
-    uint32_t altup_inputs;
-    uint32_t per_layer_length;
-    uint32_t shared_kv_layers;
-    float sparsity_scale[PACK_MAX_LAYERS]; /* standard deviations above the mean; 0: dense */
-    uint32_t bos, eos, padding;
-} pack_text;
 
 typedef struct pack_embedder {
     bool present;
@@ -83,10 +58,11 @@ typedef struct pack_audio {
 } pack_audio;
 
 typedef struct pack_model {
-    bool gemma3n; /* else Gemma 3 */
+    const pack_family *family;
     bool from_gguf;
     char name[128];
-    pack_text text;
+    gemlet_text_config text;
+    uint32_t bos, eos, padding;
     pack_embedder image;
     uint32_t image_size;
     pack_embedder sound;
@@ -125,19 +101,19 @@ gemlet_status pack_load_gguf(pack_model *model, const char *text, const char *pr
 /* Fills the model from a folder of Hugging Face. */
 gemlet_status pack_load_hf(pack_model *model, const char *folder, gemlet_error *error);
 
-/* The GGUF name of a Hugging Face tensor into `out`; false for one that gemlet has no use for.  `*gemma3_norm` says whether Gemma 3
- * adds one to it. */
+/* The GGUF name of a Hugging Face tensor into `out`; false for one that gemlet has no use for.  `*norm` says whether it is an
+ * RMSNorm of the text model, which some families keep less one. */
 bool pack_gguf_name(const char *name, char out[GEMLET_NAME_BYTES], bool *norm);
 
-/* ---- Between hf_source.c, hf_config.c and safetensors.c ---- */
-
-/* A whole file, NUL-terminated, that the caller frees; at most `limit` bytes. */
+/* files.c: a whole file, NUL-terminated, that the caller frees; at most `limit` bytes. */
 gemlet_status pack_read_whole(const char *path, size_t limit, char **bytes, size_t *length, gemlet_error *error);
+
+/* ---- The parts of pack_load_hf ---- */
 
 /* Adds the tensors of a safetensors file that pack_gguf_name knows. */
 gemlet_status pack_load_safetensors(pack_model *model, const char *path, gemlet_error *error);
 
-/* Fills text, image and sound from FOLDER/config.json and preprocessor_config.json. */
+/* Fills family, text, image and sound from FOLDER/config.json and preprocessor_config.json. */
 gemlet_status pack_load_config(pack_model *model, const char *folder, gemlet_error *error);
 
 #endif

@@ -36,6 +36,16 @@ static void list_items(const pack_model *model, const pack_layout *layout, FILE 
     fprintf(out, "%zu tensors, %llu bytes\n", layout->count, (unsigned long long)total);
 }
 
+/* `tables` are the tokenizer's prebuilt bytes, which must outlive the layout. */
+static gemlet_status lay_out(pack_model *model, pack_types types, const void *tables, size_t table_bytes, pack_layout *layout,
+                             gemlet_error *error) {
+    pack_item item = {
+        .name = "tokenizer.tables", .action = PACK_BLOB, .kind = GEMLET_KIND_BLOB, .blob = tables, .bytes = table_bytes};
+    gemlet_status status = tables != NULL ? pack_add_item(layout, &item, error) : GEMLET_OK;
+    status = status != GEMLET_OK ? status : pack_lay_out_text(model, types, layout, error);
+    return status != GEMLET_OK || !model->image.present ? status : pack_lay_out_encoders(model, layout, error);
+}
+
 static gemlet_status pack_model_to(const pack_options *options, pack_model *model, gemlet_error *error) {
     pack_types types;
     pack_layout layout = {0};
@@ -48,7 +58,7 @@ static gemlet_status pack_model_to(const pack_options *options, pack_model *mode
     }
     model->no_sound = options->no_sound;
     status = status != GEMLET_OK ? status : gemlet_tokenizer_build(&model->vocabulary, &tables, &table_bytes, error);
-    status = status != GEMLET_OK ? status : pack_lay_out(model, types, tables, table_bytes, &layout, error);
+    status = status != GEMLET_OK ? status : lay_out(model, types, tables, table_bytes, &layout, error);
     if (status == GEMLET_OK && options->list && options->report != NULL) {
         list_items(model, &layout, options->report);
     }

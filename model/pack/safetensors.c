@@ -62,7 +62,7 @@ static gemlet_status add_entry(pack_model *model, const pack_file *file, const c
         return refuse(file, entry->string, "must have two data_offsets, as far apart as its shape says", error);
     }
     t.offset = data + first;
-    t.shift = norm && !model->gemma3n ? 1.0f : 0.0f;
+    t.shift = norm && model->family->norms_less_one ? 1.0f : 0.0f;
     return pack_add_tensor(model, &t, error);
 }
 

@@ -5,91 +5,98 @@
 #include "model/session/session.h"
 
 gemlet_image_facts gemlet_session_image_facts(const gemlet_session *session) {
-    const gemlet_vision *v = &session->vision;
-    if (v->image_size == 0) {
-        return (gemlet_image_facts){0};
-    }
-    return (gemlet_image_facts){v->image_size, v->config->soft_tokens, session->model->config.width};
+    const gemlet_image_run *run = &session->image.run;
+    return session->images == NULL ? (gemlet_image_facts){0}
+                                   : (gemlet_image_facts){run->image_size, run->most_soft_tokens, session->model->config.width};
 }
 
 gemlet_status gemlet_encode_image(gemlet_session *session, const gemlet_image *image, const float **soft_tokens, size_t *count,
                                   gemlet_error *error) {
-    gemlet_vision *v = &session->vision;
-    if (v->image_size == 0) {
+    gemlet_image_run *run = &session->image.run;
+    if (session->images == NULL) {
         return gemlet_fail(error, GEMLET_ERROR_UNSUPPORTED,
                            "this session takes no images: the model has no image encoder, or it was opened without");
     }
-    /* The pictures of the encoder are not there yet: resampling uses their memory. */
-    gemlet_status status = gemlet_resize(image, v->image_size, v->memory, gemlet_vision_square(v), error);
+    gemlet_status status = session->images->prepare(run, image, error);
     if (status != GEMLET_OK) {
         return status;
     }
-    v->go_on = session->progress;
-    v->go_on_context = session->progress_context;
-    if (!gemlet_vision_run(v, session->soft_tokens)) {
+    run->go_on = session->progress;
+    run->go_on_context = session->progress_context;
+    if (!session->images->encode(run, session->soft_tokens)) {
         return gemlet_fail(error, GEMLET_ERROR_CANCELLED, "cancelled by the caller");
     }
     *soft_tokens = session->soft_tokens;
-    *count = v->config->soft_tokens;
+    *count = session->images->soft_tokens(run, image->width, image->height);
     return GEMLET_OK;
 }
 
-/* The ids around an image are found by their text, as a prompt has it.  A line end that the session ends with belongs to the text
- * before the image: the tokenizer joins line ends to one token. */
-enum { MOST_LINE_ENDS = 64 };
-static const char line_ends[] = "\n\n";
-static const char start_of_image[] = "<start_of_image>";
+/* What stands around an image: the family says it.  Line ends that the session ends with belong to the text before the image, as
+ * the tokenizer joins line ends to one token. */
+enum { MOST_LINE_ENDS = 64, LONGEST_BEFORE = 16 };
 
-typedef struct image_opening {
-    char text[MOST_LINE_ENDS + sizeof line_ends + sizeof start_of_image];
-    size_t bytes;
-    size_t joined; /* tokens of the session that it replaces: 0 or 1 */
-} image_opening;
+typedef struct image_frame {
+    char before[MOST_LINE_ENDS + LONGEST_BEFORE];
+    gemlet_piece opening[2]; /* text, the id that begins an image */
+    gemlet_piece closing[2]; /* the id that ends it, text */
+    size_t joined;           /* tokens of the session that the opening replaces: 0 or 1 */
+} image_frame;
 
-static image_opening opening_of(const gemlet_session *s) {
-    image_opening o = {.bytes = 0};
+/* The session's last token where it consists of line ends, to the beginning of `before`; answers how many. */
+static size_t take_line_ends(const gemlet_session *s, char before[MOST_LINE_ENDS]) {
     const char *last = NULL;
     size_t length = 0;
-    if (s->length > 1 && /* nothing but a line end: then <bos> would be put before it */
-        gemlet_tokenizer_text(&s->model->tokenizer, s->history[s->length - 1], &last, &length) == GEMLET_OK &&
-        length <= MOST_LINE_ENDS) {
-        while (o.bytes < length && last[o.bytes] == '\n') {
-            o.text[o.bytes++] = '\n';
-        }
-        o.joined = o.bytes == length && length > 0 ? 1 : 0;
-        o.bytes = o.joined != 0 ? length : 0;
+    if (s->length < 2 || /* nothing but a line end: then <bos> would be put before it */
+        gemlet_tokenizer_text(&s->model->tokenizer, s->history[s->length - 1], &last, &length) != GEMLET_OK ||
+        length > MOST_LINE_ENDS) {
+        return 0;
     }
-    memcpy(o.text + o.bytes, line_ends, sizeof line_ends - 1);
-    memcpy(o.text + o.bytes + sizeof line_ends - 1, start_of_image, sizeof start_of_image - 1);
-    o.bytes += sizeof line_ends + sizeof start_of_image - 2;
-    return o;
+    for (size_t i = 0; i < length; i++) {
+        if (last[i] != '\n') {
+            return 0;
+        }
+        before[i] = '\n';
+    }
+    return length;
 }
 
-static gemlet_status feed_around(gemlet_session *session, const image_opening *opening, const float *soft_tokens, size_t count,
-                                 gemlet_error *error) {
-    gemlet_status status = gemlet_session_rewind(session, session->length - opening->joined, error);
+static void frame_image(const gemlet_session *s, image_frame *f) {
+    const gemlet_splice *around = &s->model->family->chat->image;
+    size_t length = around->before[0] == '\n' ? take_line_ends(s, f->before) : 0;
+    f->joined = length > 0 ? 1 : 0;
+    for (const char *text = around->before; *text != '\0'; text++) {
+        f->before[length++] = *text;
+    }
+    f->opening[0] = (gemlet_piece){.text = f->before, .bytes = length};
+    f->opening[1] = (gemlet_piece){.token = s->model->image_begin};
+    f->closing[0] = (gemlet_piece){.token = s->model->image_end};
+    f->closing[1] = (gemlet_piece){.text = around->after, .bytes = strlen(around->after)};
+}
+
+static gemlet_status feed_around(gemlet_session *session, const image_frame *f, const size_t counts[2], const float *soft_tokens,
+                                 size_t count, gemlet_error *error) {
+    gemlet_status status = gemlet_session_rewind(session, session->length - f->joined, error);
     if (status == GEMLET_OK) {
-        status = gemlet_feed_text(session, opening->text, opening->bytes, true, error);
+        status = gemlet_session_feed_pieces(session, f->opening, 2, false, counts[0], error);
     }
     if (status == GEMLET_OK) {
         status = gemlet_feed_embeddings(session, soft_tokens, count, error);
     }
-    if (status == GEMLET_OK) {
-        status = gemlet_feed(session, &session->vision.config->end_token, 1, error);
-    }
-    return status == GEMLET_OK ? gemlet_feed_text(session, line_ends, sizeof line_ends - 1, true, error) : status;
+    return status == GEMLET_OK ? gemlet_session_feed_pieces(session, f->closing, 2, false, counts[1], error) : status;
 }
 
 gemlet_status gemlet_feed_image(gemlet_session *session, const gemlet_image *image, gemlet_error *error) {
-    image_opening opening = opening_of(session);
-    size_t count = session->length == 0 ? 1 : 0;
-    gemlet_status status = gemlet_session_count(session, opening.text, opening.bytes, &count, error);
+    image_frame f;
+    size_t counts[2] = {gemlet_session_begins(session), 0};
+    frame_image(session, &f);
+    gemlet_status status = gemlet_session_count(session, f.opening, 2, false, &counts[0], error);
     if (status == GEMLET_OK) {
-        status = gemlet_session_count(session, line_ends, sizeof line_ends - 1, &count, error);
+        status = gemlet_session_count(session, f.closing, 2, false, &counts[1], error);
     }
-    if (status == GEMLET_OK && session->vision.image_size != 0) {
-        count += session->vision.config->soft_tokens + 1;
-        status = gemlet_session_check_room(session, count - opening.joined, error);
+    size_t total = counts[0] + counts[1];
+    if (status == GEMLET_OK && session->images != NULL && image != NULL) { /* else refused below */
+        total += session->images->soft_tokens(&session->image.run, image->width, image->height);
+        status = gemlet_session_check_room(session, total - f.joined, error);
     }
     const float *soft_tokens = NULL;
     size_t soft_count = 0;
@@ -97,8 +104,8 @@ gemlet_status gemlet_feed_image(gemlet_session *session, const gemlet_image *ima
         status = gemlet_encode_image(session, image, &soft_tokens, &soft_count, error);
     }
     if (status == GEMLET_OK) {
-        bool outermost = gemlet_session_begin_call(session, count);
-        status = feed_around(session, &opening, soft_tokens, soft_count, error);
+        bool outermost = gemlet_session_begin_call(session, total);
+        status = feed_around(session, &f, counts, soft_tokens, soft_count, error);
         gemlet_session_end_call(session, outermost);
     }
     return status;

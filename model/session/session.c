@@ -29,35 +29,34 @@ static gemlet_text_decoder decoder_for(const gemlet_model *model, const gemlet_o
 
 /* The encoder never runs together with the text model: its memory is the text scratch, `text_scratch` bytes that were taken last,
  * with what is missing taken below. */
-static gemlet_status open_vision(gemlet_session *s, const gemlet_options *options, size_t text_scratch, gemlet_arena *arena,
+static gemlet_status open_images(gemlet_session *s, const gemlet_options *options, size_t text_scratch, gemlet_arena *arena,
                                  gemlet_error *error) {
-    gemlet_model *model = s->model;
-    const gemlet_vision_config *c = &model->vision_config;
-    gemlet_vision *v = &s->vision;
-    if (c->block_count == 0 || options->no_images) {
+    const gemlet_model *model = s->model;
+    gemlet_image_run *run = &s->image.run;
+    if (model->images == NULL || options->no_images) {
         return GEMLET_OK;
     }
-    *v = (gemlet_vision){.config = c,
-                         .weights = &model->vision_weights,
-                         .kernels = model->kernels,
-                         .port = model->port,
-                         .threads = s->decoder.threads,
-                         .image_size = options->image_size != 0 ? options->image_size : c->image_size};
+    s->images = model->images;
+    *run = (gemlet_image_run){.kernels = model->kernels,
+                              .port = model->port,
+                              .threads = s->decoder.threads,
+                              .text_width = model->config.width,
+                              .image_size = options->image_size};
     /* Reading moves a container's window: a copy, as sessions may be opened from several threads. */
     gemlet_container container = model->container;
-    gemlet_status status = gemlet_vision_plan(v, &container, model->config.width, error);
+    gemlet_status status = s->images->plan(run, &model->image_model, &container, error);
     if (status == GEMLET_OK) {
         status = gemlet_container_check_read(&container, error); /* of what an encoder need not have */
     }
     void *lowest = NULL;
     if (status == GEMLET_OK) {
-        status = take(arena, "soft tokens", sizeof(float) * c->soft_tokens * model->config.width, &s->soft_tokens, error);
+        status = take(arena, "soft tokens", sizeof(float) * run->most_soft_tokens * run->text_width, &s->soft_tokens, error);
     }
     if (status == GEMLET_OK) {
-        size_t missing = v->bytes > text_scratch ? v->bytes - text_scratch : 0;
+        size_t missing = run->bytes > text_scratch ? run->bytes - text_scratch : 0;
         status = gemlet_arena_scratch(arena, "image encoder, beyond text", missing, &lowest, error);
     }
-    v->memory = lowest;
+    run->memory = lowest;
     return status;
 }
 
@@ -91,7 +90,7 @@ gemlet_status gemlet_session_open(gemlet_model *model, const gemlet_options *opt
         status = gemlet_text_open(&made.decoder, arena, error);
     }
     if (status == GEMLET_OK) {
-        status = open_vision(&made, &checked, arena->scratch - before, arena, error);
+        status = open_images(&made, &checked, arena->scratch - before, arena, error);
     }
     if (status != GEMLET_OK) {
         *arena = arena_before;
@@ -303,51 +302,64 @@ static gemlet_status feed_pending(void *context, const uint32_t *tokens, size_t 
     return GEMLET_OK;
 }
 
-static gemlet_status encode(gemlet_session *s, const char *text, size_t bytes, bool special, gemlet_token_sink sink, void *context,
-                            gemlet_error *error) {
+/* Hands the pieces' tokens to `sink`. */
+static gemlet_status encode(gemlet_session *s, const gemlet_piece *pieces, size_t number, bool special, gemlet_token_sink sink,
+                            void *context, gemlet_error *error) {
     gemlet_text_mode mode = special ? GEMLET_TEXT_SPECIAL : GEMLET_TEXT_PLAIN;
     gemlet_status status = gemlet_encoder_begin(&s->encoder, &s->model->tokenizer, mode, s->encoder_scratch, GEMLET_ENCODER_BYTES,
                                                 sink, context, error);
-    if (status == GEMLET_OK) {
-        status = gemlet_encoder_feed(&s->encoder, text, bytes, error);
+    for (size_t i = 0; i < number && status == GEMLET_OK; i++) {
+        if (pieces[i].text != NULL) {
+            status = gemlet_encoder_feed(&s->encoder, pieces[i].text, pieces[i].bytes, error);
+            continue;
+        }
+        status = gemlet_encoder_finish(&s->encoder, error);
+        status = status == GEMLET_OK ? sink(context, &pieces[i].token, 1) : status;
     }
     return status == GEMLET_OK ? gemlet_encoder_finish(&s->encoder, error) : status;
 }
 
-gemlet_status gemlet_session_count(gemlet_session *session, const char *text, size_t bytes, size_t *count, gemlet_error *error) {
-    return encode(session, text, bytes, true, count_tokens, count, error);
+gemlet_status gemlet_session_count(gemlet_session *session, const gemlet_piece *pieces, size_t number, bool special, size_t *count,
+                                   gemlet_error *error) {
+    return encode(session, pieces, number, special, count_tokens, count, error);
 }
 
 gemlet_status gemlet_session_check_room(const gemlet_session *session, size_t count, gemlet_error *error) {
     return check_room(session, count, error);
 }
 
-gemlet_status gemlet_feed_text(gemlet_session *session, const char *text, size_t bytes, bool special, gemlet_error *error) {
-    if (text == NULL && bytes > 0) {
-        return gemlet_fail(error, GEMLET_ERROR_ARGUMENT, "text must not be NULL");
-    }
+size_t gemlet_session_begins(const gemlet_session *session) {
     uint32_t first = gemlet_tokenizer_special(&session->model->tokenizer, GEMLET_SPECIAL_BOS);
-    bool begins = session->length == 0 && first != GEMLET_NO_TOKEN;
-    size_t count = begins ? 1 : 0;
-    gemlet_status status = encode(session, text, bytes, special, count_tokens, &count, error);
-    if (status == GEMLET_OK) {
-        status = check_room(session, count, error);
-    }
-    if (status != GEMLET_OK || count == 0) {
-        return status;
-    }
+    return session->length == 0 && first != GEMLET_NO_TOKEN ? 1 : 0;
+}
+
+gemlet_status gemlet_session_feed_pieces(gemlet_session *session, const gemlet_piece *pieces, size_t number, bool special,
+                                         size_t count, gemlet_error *error) {
     bool outermost = gemlet_session_begin_call(session, count);
     session->pending_count = 0;
-    if (begins) {
-        session->pending[session->pending_count++] = first;
+    if (gemlet_session_begins(session) == 1) {
+        session->pending[session->pending_count++] = gemlet_tokenizer_special(&session->model->tokenizer, GEMLET_SPECIAL_BOS);
     }
     /* The text could be encoded once already: what fails now is feeding, which has said why. */
-    status = encode(session, text, bytes, special, feed_pending, &(text_job){session, error}, NULL);
+    gemlet_status status = encode(session, pieces, number, special, feed_pending, &(text_job){session, error}, NULL);
     if (status == GEMLET_OK) {
         status = feed(session, &(feed_job){.tokens = session->pending, .count = session->pending_count}, error);
     }
     gemlet_session_end_call(session, outermost);
     return status;
+}
+
+gemlet_status gemlet_feed_text(gemlet_session *session, const char *text, size_t bytes, bool special, gemlet_error *error) {
+    if (text == NULL && bytes > 0) {
+        return gemlet_fail(error, GEMLET_ERROR_ARGUMENT, "text must not be NULL");
+    }
+    const gemlet_piece piece = {.text = text != NULL ? text : "", .bytes = bytes};
+    size_t count = gemlet_session_begins(session);
+    gemlet_status status = gemlet_session_count(session, &piece, 1, special, &count, error);
+    if (status == GEMLET_OK) {
+        status = check_room(session, count, error);
+    }
+    return status != GEMLET_OK || count == 0 ? status : gemlet_session_feed_pieces(session, &piece, 1, special, count, error);
 }
 
 /* ---- State ---- */
@@ -375,16 +387,11 @@ void gemlet_session_reset(gemlet_session *session) {
     session->has_logits = false;
 }
 
-/* The next token at `length` sees length - window + 1 and later; a ring holds the last `slots` that were written. */
 gemlet_status gemlet_session_rewind(gemlet_session *session, size_t length, gemlet_error *error) {
-    const gemlet_text_config *c = &session->model->config;
     if (length > session->length) {
         return gemlet_fail(error, GEMLET_ERROR_ARGUMENT, "can't rewind forward");
     }
-    size_t ring = (size_t)c->window + session->decoder.chunk;
-    size_t oldest = session->written > ring && ring < session->decoder.context ? session->written - ring : 0;
-    size_t needed = length + 1 > c->window ? length + 1 - c->window : 0;
-    if (length > 0 && needed < oldest) {
+    if (length > 0 && !gemlet_text_reaches(&session->decoder, session->written, length)) {
         return gemlet_fail(error, GEMLET_ERROR_STATE, "the sliding windows no longer hold what that position sees: reset instead");
     }
     if (length != session->length) {

@@ -2,19 +2,22 @@
 #ifndef GEMLET_MODEL_SESSION_SESSION_H
 #define GEMLET_MODEL_SESSION_SESSION_H
 
-#include "model/text/decoder.h"
-#include "model/vision/mobilenetv5/mobilenetv5.h"
 #include <gemlet/gemlet.h>
 #include <gemlet/tokenizer.h>
+
+#include "model/family/family.h"
+#include "model/text/decoder.h"
 
 struct gemlet_model {
     const gemlet_port *port;
     gemlet_container container;
+    const gemlet_family *family;
     gemlet_text_config config;
     gemlet_text_weights weights;
     gemlet_tokenizer tokenizer;
-    gemlet_vision_config vision_config; /* block_count 0: no image encoder */
-    gemlet_vision_weights vision_weights;
+    const gemlet_image_encoder *images; /* NULL: no image encoder */
+    gemlet_image_model image_model;
+    uint32_t image_begin, image_end; /* the ids before and behind an image's soft tokens */
     gemlet_kernels kernels;
     uint64_t mapped;
 };
@@ -36,16 +39,37 @@ struct gemlet_session {
     gemlet_encoder encoder;
     uint32_t *pending; /* [chunk], tokens of a text that are not fed yet */
     size_t pending_count;
-    gemlet_vision vision; /* image_size 0: no images */
-    float *soft_tokens;   /* [soft tokens][width] of the last image */
+    const gemlet_image_encoder *images; /* NULL: takes none */
+    gemlet_image_session image;
+    float *soft_tokens; /* [most soft tokens][width] of the last image */
 };
 
-/* Options with the defaults filled in; GEMLET_ERROR_ARGUMENT names the option that is out of range. */
+/* options.c: options with the defaults filled in; GEMLET_ERROR_ARGUMENT names the option that is out of range. */
 gemlet_status gemlet_check_options(const gemlet_options *options, const gemlet_text_config *config, gemlet_options *out,
                                    gemlet_error *error);
 
-/* Adds to `*count` how many tokens a text has, special ones read as such. */
-gemlet_status gemlet_session_count(gemlet_session *session, const char *text, size_t bytes, size_t *count, gemlet_error *error);
+/* model.c: fills a model whose memory the caller has.  On an error the file is closed. */
+gemlet_status gemlet_model_fill(gemlet_model *model, const gemlet_port *port, const char *path, const gemlet_options *options,
+                                gemlet_arena *arena, gemlet_error *error);
+
+/* A piece of what is fed: text, or where that is NULL a token. */
+typedef struct gemlet_piece {
+    const char *text;
+    size_t bytes;
+    uint32_t token;
+} gemlet_piece;
+
+/* Adds to `*count` how many tokens the pieces have.  `special`: whether the text of special tokens means these. */
+gemlet_status gemlet_session_count(gemlet_session *session, const gemlet_piece *pieces, size_t number, bool special, size_t *count,
+                                   gemlet_error *error);
+
+/* Feeds pieces of `count` tokens in all, chunks crossing from one to the next, with <bos> before them where the session is empty
+ * and there is one.  The caller has checked that there is room. */
+gemlet_status gemlet_session_feed_pieces(gemlet_session *session, const gemlet_piece *pieces, size_t number, bool special,
+                                         size_t count, gemlet_error *error);
+
+/* 1 where <bos> would be put before what is fed next, else 0. */
+size_t gemlet_session_begins(const gemlet_session *session);
 
 /* Around what feeds `total` tokens in several steps: progress is told of the whole, and logits are computed of its last token only.
  * Of calls within each other the outermost counts: begin answers whether this is it, and end wants that answer. */

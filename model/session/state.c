@@ -7,7 +7,8 @@
 
 typedef struct state_header {
     char magic[8];
-    uint32_t width, layers, first_shared, kv_heads, head_width, vocabulary, context, chunk, cache;
+    uint32_t width, layers, first_shared, vocabulary, context, chunk, cache;
+    uint32_t kv_heads[GEMLET_LAYER_KINDS], head_width[GEMLET_LAYER_KINDS];
     uint32_t has_logits, model, crc32;
     uint64_t length, written;
 } state_header;
@@ -20,8 +21,10 @@ static state_header header_of(const gemlet_session *s) {
     header.width = c->width;
     header.layers = c->layers;
     header.first_shared = c->first_shared;
-    header.kv_heads = c->kv_heads;
-    header.head_width = c->head_width;
+    for (size_t kind = 0; kind < GEMLET_LAYER_KINDS; kind++) {
+        header.kv_heads[kind] = c->kinds[kind].kv_heads;
+        header.head_width[kind] = c->kinds[kind].head_width;
+    }
     header.vocabulary = c->vocabulary;
     header.context = s->decoder.context;
     header.chunk = s->decoder.chunk;
@@ -38,13 +41,14 @@ typedef void (*visit_piece)(void *context, void *piece, size_t bytes);
 
 static void visit_pieces(const gemlet_session *s, visit_piece visit, void *context) {
     const gemlet_text_config *c = &s->model->config;
-    size_t row_bytes = s->decoder.int8_cache ? gemlet_padded_channels(c->head_width) : c->head_width * sizeof(uint16_t);
     visit(context, s->history, s->length * sizeof *s->history);
     visit(context, s->decoder.logits, s->has_logits ? c->vocabulary * sizeof *s->decoder.logits : 0);
     for (uint32_t i = 0; i < c->first_shared; i++) {
+        const gemlet_attention_config *kind = gemlet_attention_of(c, i);
         const gemlet_text_cache *cache = &s->decoder.caches[i];
+        size_t row_bytes = gemlet_text_cache_row_bytes(&s->decoder, kind);
         size_t rows = s->written < cache->slots ? (size_t)s->written : cache->slots;
-        for (size_t h = 0; h < c->kv_heads; h++) {
+        for (size_t h = 0; h < kind->kv_heads; h++) {
             size_t first = h * cache->slots;
             visit(context, (char *)cache->keys + first * row_bytes, rows * row_bytes);
             visit(context, (char *)cache->values + first * row_bytes, rows * row_bytes);

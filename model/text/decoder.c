@@ -1,15 +1,15 @@
 /* The forward pass of the Gemma decoders, top to bottom.
  *
- * | stage                  | Gemma 3n                               | Gemma 3           |
- * |------------------------|----------------------------------------|-------------------|
- * | residual               | 4 AltUp streams, predicted, corrected  | 1                 |
- * | beside attention       | LAuReL                                 | -                 |
- * | values                 | RMSNorm without weight                 | as they are       |
- * | attention scale        | 1                                      | head width ^ -1/2 |
- * | keys and values        | shared by the last layers              | of each layer     |
- * | feed-forward           | 95 % sparse gates in the first layers  | dense             |
- * | after the feed-forward | per-layer input                        | -                 |
- * | logits                 | soft-capped                            | as they are       |
+ * | stage                  | trait or number   | Gemma 3n                               | Gemma 3           |
+ * |------------------------|-------------------|----------------------------------------|-------------------|
+ * | residual               | altup             | 4 AltUp streams, predicted, corrected  | 1                 |
+ * | beside attention       | laurel            | LAuReL                                 | -                 |
+ * | values                 | value_norm        | RMSNorm without weight                 | as they are       |
+ * | attention scale        | attention_scale   | 1                                      | head width ^ -1/2 |
+ * | keys and values        | shared_keys       | shared by the last layers              | of each layer     |
+ * | feed-forward           | sparsity          | 95 % sparse gates in the first layers  | dense             |
+ * | after the feed-forward | per_layer_inputs  | per-layer input                        | -                 |
+ * | logits                 | soft_cap          | soft-capped                            | as they are       |
  */
 #include "model/text/decoder.h"
 
@@ -33,7 +33,7 @@ static void keep_last(const gemlet_text_decoder *d, size_t count, size_t wanted)
                   {s->normed, c->width},
                   {s->per_layer, (size_t)c->layers * c->per_layer_width}};
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
-        if (arrays[i].length > 0) { /* a model without per-layer inputs has no memory for them */
+        if (arrays[i].values != NULL) { /* a model without per-layer inputs has no memory for them */
             memmove(arrays[i].values, arrays[i].values + (count - wanted) * arrays[i].length,
                     wanted * arrays[i].length * sizeof(float));
         }
@@ -63,7 +63,7 @@ static void add_attention(const gemlet_text_decoder *d, uint32_t index, size_t t
     float *residual = d->scratch.residual + token * c->width;
     real->rms_norm(d->scratch.branch + token * c->width, layer->post_attention_norm, c->epsilon, c->width, residual);
     real->add_scaled(residual, 1.0f, d->scratch.predictions + token * c->streams * c->width, c->width);
-    if (layer->laurel_norm != NULL) {
+    if (c->traits->laurel) {
         real->add_scaled(residual, 1.0f, d->scratch.laurel + token * c->width, c->width);
         real->scale(residual, sqrtf(0.5f), c->width);
     }
@@ -76,7 +76,7 @@ static void add_feed_forward(const gemlet_text_decoder *d, uint32_t index, size_
     float *branch = d->scratch.branch + token * c->width;
     d->kernels.real->rms_norm(branch, d->weights->layers[index].post_feed_forward_norm, c->epsilon, c->width, branch);
     d->kernels.real->add_scaled(branch, 1.0f, d->scratch.residual + token * c->width, c->width);
-    if (c->streams > 1) {
+    if (c->traits->altup) {
         gemlet_text_correct(d, index, token);
     } else {
         memcpy(d->scratch.streams + token * c->width, branch, c->width * sizeof *branch);
@@ -143,7 +143,7 @@ static void query_and_laurel(const gemlet_text_decoder *d, uint32_t index, size_
     const gemlet_text_layer *layer = &d->weights->layers[index];
     const gemlet_text_output outputs[] = {{&layer->query, d->scratch.query, layer->query.rows},
                                           {&layer->laurel_left, d->scratch.narrow, layer->laurel_left.rows}};
-    bool has_laurel = layer->laurel_norm != NULL;
+    bool has_laurel = d->config->traits->laurel;
     gemlet_text_products(d, outputs, has_laurel ? 2 : 1, count);
     if (has_laurel) {
         gemlet_text_quantize(d, d->scratch.narrow, count, layer->laurel_left.rows);
@@ -155,7 +155,7 @@ static void query_and_laurel(const gemlet_text_decoder *d, uint32_t index, size_
 /* One layer over `count` tokens, of which the last `wanted` are wanted beyond the last keys; answers how many are left. */
 static size_t layer_forward(const gemlet_text_decoder *d, uint32_t index, size_t count, size_t wanted) {
     const gemlet_text_config *c = d->config;
-    if (c->streams > 1) {
+    if (c->traits->altup) {
         gemlet_text_each(d, index, count, gemlet_text_predict);
     }
     gemlet_text_each(d, index, count, norm_input);
@@ -166,12 +166,12 @@ static size_t layer_forward(const gemlet_text_decoder *d, uint32_t index, size_t
     }
     query_and_laurel(d, index, count);
     gemlet_text_attend(d, index, count);
-    gemlet_text_quantize(d, d->scratch.attention, count, (size_t)c->heads * c->head_width);
+    gemlet_text_quantize(d, d->scratch.attention, count, d->weights->layers[index].query.rows);
     gemlet_text_product(d, &d->weights->layers[index].output, count, d->scratch.branch);
     gemlet_text_each(d, index, count, add_attention);
     gemlet_text_feed_forward(d, index, count);
     gemlet_text_each(d, index, count, add_feed_forward);
-    if (c->streams > 1) {
+    if (c->traits->per_layer_inputs == GEMLET_PER_LAYER_INPUTS_TO_OTHER_STREAMS) {
         per_layer_input(d, index, count);
     }
     return count;
@@ -182,13 +182,13 @@ gemlet_status gemlet_text_forward(gemlet_text_decoder *d, const gemlet_text_chun
     const gemlet_text_config *c = d->config;
     size_t wanted = d->no_skipping ? chunk->count : chunk->wanted;
     gemlet_text_embed(d, chunk);
-    if (c->per_layer_width > 0) {
+    if (c->traits->per_layer_inputs != GEMLET_NO_PER_LAYER_INPUTS) {
         gemlet_status status = gemlet_text_per_layer_inputs(d, chunk, error);
         if (status != GEMLET_OK) {
             return status;
         }
     }
-    if (c->streams > 1) {
+    if (c->traits->altup) {
         gemlet_text_expand_streams(d, chunk->count);
     }
     d->position = chunk->position;

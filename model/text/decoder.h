@@ -1,46 +1,18 @@
-/* The Gemma decoders: configuration, weights and state, and one forward pass over them (decoder.c).
+/* The Gemma decoders: weights and state, and one forward pass over them (decoder.c).
  *
- * Reference: transformers, modeling_gemma3n.py.  Differences of Gemma 3 are in DESIGN of the tables below: a stage that a model
- * lacks has NULL weights.
+ * Reference: transformers, modeling_gemma3n.py and modeling_gemma3.py.  Which stages a model has is said by the traits of its
+ * family (config.h), never by weights that are there or not.
  */
 #ifndef GEMLET_MODEL_TEXT_DECODER_H
 #define GEMLET_MODEL_TEXT_DECODER_H
 
 #include "core/kernels.h"
+#include "core/parallel.h"
 #include "core/quant/packing.h"
 #include "model/container/container.h"
+#include "model/text/config.h"
 
-enum { GEMLET_MAX_LAYERS = 128, GEMLET_MAX_STREAMS = 8 };
-
-/* Shapes and constants of a model. */
-typedef struct gemlet_text_config {
-    uint32_t layers;
-    uint32_t first_shared; /* layers from here on reuse the keys and values of an earlier layer; == layers where none does */
-    uint32_t width;        /* of a residual stream */
-    uint32_t streams;      /* AltUp streams, stream 0 active; 1: no AltUp */
-    uint32_t heads, kv_heads, head_width;
-    uint32_t window; /* positions that a local layer sees, its own included */
-    uint32_t vocabulary;
-    uint32_t per_layer_width;      /* 0: no per-layer inputs */
-    uint32_t per_layer_vocabulary; /* rows of the per-layer table; ids beyond use row 0 */
-    uint32_t trained_context;
-    uint32_t widest_feed_forward;
-    uint32_t laurel_rank; /* 0: no LAuReL */
-    float epsilon;        /* of every RMSNorm */
-    float attention_scale;
-    float soft_cap; /* of the logits; 0: none */
-    float embedding_scale;
-    float global_base, local_base, rope_factor; /* RoPE: bases, and the linear scaling of positions in global layers */
-    uint32_t vision_offset, vision_count;       /* ids with embeddings of their own; count 0: none */
-    uint32_t audio_offset, audio_count;
-    /* Of each layer: */
-    bool local[GEMLET_MAX_LAYERS];            /* sliding window */
-    uint32_t cache[GEMLET_MAX_LAYERS];        /* the layer whose keys and values it reads; itself where it has some */
-    uint32_t feed_forward[GEMLET_MAX_LAYERS]; /* width */
-    float sparsity[GEMLET_MAX_LAYERS];        /* standard deviations above the mean at which gates are cut off; 0: dense */
-} gemlet_text_config;
-
-/* One layer.  Norms are [width] or [head_width]; a matrix or norm that the model lacks is NULL. */
+/* One layer.  Norms are [width] or [head_width]; what the model lacks is not looked at. */
 typedef struct gemlet_text_layer {
     gemlet_matrix query, key, value, output, gate, up, down;
     gemlet_matrix laurel_left, laurel_right;
@@ -59,10 +31,10 @@ typedef struct gemlet_text_weights {
     uint64_t per_layer_offset;          /* of the table in the file */
     gemlet_matrix per_layer_projection; /* [layers * per_layer_width][width] */
     const float *per_layer_norm;
-    gemlet_matrix stream_in[GEMLET_MAX_STREAMS], stream_out[GEMLET_MAX_STREAMS]; /* [1 .. streams - 1] are used */
+    gemlet_matrix stream_in[GEMLET_MAX_STREAMS], stream_out[GEMLET_MAX_STREAMS]; /* AltUp: [1 .. streams - 1] are used */
     const float *output_norm;
     const float *vision_embedding, *audio_embedding; /* [count][width] */
-    double *local_turns, *global_turns;              /* RoPE frequencies, [head_width / 2] */
+    double *turns[GEMLET_LAYER_KINDS];               /* RoPE frequencies, [head_width / 2] */
     uint32_t fingerprint;                            /* CRC-32 of the tensors' CRC-32s */
 } gemlet_text_weights;
 
@@ -82,19 +54,19 @@ typedef struct gemlet_text_scratch {
     float *branch;      /* [width]: what a block adds */
     float *laurel;      /* [width] */
     float *residual;    /* [width] */
-    float *query;       /* [heads][head_width] */
+    float *query;       /* [heads][head_width], of the kind of layer under way, side by side for all tokens */
     float *attention;   /* [heads][head_width] */
     float *key, *value; /* [kv_heads][head_width] */
     float *narrow;      /* [max(laurel rank, per-layer width)] */
     float *gate, *up;   /* [widest feed-forward] */
     uint32_t *list;     /* [widest feed-forward]: where a sparse gate is open */
     size_t *list_length;
-    void *activations;          /* quantised vectors */
-    void *single;               /* the same, each a vector by itself */
-    float *cosine[2], *sine[2]; /* [head_width / 2]: 0 global, 1 local */
-    float *scores;              /* [threads][heads / kv_heads][longest cache], not by token */
-    unsigned char *table_row;   /* one packed row of the per-layer table, not by token */
-    float *table_values;        /* [layers * per_layer_width], not by token */
+    void *activations;                                            /* quantised vectors */
+    void *single;                                                 /* the same, each a vector by itself */
+    float *cosine[GEMLET_LAYER_KINDS], *sine[GEMLET_LAYER_KINDS]; /* [head_width / 2] */
+    float *scores;            /* [threads][most heads / kv_heads][longest cache], not by token */
+    unsigned char *table_row; /* one packed row of the per-layer table, not by token */
+    float *table_values;      /* [layers * per_layer_width], not by token */
 } gemlet_text_scratch;
 
 /* Called behind each layer with its streams, [count][streams][width], of the tokens from `position` on. */
@@ -128,7 +100,6 @@ typedef struct gemlet_text_chunk {
     size_t wanted;   /* how many of the last need logits */
 } gemlet_text_chunk;
 
-gemlet_status gemlet_text_read_config(gemlet_container *container, gemlet_text_config *config, gemlet_error *error);
 /* Fills `layers` [config->layers] (NULL with a counting arena) and `weights`, and what `config` takes from tensors' shapes. */
 gemlet_status gemlet_text_load(gemlet_container *container, gemlet_text_config *config, gemlet_text_layer *layers,
                                gemlet_arena *arena, gemlet_text_weights *weights, uint64_t *mapped, gemlet_error *error);
@@ -142,16 +113,20 @@ typedef void (*gemlet_text_row)(void *context, size_t index, const float *logits
 gemlet_status gemlet_text_forward(gemlet_text_decoder *decoder, const gemlet_text_chunk *chunk, gemlet_text_row row, void *context,
                                   gemlet_error *error);
 
-/* ---- Between the files of this folder ---- */
+/* The bytes of weights and table rows that are read to decode one token, at an empty context: from shapes alone. */
+uint64_t gemlet_text_token_bytes(const gemlet_text_config *config, const gemlet_text_weights *weights);
 
-/* Calls task(argument, 0 .. count - 1) on the port's threads. */
-void gemlet_text_parallel(const gemlet_text_decoder *d, gemlet_task task, void *argument, size_t count);
+/* Whether the rings, which have held `written` positions, still hold what the position behind the first `length` sees. */
+bool gemlet_text_reaches(const gemlet_text_decoder *decoder, size_t written, size_t length);
+
+/* Bytes of a cached row of layers of a kind, and elements from one row to the next. */
+size_t gemlet_text_cache_stride(const gemlet_text_decoder *d, const gemlet_attention_config *kind);
+size_t gemlet_text_cache_row_bytes(const gemlet_text_decoder *d, const gemlet_attention_config *kind);
+
+/* ---- Between the files of this folder ---- */
 
 /* Into how many tasks `items` are split: no more than threads. */
 size_t gemlet_text_tasks(const gemlet_text_decoder *d, size_t items);
-
-/* Task `task` of `tasks` gets [*first, *end) of `count` items. */
-void gemlet_text_share(size_t count, size_t task, size_t tasks, size_t *first, size_t *end);
 
 /* Calls step(d, layer, 0 .. count - 1): what can be done for each of `count` tokens by itself, tokens split over the threads. */
 typedef void (*gemlet_text_step)(const gemlet_text_decoder *d, uint32_t layer, size_t token);

@@ -5,7 +5,7 @@
 
 #include "model/text/decoder.h"
 
-/* Ids of an encoder's range have embeddings of their own, which are not scaled. */
+/* Ids of an encoder's range may have embeddings of their own, which are not scaled. */
 static void embed_token(const gemlet_text_decoder *d, uint32_t token, float *out) {
     const gemlet_text_config *c = d->config;
     const gemlet_text_weights *w = d->weights;

@@ -50,7 +50,7 @@ static void open_rows(const feed_forward_job *job, size_t token, size_t piece) {
     const uint32_t *list = d->scratch.list + token * d->config->widest_feed_forward;
     size_t first = 0;
     size_t end = 0;
-    gemlet_text_share(d->scratch.list_length[token], piece, job->pieces, &first, &end);
+    gemlet_share(d->scratch.list_length[token], piece, job->pieces, &first, &end);
     d->kernels.matrix->multiply_rows(&job->layer->up, list + first, end - first, single_vector(d, token),
                                      d->scratch.gate + token * job->inner + first);
 }
@@ -76,7 +76,7 @@ static void down_rows(const feed_forward_job *job, size_t token, size_t piece) {
     size_t width = d->config->width;
     size_t first = 0;
     size_t end = 0;
-    gemlet_text_share((width + GEMLET_COLUMN_ROWS - 1) / GEMLET_COLUMN_ROWS, piece, job->pieces, &first, &end);
+    gemlet_share((width + GEMLET_COLUMN_ROWS - 1) / GEMLET_COLUMN_ROWS, piece, job->pieces, &first, &end);
     first *= GEMLET_COLUMN_ROWS;
     end = end * GEMLET_COLUMN_ROWS < width ? end * GEMLET_COLUMN_ROWS : width;
     d->kernels.matrix->multiply_columns(&job->layer->down, d->scratch.list + token * d->config->widest_feed_forward,
@@ -88,7 +88,7 @@ static void rows_task(void *argument, size_t task) {
     const feed_forward_job *job = argument;
     size_t item = 0;
     size_t end = 0;
-    for (gemlet_text_share(job->count * job->pieces, task, job->tasks, &item, &end); item < end; item++) {
+    for (gemlet_share(job->count * job->pieces, task, job->tasks, &item, &end); item < end; item++) {
         size_t token = item / job->pieces;
         if (job->pieces == 1) {
             select_gates(job, token);
@@ -110,13 +110,13 @@ static void sparse(const gemlet_text_decoder *d, const gemlet_text_layer *layer,
     size_t pieces = count == 1 ? d->threads : 1;
     feed_forward_job job = {d, layer, inner, sparsity, pieces, count, gemlet_text_tasks(d, count * pieces)};
     if (pieces == 1) {
-        gemlet_text_parallel(d, rows_task, &job, job.tasks);
+        gemlet_parallel(d->port, rows_task, &job, job.tasks);
         return;
     }
     select_gates(&job, 0);
-    gemlet_text_parallel(d, rows_task, &job, job.tasks);
+    gemlet_parallel(d->port, rows_task, &job, job.tasks);
     activate(&job, 0);
-    gemlet_text_parallel(d, down_task, &job, pieces);
+    gemlet_parallel(d->port, down_task, &job, pieces);
 }
 
 /* gelu(gate) * up of some rows, for all tokens: to gate. */
@@ -126,7 +126,7 @@ static void gated_rows_task(void *argument, size_t task) {
     size_t inner = job->inner;
     size_t first = 0;
     size_t end = 0;
-    gemlet_text_share((inner + GEMLET_PANEL_ROWS - 1) / GEMLET_PANEL_ROWS, task, job->tasks, &first, &end);
+    gemlet_share((inner + GEMLET_PANEL_ROWS - 1) / GEMLET_PANEL_ROWS, task, job->tasks, &first, &end);
     const void *x = d->scratch.activations;
     d->kernels.matrix->multiply(&job->layer->gate, first, end, x, job->count, d->scratch.gate, inner);
     d->kernels.matrix->multiply(&job->layer->up, first, end, x, job->count, d->scratch.up, inner);
@@ -141,18 +141,18 @@ static void gated_rows_task(void *argument, size_t task) {
 static void dense(const gemlet_text_decoder *d, const gemlet_text_layer *layer, size_t inner, size_t count) {
     feed_forward_job job = {.decoder = d, .layer = layer, .inner = inner, .count = count};
     job.tasks = gemlet_text_tasks(d, (inner + GEMLET_PANEL_ROWS - 1) / GEMLET_PANEL_ROWS);
-    gemlet_text_parallel(d, gated_rows_task, &job, job.tasks);
+    gemlet_parallel(d->port, gated_rows_task, &job, job.tasks);
     gemlet_text_quantize(d, d->scratch.gate, count, inner);
     gemlet_text_product(d, &layer->down, count, d->scratch.branch);
 }
 
 void gemlet_text_feed_forward(const gemlet_text_decoder *d, uint32_t layer, size_t count) {
     const gemlet_text_layer *w = &d->weights->layers[layer];
-    size_t inner = d->config->feed_forward[layer];
+    size_t inner = d->config->layer[layer].feed_forward;
     gemlet_text_quantize(d, d->scratch.normed, count, d->config->width);
-    if (d->config->sparsity[layer] > 0.0f) {
+    if (d->config->layer[layer].sparsity > 0.0f) {
         gemlet_text_product(d, &w->gate, count, d->scratch.gate);
-        sparse(d, w, inner, d->config->sparsity[layer], count);
+        sparse(d, w, inner, d->config->layer[layer].sparsity, count);
     } else {
         dense(d, w, inner, count);
     }

@@ -1,20 +1,7 @@
 #include "model/text/decoder.h"
 
-void gemlet_text_parallel(const gemlet_text_decoder *d, gemlet_task task, void *argument, size_t count) {
-    if (count == 1) {
-        task(argument, 0);
-    } else if (count > 1) {
-        d->port->run_tasks(d->port->context, task, argument, count);
-    }
-}
-
 size_t gemlet_text_tasks(const gemlet_text_decoder *d, size_t items) {
     return items < d->threads ? items : d->threads;
-}
-
-void gemlet_text_share(size_t count, size_t task, size_t tasks, size_t *first, size_t *end) {
-    *first = count * task / tasks;
-    *end = count * (task + 1) / tasks;
 }
 
 typedef struct step_job {
@@ -29,14 +16,14 @@ static void step_task(void *argument, size_t task) {
     const step_job *job = argument;
     size_t token = 0;
     size_t end = 0;
-    for (gemlet_text_share(job->count, task, job->tasks, &token, &end); token < end; token++) {
+    for (gemlet_share(job->count, task, job->tasks, &token, &end); token < end; token++) {
         job->step(job->decoder, job->layer, token);
     }
 }
 
 void gemlet_text_each(const gemlet_text_decoder *d, uint32_t layer, size_t count, gemlet_text_step step) {
     step_job job = {d, step, layer, count, gemlet_text_tasks(d, count)};
-    gemlet_text_parallel(d, step_task, &job, job.tasks);
+    gemlet_parallel(d->port, step_task, &job, job.tasks);
 }
 
 static size_t panels_of(const gemlet_text_output *output) {
@@ -58,7 +45,7 @@ static void product_task(void *argument, size_t task) {
     const gemlet_text_decoder *d = job->decoder;
     size_t first = 0;
     size_t end = 0;
-    gemlet_text_share(job->panels, task, job->tasks, &first, &end);
+    gemlet_share(job->panels, task, job->tasks, &first, &end);
     for (size_t i = 0; i < job->number; i++) {
         const gemlet_text_output *out = &job->outputs[i];
         size_t panels = panels_of(out);
@@ -77,7 +64,7 @@ void gemlet_text_products(const gemlet_text_decoder *d, const gemlet_text_output
         job.panels += panels_of(&outputs[i]);
     }
     job.tasks = gemlet_text_tasks(d, job.panels);
-    gemlet_text_parallel(d, product_task, &job, job.tasks);
+    gemlet_parallel(d->port, product_task, &job, job.tasks);
 }
 
 void gemlet_text_product(const gemlet_text_decoder *d, const gemlet_matrix *w, size_t count, float *y) {
@@ -96,7 +83,7 @@ static void quantize_task(void *argument, size_t task) {
     const gemlet_text_decoder *d = job->decoder;
     size_t first = 0;
     size_t end = 0;
-    gemlet_text_share((job->count + GEMLET_TILE - 1) / GEMLET_TILE, task, job->tasks, &first, &end);
+    gemlet_share((job->count + GEMLET_TILE - 1) / GEMLET_TILE, task, job->tasks, &first, &end);
     first *= GEMLET_TILE;
     end = end * GEMLET_TILE < job->count ? end * GEMLET_TILE : job->count;
     size_t bytes = first * (job->length / GEMLET_BLOCK) * d->kernels.matrix->block_bytes;
@@ -106,5 +93,5 @@ static void quantize_task(void *argument, size_t task) {
 
 void gemlet_text_quantize(const gemlet_text_decoder *d, const float *x, size_t count, size_t length) {
     quantize_job job = {d, x, count, length, gemlet_text_tasks(d, (count + GEMLET_TILE - 1) / GEMLET_TILE)};
-    gemlet_text_parallel(d, quantize_task, &job, job.tasks);
+    gemlet_parallel(d->port, quantize_task, &job, job.tasks);
 }

@@ -24,7 +24,7 @@ static double depthwise(const gemlet_depthwise *conv) {
     return (double)conv->kernel * (double)conv->kernel * (double)conv->channels;
 }
 
-static double attention(const gemlet_vision_block *b, double pixels) {
+static double attention(const gemlet_mobilenetv5_block *b, double pixels) {
     double down = b->key_down.kernel != 0 ? (double)b->key_down.stride * (double)b->key_down.stride : 1.0;
     double keys = pixels / down;
     double heads = (double)b->query.outputs / (double)b->key.outputs;
@@ -34,17 +34,17 @@ static double attention(const gemlet_vision_block *b, double pixels) {
 }
 
 /* `before` and `after` are the pixels of the block's input and output. */
-static double residual(const gemlet_vision_block *b, double before, double after) {
+static double residual(const gemlet_mobilenetv5_block *b, double before, double after) {
     double expanded = b->middle.kernel != 0 ? before : after;
     return expanded * (depthwise(&b->start) + dense(&b->expand)) + after * (depthwise(&b->middle) + dense(&b->project));
 }
 
-static double multiply_adds(const gemlet_vision *v) {
-    const gemlet_vision_fusion *f = &v->weights->fusion;
-    double side = (double)v->image_size / GEMLET_STEM_STRIDE;
+static double multiply_adds(const gemlet_mobilenetv5 *v) {
+    const gemlet_mobilenetv5_fusion *f = &v->weights->fusion;
+    double side = (double)v->run.image_size / GEMLET_STEM_STRIDE;
     double sum = side * side * GEMLET_STEM_INPUTS * (double)v->weights->stem.outputs;
     double near = 0.0; /* pixels of the last stage but one */
-    const gemlet_vision_block *b = v->weights->blocks;
+    const gemlet_mobilenetv5_block *b = v->weights->blocks;
     for (uint32_t stage = 0; stage < v->config->stages; stage++) {
         near = side * side;
         for (uint32_t i = 0; i < v->config->blocks[stage]; i++, b++) {
@@ -92,14 +92,14 @@ static unsigned char *read_pixels(const char *path, size_t bytes) {
 }
 
 static gemlet_status encode(gemlet_session *session, const char *path, char *folder, gemlet_error *error) {
-    uint32_t side = session->vision.image_size;
+    uint32_t side = session->image.run.image_size;
     unsigned char *pixels = read_pixels(path, (size_t)side * side * 3);
     gemlet_image image = {.format = GEMLET_PIXELS_RGB, .width = side, .height = side, .pixels = pixels, .stride = (size_t)side * 3};
     const float *soft_tokens = NULL;
     size_t count = 0;
     if (folder != NULL) {
-        session->vision.watch = write_stage;
-        session->vision.watch_context = folder;
+        session->image.mobilenetv5.watch = write_stage;
+        session->image.mobilenetv5.watch_context = folder;
     }
     gemlet_status status = gemlet_encode_image(session, &image, &soft_tokens, &count, error);
     if (status == GEMLET_OK && folder != NULL) {
@@ -119,11 +119,11 @@ static uint32_t level_limit(const char *name) {
 
 /* Another height of bands takes memory of its own, which lasts until the program ends. */
 static gemlet_status set_band(gemlet_session *session, uint32_t band, gemlet_error *error) {
-    gemlet_vision *v = &session->vision;
+    gemlet_mobilenetv5 *v = &session->image.mobilenetv5;
     v->band = band;
-    gemlet_status status = gemlet_vision_plan(v, &session->model->container, session->model->config.width, error);
-    v->memory = status == GEMLET_OK ? aligned_alloc(GEMLET_ALIGNMENT, v->bytes) : NULL;
-    return status == GEMLET_OK && v->memory == NULL ? gemlet_fail(error, GEMLET_ERROR_MEMORY, "no memory for the bands") : status;
+    gemlet_status status = gemlet_mobilenetv5_plan(v, &session->model->container, error);
+    v->run.memory = status == GEMLET_OK ? aligned_alloc(GEMLET_ALIGNMENT, v->run.bytes) : NULL;
+    return status == GEMLET_OK && v->run.memory == NULL ? gemlet_fail(error, GEMLET_ERROR_MEMORY, "no memory for the bands") : status;
 }
 
 static uint32_t number(const char *text) {
@@ -153,8 +153,8 @@ int main(int argc, char **argv) {
     status = status != GEMLET_OK || !comparing ? status : set_band(session, number(argv[7]), &error);
     status = status != GEMLET_OK ? status : encode(session, comparing ? argv[4] : NULL, comparing ? argv[5] : NULL, &error);
     if (status == GEMLET_OK) {
-        printf("level %s\nmultiply-adds %.0f\nscratch %zu\n", gemlet_level_name(session->vision.kernels.level),
-               multiply_adds(&session->vision), session->vision.bytes);
+        printf("level %s\nmultiply-adds %.0f\nscratch %zu\n", gemlet_level_name(session->image.run.kernels.level),
+               multiply_adds(&session->image.mobilenetv5), session->image.run.bytes);
     } else {
         fprintf(stderr, "%s\n", error.message);
     }

@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
+#include "model/chat/format.h"
 #include "tests/tokenizer/reference.h"
-#include <gemlet/chat.h>
 
 #define DATA "tests/tokenizer/data/"
 enum { MAX_MESSAGES = 16, MAX_PARTS = 32, SOFT_TOKENS = 3 };
@@ -81,7 +81,7 @@ static gemlet_status render(const test_tokenizer *t, const chat_case *c, receive
     assert_int_equal(
         gemlet_encoder_begin(&r->encoder, &t->tokenizer, GEMLET_TEXT_PLAIN, scratch, sizeof scratch, id_list_append, &r->ids, NULL),
         GEMLET_OK);
-    gemlet_status status = gemlet_chat_render(c->messages, c->message_count, c->options, receive, r, error);
+    gemlet_status status = gemlet_chat_render(&gemlet_gemma3_chat, c->messages, c->message_count, c->options, receive, r, error);
     assert_int_equal(gemlet_encoder_finish(&r->encoder, NULL), GEMLET_OK);
     return status;
 }
@@ -225,8 +225,9 @@ static void test_special_text_stays_text(void **state) {
 static void check_refused(const gemlet_message *messages, size_t count, const char *message) {
     receiver r = {.left = 0};
     gemlet_error error = {0};
-    assert_int_equal(gemlet_chat_render(messages, count, (gemlet_chat_options){true, true}, receive, &r, &error),
-                     GEMLET_ERROR_ARGUMENT);
+    assert_int_equal(
+        gemlet_chat_render(&gemlet_gemma3_chat, messages, count, (gemlet_chat_options){.bos = true, .generation_prompt = true}, receive, &r, &error),
+        GEMLET_ERROR_ARGUMENT);
     assert_string_equal(error.message, message);
 }
 

@@ -110,8 +110,8 @@ static void stages_are_the_reference_s(void **state) {
     for (size_t i = 0; i < STAGES; i++) {
         w.values[i] = calloc(stages[i].pixels * stages[i].channels, sizeof(float));
     }
-    r.session->vision.watch = keep_stage;
-    r.session->vision.watch_context = &w;
+    r.session->image.mobilenetv5.watch = keep_stage;
+    r.session->image.mobilenetv5.watch_context = &w;
     const float *soft = encode(&r);
     for (size_t i = 0; i < STAGES; i++) {
         char name[32];
@@ -129,9 +129,9 @@ static void hot_activations_are_the_reference_s(void **state) {
     running r;
     stage_watch w = {{NULL}};
     running_open(&r, packed, 1, &options);
-    gemlet_vision_block *block = r.model->vision_weights.blocks + r.model->vision_config.blocks[0];
-    float *scales[GEMLET_MAX_VISION_BLOCKS];
-    size_t count = r.model->vision_config.blocks[1];
+    gemlet_mobilenetv5_block *block = r.model->image_model.mobilenetv5.weights.blocks + r.model->image_model.mobilenetv5.config.blocks[0];
+    float *scales[GEMLET_MOBILENETV5_MOST_BLOCKS];
+    size_t count = r.model->image_model.mobilenetv5.config.blocks[1];
     for (size_t i = 0; i < count; i++) {
         scales[i] = malloc(block[i].outputs * sizeof(float));
         for (size_t c = 0; c < block[i].outputs; c++) {
@@ -142,8 +142,8 @@ static void hot_activations_are_the_reference_s(void **state) {
     for (size_t i = 0; i < STAGES; i++) {
         w.values[i] = calloc(stages[i].pixels * stages[i].channels, sizeof(float));
     }
-    r.session->vision.watch = keep_stage;
-    r.session->vision.watch_context = &w;
+    r.session->image.mobilenetv5.watch = keep_stage;
+    r.session->image.mobilenetv5.watch_context = &w;
     const float *soft = encode(&r);
     check_numbers("hot_stage1.f32", w.values[1], stages[1].pixels, stages[1].channels, 0.9994, 0.998);
     check_numbers("hot_soft.f32", soft, TOKENS, WIDTH, 0.9994, 0.998);
@@ -167,16 +167,16 @@ static float *copy_of(const float *soft) {
 /* The soft tokens of a square of the session's size, whose pixels are the first ones of the picture, computed in memory of exactly
  * the planned size for a band and a chunk. */
 static float *encode_as(running *r, uint32_t band, uint32_t chunk) {
-    gemlet_vision v = r->session->vision;
+    gemlet_mobilenetv5 v = r->session->image.mobilenetv5;
     v.band = band;
     v.chunk = chunk;
-    assert_int_equal(gemlet_vision_plan(&v, &r->model->container, WIDTH, &r->error), GEMLET_OK);
-    v.memory = aligned_alloc(GEMLET_ALIGNMENT, v.bytes);
-    memset(v.memory, 0xA5, v.bytes);
-    memcpy(gemlet_vision_square(&v), picture, (size_t)3 * v.image_size * v.image_size);
+    assert_int_equal(gemlet_mobilenetv5_plan(&v, &r->model->container, &r->error), GEMLET_OK);
+    v.run.memory = aligned_alloc(GEMLET_ALIGNMENT, v.run.bytes);
+    memset(v.run.memory, 0xA5, v.run.bytes);
+    memcpy(gemlet_mobilenetv5_square(&v), picture, (size_t)3 * v.run.image_size * v.run.image_size);
     float *soft = malloc(SOFT_BYTES);
-    assert_true(gemlet_vision_run(&v, soft));
-    free(v.memory);
+    assert_true(gemlet_mobilenetv5_run(&v, soft));
+    free(v.run.memory);
     return soft;
 }
 
@@ -192,7 +192,7 @@ static void bands_and_chunks_do_not_matter(void **state) {
     (void)state;
     running r;
     running_open(&r, packed, 1, &half);
-    float *plain = encode_as(&r, GEMLET_VISION_BAND, GEMLET_VISION_CHUNK);
+    float *plain = encode_as(&r, GEMLET_MOBILENETV5_BAND, GEMLET_MOBILENETV5_CHUNK);
     const struct { uint32_t band, chunk; } cases[] = {{1, 32}, {3, 7}, {1000, 31}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         assert_encoded_as(&r, cases[i].band, cases[i].chunk, plain);
@@ -330,8 +330,9 @@ static void an_image_takes_its_positions(void **state) {
     running_open(&r, packed, 1, &small);
     size_t around = 0;
     static const char text[] = "\n\n<start_of_image>";
-    assert_int_equal(gemlet_session_count(r.session, text, sizeof text - 1, &around, &r.error), GEMLET_OK);
-    assert_int_equal(gemlet_session_count(r.session, "\n\n", 2, &around, &r.error), GEMLET_OK);
+    const gemlet_piece before = {.text = text, .bytes = sizeof text - 1}, after = {.text = "\n\n", .bytes = 2};
+    assert_int_equal(gemlet_session_count(r.session, &before, 1, true, &around, &r.error), GEMLET_OK);
+    assert_int_equal(gemlet_session_count(r.session, &after, 1, true, &around, &r.error), GEMLET_OK);
     assert_int_equal(gemlet_feed_image(r.session, &frame, &r.error), GEMLET_OK);
     assert_int_equal(gemlet_session_length(r.session), 1 + around + TOKENS + 1); /* <bos>, ..., <end_of_image> */
     assert_int_equal(gemlet_feed_image(r.session, &frame, &r.error), GEMLET_ERROR_CONTEXT);

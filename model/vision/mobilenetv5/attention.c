@@ -28,8 +28,8 @@ typedef struct attention_scratch {
 } attention_scratch;
 
 typedef struct attention_run {
-    const gemlet_vision *v;
-    const gemlet_vision_block *block;
+    const gemlet_mobilenetv5 *v;
+    const gemlet_mobilenetv5_block *block;
     size_t side, key_side; /* of the picture, and of what the keys are made from */
     size_t heads, keys;
     size_t together; /* pixels whose rows of scores are worked on together */
@@ -46,17 +46,17 @@ typedef struct attention_run {
 
 static void project_down(const attention_run *r, const gemlet_pixel_scratch *s, const gemlet_depthwise *down, const float *norm,
                          const gemlet_conv *conv, size_t row, size_t column, size_t count, float *y) {
-    gemlet_vision_depthwise(r->v, down, &r->normed, row, column, count, s->input);
-    gemlet_vision_norm(r->v, s->input, norm, count, r->block->inputs, s->input);
-    gemlet_vision_convolve(r->v, conv, s->input, count, s, y + (row * r->key_side + column) * conv->outputs);
+    gemlet_mobilenetv5_depthwise(r->v, down, &r->normed, row, column, count, s->input);
+    gemlet_mobilenetv5_norm(r->v, s->input, norm, count, r->block->inputs, s->input);
+    gemlet_mobilenetv5_convolve(r->v, conv, s->input, count, s, y + (row * r->key_side + column) * conv->outputs);
 }
 
 static void down_task(void *argument, size_t task) {
     const attention_run *r = argument;
-    const gemlet_vision_block *b = r->block;
+    const gemlet_mobilenetv5_block *b = r->block;
     size_t p = 0;
     size_t end = 0;
-    gemlet_vision_share(r->v, (r->end - r->first) * r->key_side, task, &p, &end);
+    gemlet_share((r->end - r->first) * r->key_side, task, r->v->run.threads, &p, &end);
     while (p < end) {
         size_t row = r->first + p / r->key_side;
         size_t column = p % r->key_side;
@@ -77,30 +77,30 @@ static void make_keys_down(attention_run *r) {
         size_t needed = (r->end - 1) * down->stride + down->kernel - gemlet_same_padding(r->side, down->kernel, down->stride);
         for (; done < needed && done < r->side; done++) {
             float *row = gemlet_ring_row(&r->normed, done);
-            r->v->kernels.real->from_bfloat16(r->picture + done * r->side * channels, r->side * channels, row);
-            gemlet_vision_norm(r->v, row, r->block->norm, r->side, channels, row);
+            r->v->run.kernels.real->from_bfloat16(r->picture + done * r->side * channels, r->side * channels, row);
+            gemlet_mobilenetv5_norm(r->v, row, r->block->norm, r->side, channels, row);
         }
-        gemlet_vision_parallel(r->v, down_task, r);
+        gemlet_parallel(r->v->run.port, down_task, r, r->v->run.threads);
     }
 }
 
 static void take_normed(const attention_run *r, size_t pixel, size_t count, float *x) {
     size_t channels = r->block->inputs;
-    r->v->kernels.real->from_bfloat16(r->picture + pixel * channels, count * channels, x);
-    gemlet_vision_norm(r->v, x, r->block->norm, count, channels, x);
+    r->v->run.kernels.real->from_bfloat16(r->picture + pixel * channels, count * channels, x);
+    gemlet_mobilenetv5_norm(r->v, x, r->block->norm, count, channels, x);
 }
 
 static void key_task(void *argument, size_t task) {
     const attention_run *r = argument;
-    const gemlet_vision_block *b = r->block;
+    const gemlet_mobilenetv5_block *b = r->block;
     const gemlet_pixel_scratch *s = &r->scratch[task];
     size_t p = 0;
     size_t end = 0;
-    for (gemlet_vision_share(r->v, r->keys, task, &p, &end); p < end;) {
+    for (gemlet_share(r->keys, task, r->v->run.threads, &p, &end); p < end;) {
         size_t count = end - p < r->v->chunk ? end - p : r->v->chunk;
         take_normed(r, p, count, s->input);
-        gemlet_vision_convolve(r->v, &b->key, s->input, count, s, r->key.values + p * b->key.outputs);
-        gemlet_vision_convolve(r->v, &b->value, s->input, count, s, r->value + p * b->value.outputs);
+        gemlet_mobilenetv5_convolve(r->v, &b->key, s->input, count, s, r->key.values + p * b->key.outputs);
+        gemlet_mobilenetv5_convolve(r->v, &b->value, s->input, count, s, r->value + p * b->value.outputs);
         p += count;
     }
 }
@@ -119,8 +119,8 @@ static attention_weights carve_weights(gemlet_carver *carver, size_t rows, size_
     return w;
 }
 
-static void pack_weights(const gemlet_vision *v, const attention_weights *w, size_t length) {
-    v->kernels.conv->quantize(w->values, length, w->conv.outputs, length, w->quantized, w->scale);
+static void pack_weights(const gemlet_mobilenetv5 *v, const attention_weights *w, size_t length) {
+    v->run.kernels.conv->quantize(w->values, length, w->conv.outputs, length, w->quantized, w->scale);
     gemlet_conv_pack(w->quantized, w->conv.outputs, 1, w->conv.channels, w->packed);
 }
 
@@ -134,7 +134,7 @@ static void make_weights(const attention_run *r) {
     }
     pack_weights(r->v, &r->columns, r->keys);
     pack_weights(r->v, &r->key, key_width);
-    r->v->kernels.real->scale(r->key.scale, 1.0f / sqrtf((float)key_width), r->keys);
+    r->v->run.kernels.real->scale(r->key.scale, 1.0f / sqrtf((float)key_width), r->keys);
 }
 
 /* ---- Queries ---- */
@@ -146,15 +146,15 @@ static void multiply(const attention_run *r, const attention_weights *w, const a
         s->pointers[i] = x + i * w->conv.channels;
     }
     size_t panels = (w->conv.outputs + GEMLET_CONV_PANEL - 1) / GEMLET_CONV_PANEL;
-    r->v->kernels.conv->multiply(&w->conv, 0, panels, s->pointers, count, scale, y, w->conv.outputs);
+    r->v->run.kernels.conv->multiply(&w->conv, 0, panels, s->pointers, count, scale, y, w->conv.outputs);
 }
 
 /* y = softmax(q . k / sqrt(channels)) . v of `count` rows: of all heads of some pixels. */
 static void attend(const attention_run *r, const attention_scratch *s, const float *query, size_t count, float *y) {
-    const gemlet_real_kernels *real = r->v->kernels.real;
+    const gemlet_real_kernels *real = r->v->run.kernels.real;
     size_t key_width = r->block->key.outputs;
     size_t padded = r->columns.conv.channels;
-    r->v->kernels.conv->quantize(query, key_width, count, key_width, s->high, s->scale);
+    r->v->run.kernels.conv->quantize(query, key_width, count, key_width, s->high, s->scale);
     multiply(r, &r->key, s, s->high, s->scale, count, s->scores);
     for (size_t i = 0; i < count; i++) {
         real->softmax_digits(s->scores + i * r->keys, r->keys, s->high + i * padded, s->low + i * padded, &s->low_scale[i]);
@@ -167,38 +167,34 @@ static void attend(const attention_run *r, const attention_scratch *s, const flo
 
 static void query_task(void *argument, size_t task) {
     const attention_run *r = argument;
-    const gemlet_vision_block *b = r->block;
+    const gemlet_mobilenetv5_block *b = r->block;
     const gemlet_pixel_scratch *s = &r->scratch[task];
     size_t p = 0;
     size_t end = 0;
-    for (gemlet_vision_share(r->v, r->side * r->side, task, &p, &end); p < end;) {
+    for (gemlet_share(r->side * r->side, task, r->v->run.threads, &p, &end); p < end;) {
         size_t count = end - p < r->v->chunk ? end - p : r->v->chunk;
         take_normed(r, p, count, s->input);
-        gemlet_vision_convolve(r->v, &b->query, s->input, count, s, s->expanded);
+        gemlet_mobilenetv5_convolve(r->v, &b->query, s->input, count, s, s->expanded);
         for (size_t i = 0; i < count; i += r->together) {
             size_t pixels = count - i < r->together ? count - i : r->together;
             attend(r, &r->attention[task], s->expanded + i * b->query.outputs, pixels * r->heads,
                    s->output + i * b->output.channels);
         }
-        gemlet_vision_convolve(r->v, &b->output, s->output, count, s, s->input);
-        gemlet_vision_add(r->v, b, s->input, count, r->picture + p * b->inputs);
+        gemlet_mobilenetv5_convolve(r->v, &b->output, s->output, count, s, s->input);
+        gemlet_mobilenetv5_add(r->v, b, s->input, count, r->picture + p * b->inputs);
         p += count;
     }
 }
 
 /* ---- The block ---- */
 
-static size_t larger(size_t a, size_t b) {
-    return a > b ? a : b;
-}
-
 static attention_scratch *carve_attention(const attention_run *r, gemlet_carver *carver) {
     size_t rows = r->together * r->heads;
-    size_t digits = larger(r->columns.conv.channels, r->key.conv.channels);
-    attention_scratch *all = gemlet_carve(carver, r->v->threads, sizeof *all);
-    for (size_t i = 0; i < r->v->threads; i++) {
+    size_t digits = gemlet_larger(r->columns.conv.channels, r->key.conv.channels);
+    attention_scratch *all = gemlet_carve(carver, r->v->run.threads, sizeof *all);
+    for (size_t i = 0; i < r->v->run.threads; i++) {
         attention_scratch one = {
-            .scores = gemlet_carve(carver, rows * larger(r->keys, r->columns.conv.outputs), sizeof(float)),
+            .scores = gemlet_carve(carver, rows * gemlet_larger(r->keys, r->columns.conv.outputs), sizeof(float)),
             .high = gemlet_carve(carver, rows, digits),
             .low = gemlet_carve(carver, rows, digits),
             .scale = gemlet_carve(carver, rows, sizeof(float)),
@@ -213,7 +209,7 @@ static attention_scratch *carve_attention(const attention_run *r, gemlet_carver 
 }
 
 static void carve_run(attention_run *r, gemlet_carver *carver) {
-    const gemlet_vision_block *b = r->block;
+    const gemlet_mobilenetv5_block *b = r->block;
     r->value = gemlet_carve(carver, r->keys * b->value.outputs, sizeof(float));
     r->key = carve_weights(carver, r->keys, b->key.outputs);
     r->columns = carve_weights(carver, b->value.outputs, r->keys);
@@ -223,20 +219,20 @@ static void carve_run(attention_run *r, gemlet_carver *carver) {
         r->normed.data = gemlet_carve(carver, r->normed.ring * r->side * b->inputs, sizeof(float));
     }
     r->attention = carve_attention(r, carver);
-    r->scratch = gemlet_carve_pixels(r->v, carver, 1, larger(b->output.channels, b->inputs), b->inputs, b->query.outputs,
+    r->scratch = gemlet_carve_pixels(r->v, carver, 1, gemlet_larger(b->output.channels, b->inputs), b->inputs, b->query.outputs,
                                      b->output.channels);
 }
 
-size_t gemlet_vision_attention(const gemlet_vision *v, const gemlet_vision_block *block, size_t side, uint16_t *picture,
-                               unsigned char *memory) {
-    const gemlet_vision_block *b = block;
+size_t gemlet_mobilenetv5_attention(const gemlet_mobilenetv5 *v, const gemlet_mobilenetv5_block *block, size_t side,
+                                    uint16_t *picture, unsigned char *memory) {
+    const gemlet_mobilenetv5_block *b = block;
     attention_run r = {.v = v, .block = b, .side = side, .picture = picture};
     gemlet_carver carver = {memory, 0};
     bool down = b->key_down.kernel != 0;
     r.key_side = down ? gemlet_strided(side, b->key_down.stride) : side;
     r.keys = r.key_side * r.key_side;
     r.heads = b->query.outputs / b->key.outputs;
-    r.together = larger(ATTENTION_ROWS / r.heads, 1);
+    r.together = gemlet_larger(ATTENTION_ROWS / r.heads, 1);
     r.together = r.together < v->chunk ? r.together : v->chunk;
     carve_run(&r, &carver);
     if (memory == NULL) {
@@ -245,9 +241,9 @@ size_t gemlet_vision_attention(const gemlet_vision *v, const gemlet_vision_block
     if (down) {
         make_keys_down(&r);
     } else {
-        gemlet_vision_parallel(v, key_task, &r);
+        gemlet_parallel(v->run.port, key_task, &r, v->run.threads);
     }
     make_weights(&r);
-    gemlet_vision_parallel(v, query_task, &r);
+    gemlet_parallel(v->run.port, query_task, &r, v->run.threads);
     return carver.used;
 }

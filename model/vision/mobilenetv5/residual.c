@@ -10,8 +10,8 @@
 enum { WIDE_BAND = 8 };
 
 typedef struct residual_run {
-    const gemlet_vision *v;
-    const gemlet_vision_block *block;
+    const gemlet_mobilenetv5 *v;
+    const gemlet_mobilenetv5_block *block;
     bool from_stem;
     size_t from_side, side; /* of input and output */
     size_t stride;          /* from the input to what is expanded */
@@ -22,7 +22,7 @@ typedef struct residual_run {
     gemlet_row_ring widened;       /* without a middle depthwise convolution: none */
     size_t input_end, widened_end; /* rows done so far */
     size_t first, end;             /* rows of the phase under way */
-    float *project_sums;           /* of gemlet_vision_sum */
+    float *project_sums;           /* of gemlet_mobilenetv5_sum */
     gemlet_pixel_scratch *scratch;
 } residual_run;
 
@@ -52,29 +52,29 @@ static void gather_windows(const residual_run *r, size_t row, size_t column, siz
 }
 
 static void expand(const residual_run *r, const gemlet_pixel_scratch *s, size_t row, size_t column, size_t count, float *y) {
-    const gemlet_vision_block *b = r->block;
+    const gemlet_mobilenetv5_block *b = r->block;
     if (b->kind == GEMLET_EDGE_RESIDUAL) {
         gather_windows(r, row, column, count, s->input);
     } else if (b->start.kernel != 0) {
-        gemlet_vision_depthwise(r->v, &b->start, &r->input, row, column, count, s->input);
-        gemlet_vision_norm(r->v, s->input, b->start_norm, count, b->inputs, s->input);
+        gemlet_mobilenetv5_depthwise(r->v, &b->start, &r->input, row, column, count, s->input);
+        gemlet_mobilenetv5_norm(r->v, s->input, b->start_norm, count, b->inputs, s->input);
     } else {
         const uint16_t *x = r->picture + (row * r->from_side + column) * b->inputs;
-        r->v->kernels.real->from_bfloat16(x, count * b->inputs, s->input);
+        r->v->run.kernels.real->from_bfloat16(x, count * b->inputs, s->input);
     }
-    gemlet_vision_convolve(r->v, &b->expand, s->input, count, s, y);
-    gemlet_vision_norm_gelu(r->v, b->expand_norm, count, b->expand.outputs, y);
+    gemlet_mobilenetv5_convolve(r->v, &b->expand, s->input, count, s, y);
+    gemlet_mobilenetv5_norm_gelu(r->v, b->expand_norm, count, b->expand.outputs, y);
 }
 
 static void project(const residual_run *r, const gemlet_pixel_scratch *s, size_t row, size_t column, size_t count) {
-    const gemlet_vision_block *b = r->block;
-    gemlet_vision_convolve_centered(r->v, &b->project, r->project_sums, s->expanded, count, s, s->output);
-    gemlet_vision_norm(r->v, s->output, b->project_norm, count, b->outputs, s->output);
-    gemlet_vision_add(r->v, b, s->output, count, r->target + (row * r->side + column) * b->outputs);
+    const gemlet_mobilenetv5_block *b = r->block;
+    gemlet_mobilenetv5_convolve_centered(r->v, &b->project, r->project_sums, s->expanded, count, s, s->output);
+    gemlet_mobilenetv5_norm(r->v, s->output, b->project_norm, count, b->outputs, s->output);
+    gemlet_mobilenetv5_add(r->v, b, s->output, count, r->target + (row * r->side + column) * b->outputs);
 }
 
 static void take_from_stem(const residual_run *r, const gemlet_pixel_scratch *s, size_t row, size_t column, size_t count) {
-    gemlet_vision_stem_row(r->v, row, column, count, s->output, gemlet_ring_row(&r->input, row) + column * r->block->inputs);
+    gemlet_mobilenetv5_stem_row(r->v, row, column, count, s->output, gemlet_ring_row(&r->input, row) + column * r->block->inputs);
 }
 
 static void widen(const residual_run *r, const gemlet_pixel_scratch *s, size_t row, size_t column, size_t count) {
@@ -82,9 +82,9 @@ static void widen(const residual_run *r, const gemlet_pixel_scratch *s, size_t r
 }
 
 static void narrow(const residual_run *r, const gemlet_pixel_scratch *s, size_t row, size_t column, size_t count) {
-    const gemlet_vision_block *b = r->block;
-    gemlet_vision_depthwise(r->v, &b->middle, &r->widened, row, column, count, s->expanded);
-    gemlet_vision_norm_gelu(r->v, b->middle_norm, count, b->expand.outputs, s->expanded);
+    const gemlet_mobilenetv5_block *b = r->block;
+    gemlet_mobilenetv5_depthwise(r->v, &b->middle, &r->widened, row, column, count, s->expanded);
+    gemlet_mobilenetv5_norm_gelu(r->v, b->middle_norm, count, b->expand.outputs, s->expanded);
     project(r, s, row, column, count);
 }
 
@@ -108,7 +108,7 @@ static void phase_task(void *argument, size_t task) {
     const residual_run *r = job->run;
     size_t p = 0;
     size_t end = 0;
-    gemlet_vision_share(r->v, (r->end - r->first) * job->width, task, &p, &end);
+    gemlet_share((r->end - r->first) * job->width, task, r->v->run.threads, &p, &end);
     while (p < end) {
         size_t column = p % job->width;
         size_t count = job->width - column < end - p ? job->width - column : end - p;
@@ -123,7 +123,7 @@ static void run_phase(residual_run *r, pixel_step step, size_t first, size_t end
     r->first = first;
     r->end = end;
     if (first < end) {
-        gemlet_vision_parallel(r->v, phase_task, &job);
+        gemlet_parallel(r->v->run.port, phase_task, &job, r->v->run.threads);
     }
 }
 
@@ -135,7 +135,7 @@ static size_t rows_needed(size_t end, size_t kernel, size_t stride, size_t heigh
     return needed < height ? needed : height;
 }
 
-static size_t first_kernel(const gemlet_vision_block *b) {
+static size_t first_kernel(const gemlet_mobilenetv5_block *b) {
     return b->kind == GEMLET_EDGE_RESIDUAL ? 3 : b->start.kernel;
 }
 
@@ -146,7 +146,7 @@ static void fill_input(residual_run *r, size_t end) {
         r->input_end = end;
     }
     for (; r->input_end < end; r->input_end++) {
-        r->v->kernels.real->from_bfloat16(r->picture + r->input_end * row, row, gemlet_ring_row(&r->input, r->input_end));
+        r->v->run.kernels.real->from_bfloat16(r->picture + r->input_end * row, row, gemlet_ring_row(&r->input, r->input_end));
     }
 }
 
@@ -175,7 +175,7 @@ static void run_bands(residual_run *r) {
 }
 
 static void carve_rings(residual_run *r, gemlet_carver *carver) {
-    const gemlet_vision_block *b = r->block;
+    const gemlet_mobilenetv5_block *b = r->block;
     size_t kernel = first_kernel(b);
     size_t rows = r->band; /* that are expanded together */
     if (b->middle.kernel != 0) {
@@ -191,13 +191,9 @@ static void carve_rings(residual_run *r, gemlet_carver *carver) {
     }
 }
 
-static size_t larger(size_t a, size_t b) {
-    return a > b ? a : b;
-}
-
-size_t gemlet_vision_residual(const gemlet_vision *v, const gemlet_vision_block *block, bool from_stem, size_t side,
-                              const uint16_t *picture, uint16_t *target, unsigned char *memory) {
-    const gemlet_vision_block *b = block;
+size_t gemlet_mobilenetv5_residual(const gemlet_mobilenetv5 *v, const gemlet_mobilenetv5_block *block, bool from_stem, size_t side,
+                                   const uint16_t *picture, uint16_t *target, unsigned char *memory) {
+    const gemlet_mobilenetv5_block *b = block;
     bool has_middle = b->middle.kernel != 0;
     size_t band = has_middle ? (v->band + WIDE_BAND - 1) / WIDE_BAND : v->band;
     residual_run r = {.v = v, .block = b, .from_stem = from_stem, .from_side = side, .picture = picture, .target = target};
@@ -206,18 +202,18 @@ size_t gemlet_vision_residual(const gemlet_vision *v, const gemlet_vision_block 
     r.stride = has_middle ? 1 : b->stride;
     r.band = band < r.side ? band : r.side;
     if (from_stem) {
-        gemlet_carve(&carver, (size_t)v->image_size * v->image_size, 3);
+        gemlet_carve(&carver, (size_t)v->run.image_size * v->run.image_size, 3);
     }
     carve_rings(&r, &carver);
     r.project_sums = gemlet_carve(&carver, b->outputs, sizeof(float));
-    size_t window = gemlet_vision_input_length(&b->expand);
-    size_t output = from_stem ? larger(b->outputs, GEMLET_STEM_INPUTS) : b->outputs;
-    r.scratch =
-        gemlet_carve_pixels(v, &carver, b->expand.taps, larger(window, b->expand.outputs), window, b->expand.outputs, output);
+    size_t window = gemlet_mobilenetv5_input_length(&b->expand);
+    size_t output = from_stem ? gemlet_larger(b->outputs, GEMLET_STEM_INPUTS) : b->outputs;
+    r.scratch = gemlet_carve_pixels(v, &carver, b->expand.taps, gemlet_larger(window, b->expand.outputs), window, b->expand.outputs,
+                                    output);
     if (memory == NULL) {
         return carver.used;
     }
-    gemlet_vision_sum(v, &b->project, &r.scratch[0], r.project_sums);
+    gemlet_mobilenetv5_sum(v, &b->project, &r.scratch[0], r.project_sums);
     if (first_kernel(b) == 0 && !has_middle) {
         run_phase(&r, expand_and_project, 0, 1, r.side * r.side); /* no pixel looks at another */
     } else {

@@ -4,10 +4,10 @@
 #include "model/vision/mobilenetv5/mobilenetv5.h"
 
 /* The 3 x 3 x 3 numbers that an output sees, 0 .. 1; 0 outside. */
-static void gather(const gemlet_vision *v, size_t row, size_t column, float *patch) {
-    size_t side = v->image_size;
+static void gather(const gemlet_mobilenetv5 *v, size_t row, size_t column, float *patch) {
+    size_t side = v->run.image_size;
     size_t before = gemlet_same_padding(side, 3, GEMLET_STEM_STRIDE);
-    const uint8_t *square = gemlet_vision_square(v);
+    const uint8_t *square = gemlet_mobilenetv5_square(v);
     memset(patch, 0, GEMLET_STEM_INPUTS * sizeof *patch);
     for (size_t i = 0; i < 3; i++) {
         for (size_t j = 0; j < 3; j++, patch += 3) {
@@ -24,8 +24,8 @@ static void gather(const gemlet_vision *v, size_t row, size_t column, float *pat
     }
 }
 
-void gemlet_vision_stem_row(const gemlet_vision *v, size_t row, size_t column, size_t count, float *patches, float *y) {
-    const gemlet_vision_stem *stem = &v->weights->stem;
+void gemlet_mobilenetv5_stem_row(const gemlet_mobilenetv5 *v, size_t row, size_t column, size_t count, float *patches, float *y) {
+    const gemlet_mobilenetv5_stem *stem = &v->weights->stem;
     for (size_t p = 0; p < count; p++) {
         gather(v, row, column + p, patches + p * GEMLET_STEM_INPUTS);
         if (stem->bias != NULL) {
@@ -35,6 +35,6 @@ void gemlet_vision_stem_row(const gemlet_vision *v, size_t row, size_t column, s
         }
     }
     gemlet_rows taps = {stem->weights, NULL, GEMLET_STEM_INPUTS, stem->outputs, stem->outputs, GEMLET_ROW_F32};
-    v->kernels.real->mix(&taps, patches, GEMLET_STEM_INPUTS, count, y, stem->outputs);
-    gemlet_vision_norm_gelu(v, stem->norm, count, stem->outputs, y);
+    v->run.kernels.real->mix(&taps, patches, GEMLET_STEM_INPUTS, count, y, stem->outputs);
+    gemlet_mobilenetv5_norm_gelu(v, stem->norm, count, stem->outputs, y);
 }

@@ -1,0 +1,22 @@
+/* Arrays cut off a piece of memory, each at a multiple of GEMLET_ALIGNMENT.  Without memory a carver only counts, so that the code
+ * that takes the arrays also answers how many bytes it needs: then the arrays are NULL. */
+#ifndef GEMLET_CORE_CARVER_H
+#define GEMLET_CORE_CARVER_H
+
+#include <stddef.h>
+
+typedef struct gemlet_carver {
+    unsigned char *memory;
+    size_t used;
+} gemlet_carver;
+
+void *gemlet_carve(gemlet_carver *carver, size_t count, size_t bytes);
+
+/* `bytes` rounded up to a multiple of GEMLET_ALIGNMENT. */
+size_t gemlet_aligned(size_t bytes);
+
+static inline size_t gemlet_larger(size_t a, size_t b) {
+    return a > b ? a : b;
+}
+
+#endif

@@ -1,0 +1,14 @@
+#include "model/chat/format.h"
+
+/* The empty lines around an image are the processor's: it writes them when it expands the template's soft token. */
+const gemlet_chat_format gemlet_gemma3_chat = {
+    .start_of_turn = GEMLET_SPECIAL_START_OF_TURN,
+    .end_of_turn = GEMLET_SPECIAL_END_OF_TURN,
+    .user = "user\n",
+    .model = "model\n",
+    .behind_turn = "\n",
+    .behind_system = "\n\n",
+    .ends = {GEMLET_SPECIAL_END_OF_TURN, GEMLET_SPECIAL_EOS},
+    .image = {"\n\n", GEMLET_SPECIAL_START_OF_IMAGE, GEMLET_SPECIAL_END_OF_IMAGE, "\n\n"},
+    .sound = {"\n\n", GEMLET_SPECIAL_START_OF_AUDIO, GEMLET_SPECIAL_END_OF_AUDIO, "\n\n"},
+};

@@ -1,0 +1,179 @@
+/* The text model's tensors: those of the table that the library reads them by. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/quant/packing.h"
+#include "model/pack/convert.h"
+#include "model/pack/layout.h"
+#include "model/text/tensors.h"
+
+enum { MAX_PADDING_ROWS = 4096 };
+
+/* What the functions below share. */
+typedef struct builder {
+    pack_model *model;
+    pack_layout *layout;
+    pack_types types;
+    gemlet_error *error;
+} builder;
+
+static gemlet_weight_type weight_type(const builder *b, uint32_t source) {
+    switch (source) {
+    case GEMLET_TYPE_Q4_0: return GEMLET_Q4_0;
+    case GEMLET_TYPE_Q8_0: return GEMLET_Q8_0;
+    case GEMLET_TYPE_F32:
+    case GEMLET_TYPE_F16:
+    case GEMLET_TYPE_BF16: return b->types.reals;
+    default: return b->types.blocks;
+    }
+}
+
+/* Adds a matrix; `rows` may be fewer than the source has. */
+static gemlet_status add_rows(const builder *b, const char *name, uint32_t rows, uint32_t columns, gemlet_packing packing) {
+    pack_tensor *source;
+    gemlet_status status = pack_need(b->model, name, &source, b->error);
+    if (status != GEMLET_OK) {
+        return status;
+    }
+    if (source->dimension_count != 2 || source->shape[0] < rows || source->shape[1] != columns) {
+        return pack_fail(b->error, GEMLET_ERROR_FORMAT,
+                         "%s: tensor \"%s\" must have %u rows of %u, but has %llu of %llu: the file is not of this model",
+                         source->file->path, name, rows, columns, (unsigned long long)source->shape[0],
+                         (unsigned long long)(source->dimension_count < 2 ? 1 : source->shape[1]));
+    }
+    gemlet_weight_type type = weight_type(b, source->type);
+    gemlet_tensor_kind first = type == GEMLET_Q4_0 ? GEMLET_KIND_Q4_0_PANELS : GEMLET_KIND_Q8_0_PANELS;
+    pack_item item = {.action = PACK_MATRIX, .rows = rows, .columns = columns, .taps = 1, .source = source};
+    memcpy(item.name, source->name, sizeof item.name);
+    item.kind = (gemlet_tensor_kind)((unsigned)first + (unsigned)packing);
+    item.bytes = gemlet_packed_bytes(type, packing, rows, columns);
+    if (item.bytes == 0) {
+        return pack_fail(b->error, GEMLET_ERROR_UNSUPPORTED, "%s: tensor \"%s\" has rows of %u, a multiple of %d is needed",
+                         source->file->path, name, columns, GEMLET_BLOCK);
+    }
+    return pack_add_item(b->layout, &item, b->error);
+}
+
+static gemlet_status add_matrix(const builder *b, const char *name, uint32_t rows, uint32_t columns, gemlet_packing packing) {
+    pack_tensor *source = pack_find(b->model, name);
+    if (source != NULL && source->shape[0] != rows) {
+        return pack_fail(b->error, GEMLET_ERROR_FORMAT,
+                         "%s: tensor \"%s\" must have %u rows, but has %llu: the file is not of this model", source->file->path,
+                         name, rows, (unsigned long long)source->shape[0]);
+    }
+    return add_rows(b, name, rows, columns, packing);
+}
+
+static bool all_zero(const pack_tensor *table, const unsigned char *row, size_t row_bytes) {
+    uint32_t elements, bytes;
+    float numbers[256];
+    gemlet_type_block(table->type, &elements, &bytes);
+    for (size_t i = 0; i < row_bytes; i += bytes) {
+        pack_dequantize(table->type, row + i, elements, numbers);
+        for (uint32_t j = 0; j < elements; j++) {
+            if (numbers[j] != 0.0f) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* llama.cpp's converter pads the per-layer table with rows of zeros up to the vocabulary's size, while the model gives ids beyond
+ * the table row 0.  The table ends where the image embedder's ids begin; a text file alone does not say where, so there the rows of
+ * zeros at the end are no rows. */
+static gemlet_status count_rows(const builder *b, const pack_tensor *table, uint32_t *rows) {
+    size_t row_bytes = (size_t)(table->bytes / table->shape[0]);
+    uint64_t count = table->shape[0], most = MAX_PADDING_ROWS;
+    *rows = (uint32_t)count;
+    if (!b->model->from_gguf) {
+        return GEMLET_OK;
+    }
+    if (b->model->image.present) {
+        *rows = count < b->model->image.vocabulary_offset ? (uint32_t)count : b->model->image.vocabulary_offset;
+        return GEMLET_OK;
+    }
+    unsigned char *row = malloc(row_bytes);
+    gemlet_status status = row != NULL ? GEMLET_OK : pack_fail(b->error, GEMLET_ERROR_MEMORY, "out of memory for a row");
+    for (; status == GEMLET_OK && count > 1 && most > 0; count--, most--) {
+        status = pack_read(table->file, table->offset + (count - 1) * row_bytes, row, row_bytes, b->error);
+        if (status != GEMLET_OK || !all_zero(table, row, row_bytes)) {
+            break;
+        }
+    }
+    free(row);
+    *rows = (uint32_t)count;
+    return status;
+}
+
+/* How many rows a tensor is to have: what the configuration says, or as many as the source has. */
+static gemlet_status rows_of(const builder *b, const gemlet_text_need *need, uint32_t *rows) {
+    pack_tensor *source;
+    gemlet_status status = pack_need(b->model, need->name, &source, b->error);
+    if (status != GEMLET_OK || need->rows != 0) {
+        *rows = (uint32_t)need->rows;
+        return status;
+    }
+    if (source->dimension_count != 2 || source->shape[0] == 0 || source->shape[0] > UINT32_MAX) {
+        return pack_fail(b->error, GEMLET_ERROR_FORMAT, "%s: tensor \"%s\" must be a matrix", source->file->path, source->name);
+    }
+    *rows = (uint32_t)source->shape[0];
+    return need->tensor->form == GEMLET_FORM_STREAMED ? count_rows(b, source, rows) : GEMLET_OK;
+}
+
+static gemlet_status add_tensor(const builder *b, const gemlet_text_need *need) {
+    uint32_t columns = (uint32_t)need->columns, rows = 0;
+    if (need->tensor->form == GEMLET_FORM_REALS) {
+        return pack_add_reals(b->model, b->layout, need->name, (uint32_t)need->rows, columns, b->error);
+    }
+    gemlet_status status = rows_of(b, need, &rows);
+    if (status != GEMLET_OK) {
+        return status;
+    }
+    gemlet_text_learn(&b->model->text, need, rows);
+    bool all = need->tensor->form != GEMLET_FORM_STREAMED;
+    return (all ? add_matrix : add_rows)(b, need->name, rows, columns, need->packing);
+}
+
+/* A key's range is the same for a packed file: what could not be opened is not packed. */
+static gemlet_status check_range(const builder *b, const gemlet_text_key *key, uint32_t element) {
+    const void *place = (const unsigned char *)&b->model->text + gemlet_text_key_offset(key, element);
+    uint32_t number = key->type == GEMLET_TEXT_KEY_U32 ? *(const uint32_t *)place : key->low;
+    if (number >= key->low && number <= key->high) {
+        return GEMLET_OK;
+    }
+    return pack_fail(b->error, GEMLET_ERROR_UNSUPPORTED, "the model's \"%s\" must be %u to %u but is %u: that is no %s model",
+                     key->suffix, key->low, key->high, number, b->model->family->architecture);
+}
+
+static gemlet_status check_config(const builder *b) {
+    gemlet_text_config *t = &b->model->text;
+    gemlet_status status = GEMLET_OK;
+    for (size_t i = 0; i < gemlet_text_key_count; i++) {
+        const gemlet_text_key *key = &gemlet_text_keys[i];
+        uint32_t elements = gemlet_text_has(t, key->part, 0) && !key->only_written ? gemlet_text_key_elements(key, t) : 0;
+        for (uint32_t element = 0; element < elements && status == GEMLET_OK; element++) {
+            status = check_range(b, key, element);
+        }
+    }
+    uint32_t layer = UINT32_MAX;
+    const char *fault = status == GEMLET_OK ? gemlet_text_complete(t, &layer) : NULL;
+    if (fault != NULL) {
+        gemlet_fail(b->error, GEMLET_ERROR_UNSUPPORTED, fault);
+        if (layer != UINT32_MAX) {
+            gemlet_error_number(b->error, layer);
+        }
+        return GEMLET_ERROR_UNSUPPORTED;
+    }
+    return status;
+}
+
+gemlet_status pack_lay_out_text(pack_model *model, pack_types types, pack_layout *layout, gemlet_error *error) {
+    const builder b = {model, layout, types, error};
+    gemlet_text_need need = {0};
+    gemlet_status status = check_config(&b);
+    while (status == GEMLET_OK && gemlet_text_next(&model->text, &need)) {
+        status = add_tensor(&b, &need);
+    }
+    return status;
+}
