@@ -43,11 +43,12 @@ GEMLET_INLINE float one_row(gemlet_weight_type type, const unsigned char *row, s
             s[i] = row_block_sums(type, w + (b + i) * weight_bytes(type), x.bytes + (b + i) * GEMLET_BLOCK);
         }
         int32x4_t sums = vpaddq_s32(vpaddq_s32(s[0], s[1]), vpaddq_s32(s[2], s[3]));
+        int32x4_t first = vld1q_s32(&x.scales[b].correction), second = vld1q_s32(&x.scales[b + 2].correction);
         if (type == GEMLET_Q4_0) {
-            sums = vaddq_s32(sums, vld1q_s32(x.correction + b));
+            sums = vaddq_s32(sums, vuzp1q_s32(first, second));
         }
         float32x4_t products = vmulq_f32(vcvtq_f32_s32(sums), load_scales(scales + 2 * b));
-        float32x4_t x_scales = vld1q_f32(x.scale + b);
+        float32x4_t x_scales = vreinterpretq_f32_s32(vuzp2q_s32(first, second));
         y = vfmas_laneq_f32(y, vgetq_lane_f32(products, 0), x_scales, 0);
         y = vfmas_laneq_f32(y, vgetq_lane_f32(products, 1), x_scales, 1);
         y = vfmas_laneq_f32(y, vgetq_lane_f32(products, 2), x_scales, 2);
@@ -57,8 +58,8 @@ GEMLET_INLINE float one_row(gemlet_weight_type type, const unsigned char *row, s
         int32_t sum = vaddvq_s32(row_block_sums(type, w + b * weight_bytes(type), x.bytes + b * GEMLET_BLOCK));
         float16x4_t scale = vreinterpret_f16_u16(vdup_n_u16(0));
         memcpy(&scale, scales + 2 * b, 2);
-        float product = (float)(sum + (type == GEMLET_Q4_0 ? x.correction[b] : 0)) * vgetq_lane_f32(vcvt_f32_f16(scale), 0);
-        y = vfmas_laneq_f32(y, product, vdupq_n_f32(x.scale[b]), 0);
+        float product = (float)(sum + (type == GEMLET_Q4_0 ? x.scales[b].correction : 0)) * vgetq_lane_f32(vcvt_f32_f16(scale), 0);
+        y = vfmas_laneq_f32(y, product, vdupq_n_f32(x.scales[b].scale), 0);
     }
     return y;
 }
@@ -113,7 +114,8 @@ static size_t find_listed(const gemlet_matrix *w, size_t padded_rows, const uint
             listed->columns[i] = (listed_column){x.bytes[list[i]], offset};
             sum += x.bytes[list[i]];
         }
-        listed->blocks[listed->count++] = (listed_block){b * block_bytes, x.scale[b], (int16_t)(-8 * sum), (uint16_t)(i - first)};
+        listed->blocks[listed->count++] =
+            (listed_block){b * block_bytes, x.scales[b].scale, (int16_t)(-8 * sum), (uint16_t)(i - first)};
     }
     return i;
 }
