@@ -57,9 +57,14 @@ GEMLET_INLINE quantized_block quantize_block(const float *x) {
 }
 
 static void quantize_tile(const float *x, size_t stride, size_t tile, size_t blocks, unsigned char *out) {
-    for (size_t v = 0; v < tile; v++) {
+    for (size_t v = 0; v < tile; v += QUAD, out += QUAD_RECORD, x += QUAD * stride) {
         for (size_t b = 0; b < blocks; b++) {
-            store_in_tile(quantize_block(x + v * stride + b * GEMLET_BLOCK), v, out + b * record_bytes(tile));
+            quantized_block block[QUAD];
+#pragma GCC unroll 4
+            for (size_t i = 0; i < QUAD; i++) {
+                block[i] = quantize_block(x + i * stride + b * GEMLET_BLOCK);
+            }
+            store_quad(block, out + b * record_bytes(tile));
         }
     }
 }

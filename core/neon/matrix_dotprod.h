@@ -20,20 +20,17 @@ enum {
     VECTOR_RECORD = QUAD_RECORD / QUAD
 };
 
-GEMLET_INLINE void store_in_tile(quantized_block block, size_t v, unsigned char *record) {
-    unsigned char *quad = record + v / QUAD * QUAD_RECORD;
-    int32_t *columns = (int32_t *)(void *)(quad + QUAD_BYTES) + v % QUAD;
-    int32x4_t low = vreinterpretq_s32_s8(block.low), high = vreinterpretq_s32_s8(block.high);
-    ((float *)(void *)quad)[v % QUAD] = block.scale;
-    ((int32_t *)(void *)(quad + QUAD_CORRECTIONS))[v % QUAD] = block.correction;
-    vst1q_lane_s32(columns, low, 0);
-    vst1q_lane_s32(columns + 4, low, 1);
-    vst1q_lane_s32(columns + 8, low, 2);
-    vst1q_lane_s32(columns + 12, low, 3);
-    vst1q_lane_s32(columns + 16, high, 0);
-    vst1q_lane_s32(columns + 20, high, 1);
-    vst1q_lane_s32(columns + 24, high, 2);
-    vst1q_lane_s32(columns + 28, high, 3);
+GEMLET_INLINE void store_quad(const quantized_block block[QUAD], unsigned char *quad) {
+    int32_t *columns = (int32_t *)(void *)(quad + QUAD_BYTES);
+    int32x4x4_t low, high;
+    for (size_t v = 0; v < QUAD; v++) {
+        ((float *)(void *)quad)[v] = block[v].scale;
+        ((int32_t *)(void *)(quad + QUAD_CORRECTIONS))[v] = block[v].correction;
+        low.val[v] = vreinterpretq_s32_s8(block[v].low);
+        high.val[v] = vreinterpretq_s32_s8(block[v].high);
+    }
+    vst4q_s32(columns, low);
+    vst4q_s32(columns + 16, high);
 }
 
 /* 4 rows: low[i] and high[i] hold columns 4 i .. of the block's first and second half, 4 bytes a row. */

@@ -20,18 +20,20 @@ enum {
     VECTOR_RECORD = QUAD_RECORD / QUAD
 };
 
-GEMLET_INLINE void store_in_tile(quantized_block block, size_t v, unsigned char *record) {
-    unsigned char *quad = record + v / QUAD * QUAD_RECORD;
-    size_t first = v % QUAD / 2 * 4 + v % 2; /* of the two places in a pair's sum */
-    float *scale = (float *)(void *)quad + first;
-    int32_t *correction = (int32_t *)(void *)(quad + QUAD_CORRECTIONS) + first;
-    int8_t *bytes = (int8_t *)(quad + QUAD_BYTES) + 8 * (v % QUAD);
-    scale[0] = scale[2] = block.scale;
-    correction[0] = correction[2] = block.correction;
-    vst1_s8(bytes, vget_low_s8(block.low));
-    vst1_s8(bytes + 32, vget_high_s8(block.low));
-    vst1_s8(bytes + 64, vget_low_s8(block.high));
-    vst1_s8(bytes + 96, vget_high_s8(block.high));
+GEMLET_INLINE void store_quad(const quantized_block block[QUAD], unsigned char *quad) {
+    int64_t *columns = (int64_t *)(void *)(quad + QUAD_BYTES);
+    int64x2x4_t low, high;
+    for (size_t v = 0; v < QUAD; v++) {
+        size_t first = v / 2 * 4 + v % 2; /* of the two places in a pair's sum */
+        float *scale = (float *)(void *)quad + first;
+        int32_t *correction = (int32_t *)(void *)(quad + QUAD_CORRECTIONS) + first;
+        scale[0] = scale[2] = block[v].scale;
+        correction[0] = correction[2] = block[v].correction;
+        low.val[v] = vreinterpretq_s64_s8(block[v].low);
+        high.val[v] = vreinterpretq_s64_s8(block[v].high);
+    }
+    vst4q_s64(columns, low);
+    vst4q_s64(columns + 8, high);
 }
 
 /* 4 rows x 32 columns: 8 columns of one row, 8 of the other, four times. */

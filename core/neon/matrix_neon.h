@@ -21,13 +21,14 @@ enum {
     VECTOR_RECORD = QUAD_RECORD / QUAD
 };
 
-GEMLET_INLINE void store_in_tile(quantized_block block, size_t v, unsigned char *record) {
-    unsigned char *quad = record + v / QUAD * QUAD_RECORD;
-    int8_t *bytes = (int8_t *)(quad + QUAD_BYTES) + v % QUAD * GEMLET_BLOCK;
-    ((float *)(void *)quad)[v % QUAD] = block.scale;
-    ((int32_t *)(void *)(quad + QUAD_CORRECTIONS))[v % QUAD] = block.correction;
-    vst1q_s8(bytes, block.low);
-    vst1q_s8(bytes + HALF_BLOCK, block.high);
+GEMLET_INLINE void store_quad(const quantized_block block[QUAD], unsigned char *quad) {
+    int8_t *bytes = (int8_t *)(quad + QUAD_BYTES);
+    for (size_t v = 0; v < QUAD; v++) {
+        ((float *)(void *)quad)[v] = block[v].scale;
+        ((int32_t *)(void *)(quad + QUAD_CORRECTIONS))[v] = block[v].correction;
+        vst1q_s8(bytes + v * GEMLET_BLOCK, block[v].low);
+        vst1q_s8(bytes + v * GEMLET_BLOCK + HALF_BLOCK, block[v].high);
+    }
 }
 
 /* w0 .. w3 hold the first halves of 4 rows, w4 .. w7 the second; r0 .. r9 and t0, t1 go round. */
