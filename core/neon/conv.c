@@ -17,7 +17,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "core/neon/neon.h"
+#include "core/neon/ordered.h"
 
 enum {
     PANEL = GEMLET_CONV_PANEL,
@@ -36,11 +36,30 @@ GEMLET_INLINE void advance(const int8_t **pointer, int bytes) {
     __asm__("" : "+r"(*pointer));
 }
 
-#if GEMLET_COMPILED_LEVEL < 3
+#if GEMLET_COMPILED_LEVEL == 1
 GEMLET_INLINE int8x16x4_t load_block(const int8_t **w) {
     int8x16x4_t block = vld1q_s8_x4(*w);
     advance(w, BLOCK_BYTES);
     return block;
+}
+#endif
+
+#if GEMLET_COMPILED_LEVEL >= 2
+/* Loads 32 channels of a pixel, or 16.  GCC has no intrinsic for a post-indexed pair, and a tuple would have to be copied. */
+GEMLET_INLINE void load_channels(int channels, const int8_t **x, int8x16_t pixel[2]) {
+#if defined(__aarch64__)
+    if (channels == 2 * STEP) {
+        __asm__ volatile("ldp %q0, %q1, [%2], #32"
+                         : "=w"(pixel[0]), "=w"(pixel[1]), "+r"(*x)
+                         : "m"(*(const int8_t(*)[2 * STEP]) * x));
+        return;
+    }
+#endif
+    UNROLL
+    for (int i = 0; i < channels / STEP; i++) {
+        pixel[i] = vld1q_s8(*x);
+        advance(x, STEP);
+    }
 }
 #endif
 
@@ -152,46 +171,41 @@ enum { TILE_PANELS = 2 };
 /* Sums of a pixel and panel: outputs 0-3 and 4-7. */
 typedef int32x4_t tile_sums[TILE_PANELS][TILE_PIXELS][2];
 
-/* Loads 32 channels of a pixel, or 16.  GCC has no intrinsic for a post-indexed pair, and a tuple would have to be copied. */
-GEMLET_INLINE void load_channels(int channels, const int8_t **x, int8x16_t pixel[2]) {
-#if defined(__aarch64__)
-    if (channels == 2 * STEP) {
-        __asm__("ldp %q0, %q1, [%2], #32" : "=w"(pixel[0]), "=w"(pixel[1]), "+r"(*x) : "m"(*(const int8_t(*)[2 * STEP]) * x));
-        return;
-    }
-#endif
-    UNROLL
-    for (int i = 0; i < channels / STEP; i++) {
-        pixel[i] = vld1q_s8(*x);
-        advance(x, STEP);
-    }
-}
-
 /* A block of 8 channels: lanes `lane` and lane + 1 of each pixel's vector. */
-#define ADD_BLOCK(sum, w, pixel, half, lane)                                                                                       \
+#define ADD_BLOCK(sum, w0, w1, w2, w3, pixel, half, lane)                                                                          \
     for (int p = 0; p < TILE_PIXELS; p++) {                                                                                        \
-        (sum)[p][0] = vdotq_laneq_s32((sum)[p][0], (w).val[0], (pixel)[p][half], lane);                                            \
-        (sum)[p][1] = vdotq_laneq_s32((sum)[p][1], (w).val[2], (pixel)[p][half], lane);                                            \
+        ORDERED_DOT_LANE((sum)[p][0], w0, (pixel)[p][half], lane);                                                                 \
+        ORDERED_DOT_LANE((sum)[p][1], w2, (pixel)[p][half], lane);                                                                 \
     }                                                                                                                              \
     for (int p = 0; p < TILE_PIXELS; p++) {                                                                                        \
-        (sum)[p][0] = vdotq_laneq_s32((sum)[p][0], (w).val[1], (pixel)[p][half], (lane) + 1);                                      \
-        (sum)[p][1] = vdotq_laneq_s32((sum)[p][1], (w).val[3], (pixel)[p][half], (lane) + 1);                                      \
+        ORDERED_DOT_LANE((sum)[p][0], w1, (pixel)[p][half], lane + 1);                                                             \
+        ORDERED_DOT_LANE((sum)[p][1], w3, (pixel)[p][half], lane + 1);                                                             \
     }
 
+/* Blocks take turns in two sets of registers, all that sums and pixels leave: a core that executes in order would wait for the
+ * loads. */
 GEMLET_INLINE void add_channels(int channels, int panels, const int8_t **w, const int8_t **x, tile_sums sum) {
+    ORDERED_LOCAL int8x16_t a0 ORDERED_REGISTER("v24"), a1 ORDERED_REGISTER("v25"), a2 ORDERED_REGISTER("v26");
+    ORDERED_LOCAL int8x16_t a3 ORDERED_REGISTER("v27"), b0 ORDERED_REGISTER("v28"), b1 ORDERED_REGISTER("v29");
+    ORDERED_LOCAL int8x16_t b2 ORDERED_REGISTER("v30"), b3 ORDERED_REGISTER("v31");
     int8x16_t pixel[TILE_PIXELS][2];
+    const int groups = channels / STEP * panels;
+    ORDERED_LOAD_NEXT_64(a0, a1, a2, a3, w[0], "v24", "v25", "v26", "v27");
+    ORDERED_LOAD_NEXT_64(b0, b1, b2, b3, w[0], "v28", "v29", "v30", "v31");
     UNROLL
     for (int p = 0; p < TILE_PIXELS; p++) {
         load_channels(channels, &x[p], pixel[p]);
     }
     UNROLL
-    for (int half = 0; half < channels / STEP; half++) {
-        UNROLL
-        for (int panel = 0; panel < panels; panel++) {
-            int8x16x4_t weights = load_block(&w[panel]);
-            ADD_BLOCK(sum[panel], weights, pixel, half, 0)
-            weights = load_block(&w[panel]);
-            ADD_BLOCK(sum[panel], weights, pixel, half, 2)
+    for (int group = 0; group < groups; group++) {
+        const int half = group / panels, panel = group % panels, next = (group + 1) % panels;
+        ADD_BLOCK(sum[panel], a0, a1, a2, a3, pixel, half, 0)
+        if (group + 1 < groups) {
+            ORDERED_LOAD_NEXT_64(a0, a1, a2, a3, w[next], "v24", "v25", "v26", "v27");
+        }
+        ADD_BLOCK(sum[panel], b0, b1, b2, b3, pixel, half, 2)
+        if (group + 1 < groups) {
+            ORDERED_LOAD_NEXT_64(b0, b1, b2, b3, w[next], "v28", "v29", "v30", "v31");
         }
     }
 }
@@ -217,44 +231,46 @@ GEMLET_INLINE int8x16_t high_halves(int8x16_t a, int8x16_t b) {
 
 /* 8 channels of both pixels in each vector of `pair`. */
 GEMLET_INLINE void load_pair(int channels, const int8_t **a, const int8_t **b, int8x16_t *pair) {
-    int8x16x2_t first, second;
-    if (channels == 2 * STEP) {
-        first = vld1q_s8_x2(*a);
-        second = vld1q_s8_x2(*b);
-    } else {
-        first.val[0] = first.val[1] = vld1q_s8(*a);
-        second.val[0] = second.val[1] = vld1q_s8(*b);
-    }
-    advance(a, channels);
-    advance(b, channels);
+    int8x16_t first[2], second[2];
+    load_channels(channels, a, first);
+    load_channels(channels, b, second);
     UNROLL
     for (int i = 0; i < channels / STEP; i++) {
-        pair[2 * i] = low_halves(first.val[i], second.val[i]);
-        pair[2 * i + 1] = high_halves(first.val[i], second.val[i]);
+        pair[2 * i] = low_halves(first[i], second[i]);
+        pair[2 * i + 1] = high_halves(first[i], second[i]);
     }
 }
 
+/* A block of 8 channels. */
+#define ADD_BLOCK(sum, w0, w1, w2, w3, pairs, block)                                                                               \
+    for (int p = 0; p < TILE_PIXELS / 2; p++) {                                                                                    \
+        ORDERED_MATRIX_MULTIPLY((sum)[p][0], (pairs)[p][block], w0);                                                               \
+        ORDERED_MATRIX_MULTIPLY((sum)[p][1], (pairs)[p][block], w1);                                                               \
+        ORDERED_MATRIX_MULTIPLY((sum)[p][2], (pairs)[p][block], w2);                                                               \
+        ORDERED_MATRIX_MULTIPLY((sum)[p][3], (pairs)[p][block], w3);                                                               \
+    }
+
+/* Blocks take turns in two sets of registers, as at dotprod. */
 GEMLET_INLINE void add_channels(int channels, int panels, const int8_t **w, const int8_t **x, tile_sums sum) {
+    ORDERED_LOCAL int8x16_t a0 ORDERED_REGISTER("v24"), a1 ORDERED_REGISTER("v25"), a2 ORDERED_REGISTER("v26");
+    ORDERED_LOCAL int8x16_t a3 ORDERED_REGISTER("v27"), b0 ORDERED_REGISTER("v28"), b1 ORDERED_REGISTER("v29");
+    ORDERED_LOCAL int8x16_t b2 ORDERED_REGISTER("v30"), b3 ORDERED_REGISTER("v31");
     int8x16_t pairs[TILE_PIXELS / 2][2 * STEP / BLOCK_CHANNELS];
+    const int turns = channels / BLOCK_CHANNELS * panels;
     UNROLL
     for (int p = 0; p < TILE_PIXELS / 2; p++) {
         load_pair(channels, &x[2 * p], &x[2 * p + 1], pairs[p]);
         __asm__ volatile("" ::: "memory"); /* keeps GCC from loading weights before there are registers for them */
     }
+    ORDERED_LOAD_NEXT_ROWS(a0, a1, a2, a3, w[0], "v24", "v25", "v26", "v27");
     UNROLL
-    for (int block = 0; block < channels / BLOCK_CHANNELS; block++) {
-        UNROLL
-        for (int panel = 0; panel < panels; panel++) {
-            int32x4x4_t weights = vld4q_s32((const int32_t *)(const void *)w[panel]);
-            advance(&w[panel], BLOCK_BYTES);
-            UNROLL
-            for (int i = 0; i < 4; i++) {
-                UNROLL
-                for (int p = 0; p < TILE_PIXELS / 2; p++) {
-                    sum[panel][p][i] = vmmlaq_s32(sum[panel][p][i], pairs[p][block], vreinterpretq_s8_s32(weights.val[i]));
-                }
-            }
+    for (int turn = 0; turn < turns; turn += 2) {
+        ORDERED_LOAD_NEXT_ROWS(b0, b1, b2, b3, w[panels - 1], "v28", "v29", "v30", "v31");
+        ADD_BLOCK(sum[0], a0, a1, a2, a3, pairs, turn / panels)
+        if (turn + 2 < turns) {
+            ORDERED_LOAD_NEXT_ROWS(a0, a1, a2, a3, w[0], "v24", "v25", "v26", "v27");
         }
+        ADD_BLOCK(sum[panels - 1], b0, b1, b2, b3, pairs, (turn + 1) / panels)
     }
 }
 

@@ -45,6 +45,12 @@ typedef int8x8_t ordered_half_bytes __attribute__((may_alias, aligned(1)));
                      : "=w"(to0), "=w"(to1), "=w"(to2), "=w"(to3), "+r"(from)                                                      \
                      : "m"(*(const char(*)[64])(const void *)(from)))
 
+/* 64 bytes in such registers, and moves the pointer on. */
+#define ORDERED_LOAD_NEXT_64(to0, to1, to2, to3, from, name0, name1, name2, name3)                                                 \
+    __asm__ volatile("ld1 {" name0 ".16b, " name1 ".16b, " name2 ".16b, " name3 ".16b}, [%4], #64"                                 \
+                     : "=w"(to0), "=w"(to1), "=w"(to2), "=w"(to3), "+r"(from)                                                      \
+                     : "m"(*(const char(*)[64])(const void *)(from)))
+
 /* 32 bytes by one instruction; clang can't be told which addresses that takes. */
 #if defined(__clang__)
 #define ORDERED_LOAD_PAIR(first, second, from)                                                                                     \
@@ -125,6 +131,12 @@ typedef int8x8_t ordered_half_bytes __attribute__((may_alias, aligned(1)));
 #define ORDERED_LOAD_NEXT_ROWS(to0, to1, to2, to3, from, name0, name1, name2, name3)                                               \
     do {                                                                                                                           \
         ORDERED_LOAD_ROWS(to0, to1, to2, to3, from, name0, name1, name2, name3);                                                   \
+        (from) += 64;                                                                                                              \
+    } while (0)
+#define ORDERED_LOAD_NEXT_64(to0, to1, to2, to3, from, name0, name1, name2, name3)                                                 \
+    do {                                                                                                                           \
+        ORDERED_LOAD_PAIR(to0, to1, from);                                                                                         \
+        ORDERED_LOAD_PAIR(to2, to3, (from) + 32);                                                                                  \
         (from) += 64;                                                                                                              \
     } while (0)
 
