@@ -73,33 +73,57 @@ typedef int32x4_t tile_sums[TILE_PANELS][TILE_PIXELS][4];
 #if defined(__aarch64__) && !defined(__clang__)
 
 /* GCC 12 copies and spills the members of register tuples in this loop.  Here a tuple stays one operand, %S to %V name its
- * registers; dependent instructions are four apart, which is their latency on Cortex-A53. */
+ * registers. */
 GEMLET_INLINE int32x4x4_t load_repeated(const int8_t **x) {
     int32x4x4_t repeated;
-    __asm__("ld4r {%S0.4s - %V0.4s}, [%1], #16" : "=w"(repeated), "+r"(*x) : "m"(*(const int8_t(*)[STEP]) * x));
+    __asm__ volatile("ld4r {%S0.4s - %V0.4s}, [%1], #16" : "=w"(repeated), "+r"(*x) : "m"(*(const int8_t(*)[STEP]) * x));
     return repeated;
 }
 
-/* A block of 8 channels: the members X0 and X1 of a pixel's tuple. */
-#define ADD_BLOCK(sum, w, x, X0, X1)                                                                                               \
+/* Two blocks of 8 channels of a pixel.  Dependent instructions are four or more apart, where Cortex-A53 wants six; so the second
+ * block's products begin between the first one's ends.  LOAD is nothing, or LOAD_NEXT: the pixel's registers take the next one. */
+#define ADD_BLOCKS(sum, first, second, pixel, LOAD, next)                                                                          \
     do {                                                                                                                           \
         int16x8_t products[4];                                                                                                     \
-        __asm__("smull %4.8h, %S8.8b, %" #X0 "9.8b\n\t"                                                                            \
-                "smull2 %5.8h, %S8.16b, %" #X0 "9.16b\n\t"                                                                         \
-                "smull %6.8h, %U8.8b, %" #X0 "9.8b\n\t"                                                                            \
-                "smull2 %7.8h, %U8.16b, %" #X0 "9.16b\n\t"                                                                         \
-                "smlal %4.8h, %T8.8b, %" #X1 "9.8b\n\t"                                                                            \
-                "smlal2 %5.8h, %T8.16b, %" #X1 "9.16b\n\t"                                                                         \
-                "smlal %6.8h, %V8.8b, %" #X1 "9.8b\n\t"                                                                            \
-                "smlal2 %7.8h, %V8.16b, %" #X1 "9.16b\n\t"                                                                         \
-                "sadalp %0.4s, %4.8h\n\t"                                                                                          \
-                "sadalp %1.4s, %5.8h\n\t"                                                                                          \
-                "sadalp %2.4s, %6.8h\n\t"                                                                                          \
-                "sadalp %3.4s, %7.8h"                                                                                              \
-                : "+w"((sum)[0]), "+w"((sum)[1]), "+w"((sum)[2]), "+w"((sum)[3]), "=&w"(products[0]), "=&w"(products[1]),          \
-                  "=&w"(products[2]), "=&w"(products[3])                                                                           \
-                : "w"(w), "w"(x));                                                                                                 \
+        __asm__ volatile("smull %4.8h, %S10.8b, %S8.8b\n\t"                                                                        \
+                         "smull2 %5.8h, %S10.16b, %S8.16b\n\t"                                                                     \
+                         "smull %6.8h, %U10.8b, %S8.8b\n\t"                                                                        \
+                         "smull2 %7.8h, %U10.16b, %S8.16b\n\t"                                                                     \
+                         "smlal %4.8h, %T10.8b, %T8.8b\n\t"                                                                        \
+                         "smlal2 %5.8h, %T10.16b, %T8.16b\n\t"                                                                     \
+                         "smlal %6.8h, %V10.8b, %T8.8b\n\t"                                                                        \
+                         "smlal2 %7.8h, %V10.16b, %T8.16b\n\t"                                                                     \
+                         "sadalp %0.4s, %4.8h\n\t"                                                                                 \
+                         "smull %4.8h, %S11.8b, %U8.8b\n\t"                                                                        \
+                         "sadalp %1.4s, %5.8h\n\t"                                                                                 \
+                         "smull2 %5.8h, %S11.16b, %U8.16b\n\t"                                                                     \
+                         "sadalp %2.4s, %6.8h\n\t"                                                                                 \
+                         "smull %6.8h, %U11.8b, %U8.8b\n\t"                                                                        \
+                         "sadalp %3.4s, %7.8h\n\t"                                                                                 \
+                         "smull2 %7.8h, %U11.16b, %U8.16b\n\t"                                                                     \
+                         "smlal %4.8h, %T11.8b, %V8.8b\n\t"                                                                        \
+                         "smlal2 %5.8h, %T11.16b, %V8.16b\n\t"                                                                     \
+                         "smlal %6.8h, %V11.8b, %V8.8b\n\t"                                                                        \
+                         "smlal2 %7.8h, %V11.16b, %V8.16b\n\t" LOAD "sadalp %0.4s, %4.8h\n\t"                                      \
+                         "sadalp %1.4s, %5.8h\n\t"                                                                                 \
+                         "sadalp %2.4s, %6.8h\n\t"                                                                                 \
+                         "sadalp %3.4s, %7.8h"                                                                                     \
+                         : "+w"((sum)[0]), "+w"((sum)[1]), "+w"((sum)[2]), "+w"((sum)[3]), "=&w"(products[0]), "=&w"(products[1]), \
+                           "=&w"(products[2]), "=&w"(products[3]), "+&w"(pixel), "+r"(next)                                        \
+                         : "w"(first), "w"(second), "m"(*(const int8_t(*)[STEP])next));                                            \
     } while (0)
+#define LOAD_NEXT "ld4r {%S8.4s - %V8.4s}, [%9], #16\n\t"
+
+/* 16 channels: their weights first, then pixel after pixel. */
+GEMLET_INLINE void add_step(const int8_t **w, const int8_t **x, int32x4_t sum[TILE_PIXELS][4]) {
+    int8x16x4_t first = load_block(w);
+    int8x16x4_t second = load_block(w);
+    int32x4x4_t pixel = load_repeated(&x[0]);
+    ADD_BLOCKS(sum[0], first, second, pixel, LOAD_NEXT, x[1]);
+    ADD_BLOCKS(sum[1], first, second, pixel, LOAD_NEXT, x[2]);
+    ADD_BLOCKS(sum[2], first, second, pixel, LOAD_NEXT, x[3]);
+    ADD_BLOCKS(sum[3], first, second, pixel, "", x[3]);
+}
 
 #else
 
@@ -135,8 +159,6 @@ enum { MEMBER_S, MEMBER_T, MEMBER_U, MEMBER_V };
         (sum)[3] = add_high((sum)[3], (w).val[2], x0, (w).val[3], x1);                                                             \
     } while (0)
 
-#endif
-
 /* 16 channels: their weights first, then pixel after pixel. */
 GEMLET_INLINE void add_step(const int8_t **w, const int8_t **x, int32x4_t sum[TILE_PIXELS][4]) {
     int8x16x4_t first = load_block(w);
@@ -148,6 +170,8 @@ GEMLET_INLINE void add_step(const int8_t **w, const int8_t **x, int32x4_t sum[TI
         ADD_BLOCK(sum[p], second, pixel, U, V);
     }
 }
+
+#endif
 
 GEMLET_INLINE void add_channels(int channels, int panels, const int8_t **w, const int8_t **x, tile_sums sum) {
     UNROLL
