@@ -228,11 +228,10 @@ GEMLET_INLINE void store_tile(size_t tile, const float32x4_t *sums, size_t rows,
 
 /* Where rows 4 g .. lie; computed at once, as a core in order waits for an addition between multiplications. */
 #define DECLARE_ROWS(bytes)                                                                                                        \
-    const unsigned char *first[4] = {panel + 2 * GEMLET_PANEL_ROWS};                                                               \
-    GEMLET_HIDE(first[0]);                                                                                                         \
-    first[1] = first[0] + (bytes);                                                                                                 \
-    first[2] = first[0] + 2 * (bytes);                                                                                             \
-    first[3] = first[0] + 3 * (bytes);                                                                                             \
+    const unsigned char *first[4] = {w};                                                                                           \
+    first[1] = w + (bytes);                                                                                                        \
+    first[2] = w + 2 * (bytes);                                                                                                    \
+    first[3] = w + 3 * (bytes);                                                                                                    \
     GEMLET_HIDE(first[1]);                                                                                                         \
     GEMLET_HIDE(first[2]);                                                                                                         \
     GEMLET_HIDE(first[3])
@@ -246,21 +245,20 @@ GEMLET_INLINE void store_tile(size_t tile, const float32x4_t *sums, size_t rows,
     ADD_LANES(g, ORDERED_ADD_PAIRS_16, b0, b1, b2, b3)                                                                             \
     ROUNDS_Q4(s0, s1, s2, s3, x_low, x_high, AFTER(g, 1, ORDERED_ADD_PAIRS_16(b0, b0, b2)) AFTER(g, 2, FROM_HALF(scales, halves)), \
               AFTER(g, 1, ORDERED_ACCUMULATE_PAIRS(last, b0)) SCALE_BY_ROW(g, total) if ((g) < 3){LOAD_FIRST_HALVES((g) + 1)},     \
-              AFTER(g, 1, ORDERED_TO_FLOAT(last)) SCALE_BY_X(g, total), ORDERED_LOAD_REPEATED(total, correction);)
-#define SCALE_BY_X(g, product) AFTER(g, 2, ORDERED_MULTIPLY_ADD(sums[(g) < 2 ? 0 : (g)-2], product, x_scales))
+              AFTER(g, 1, ORDERED_TO_FLOAT(last)) SCALE_BY_X(g, total), ORDERED_LOAD_REPEATED(total, &scale->correction);)
+#define SCALE_BY_X(g, product) AFTER(g, 2, ORDERED_MULTIPLY_ADD_LANE(sums[(g) < 2 ? 0 : (g)-2], product, x_scale, 1))
 
-GEMLET_INLINE void accumulate_one_q4(const unsigned char *panel, const int8_t *x, const float *x_scale, const int32_t *correction,
-                                     float32x4_t *sums) {
+GEMLET_INLINE void accumulate_one_q4(const unsigned char *w, const int8_t *x, const one_scale *scale, float32x4_t *sums) {
     DECLARE_REGISTERS;
     ORDERED_LOCAL int32x4_t t1 ORDERED_REGISTER("v19");
-    int8x16_t x_low, x_high, mask;
-    float32x4_t scales, last_scales, x_scales, halves01, halves23;
+    int8x16_t x_low, x_high;
+    const int8x16_t mask = vdupq_n_s8(15);
+    float32x4_t scales, last_scales, x_scale, halves01, halves23;
     DECLARE_ROWS(64);
     LOAD_FIRST_HALVES(0)
     ORDERED_LOAD_PAIR(x_low, x_high, x);
-    ORDERED_LOAD_PAIR(halves01, halves23, panel);
-    ORDERED_LOAD_REPEATED(x_scales, x_scale);
-    ORDERED_SET_BYTES(mask, 15);
+    ORDERED_LOAD_PAIR(halves01, halves23, w - 2 * GEMLET_PANEL_ROWS);
+    ORDERED_LOAD_HALF(x_scale, scale);
     ROWS_Q4(0, r0, r1, r2, r3, r4, r5, r6, r7, t0, t1, ORDERED_FROM_LOW_HALF, halves01)
     ROWS_Q4(1, r4, r5, r6, r7, r0, r1, r2, r3, t1, t0, ORDERED_FROM_LOW_HALF, halves01)
     ROWS_Q4(2, r0, r1, r2, r3, r4, r5, r6, r7, t0, t1, ORDERED_FROM_LOW_HALF, halves01)
@@ -270,11 +268,11 @@ GEMLET_INLINE void accumulate_one_q4(const unsigned char *panel, const int8_t *x
     ADD_LANES(4, ORDERED_ADD_PAIRS_16, r4, r5, r6, r7)
     ORDERED_MULTIPLY(t0, scales);
     ORDERED_ADD_PAIRS_16(r4, r4, r6);
-    ORDERED_MULTIPLY_ADD(sums[2], t0, x_scales);
+    ORDERED_MULTIPLY_ADD_LANE(sums[2], t0, x_scale, 1);
     ORDERED_ACCUMULATE_PAIRS(t1, r4);
     ORDERED_TO_FLOAT(t1);
     ORDERED_MULTIPLY(t1, last_scales);
-    ORDERED_MULTIPLY_ADD(sums[3], t1, x_scales);
+    ORDERED_MULTIPLY_ADD_LANE(sums[3], t1, x_scale, 1);
 }
 
 /* l0 .. l3 sum the products of the first halves, then all; h0 .. h3 those of the second. */
@@ -298,18 +296,18 @@ GEMLET_INLINE void accumulate_one_q4(const unsigned char *panel, const int8_t *x
     AFTER(g, 1, ORDERED_TO_FLOAT(t0))                                                                                              \
     MORE_PAIRS(l0, l1, l2, l3, h0, h1, b1, b3)
 
-GEMLET_INLINE void accumulate_one_q8(const unsigned char *panel, const int8_t *x, const float *x_scale, float32x4_t *sums) {
+GEMLET_INLINE void accumulate_one_q8(const unsigned char *w, const int8_t *x, const one_scale *scale, float32x4_t *sums) {
     DECLARE_REGISTERS;
     DECLARE_TWO_MORE;
     int8x16_t x_low, x_high;
-    float32x4_t scales, x_scales, halves01, halves23;
+    float32x4_t scales, x_scale, halves01, halves23;
     DECLARE_ROWS(128);
     const unsigned char *second[4] = {first[0] + 64, first[1] + 64, first[2] + 64, first[3] + 64};
     LOAD_FIRST_HALVES(0)
     LOAD_SECOND_HALVES(0)
     ORDERED_LOAD_PAIR(x_low, x_high, x);
-    ORDERED_LOAD_PAIR(halves01, halves23, panel);
-    ORDERED_LOAD_REPEATED(x_scales, x_scale);
+    ORDERED_LOAD_PAIR(halves01, halves23, w - 2 * GEMLET_PANEL_ROWS);
+    ORDERED_LOAD_HALF(x_scale, scale);
     ROWS_Q8(0, r0, r1, r2, r3, r4, r5, r6, r7, r8, r9, ORDERED_FROM_LOW_HALF, halves01)
     ROWS_Q8(1, r8, r9, r5, r7, r0, r1, r2, r3, r4, r6, ORDERED_FROM_LOW_HALF, halves01)
     ROWS_Q8(2, r4, r6, r1, r3, r8, r9, r5, r7, r0, r2, ORDERED_FROM_HIGH_HALF, halves01)
@@ -317,23 +315,24 @@ GEMLET_INLINE void accumulate_one_q8(const unsigned char *panel, const int8_t *x
     ADD_LANES(4, ORDERED_ADD_PAIRS_32, r0, r2, r9, r7)
     ORDERED_MULTIPLY(t0, scales);
     ORDERED_FROM_HIGH_HALF(scales, halves23);
-    ORDERED_MULTIPLY_ADD(sums[2], t0, x_scales);
+    ORDERED_MULTIPLY_ADD_LANE(sums[2], t0, x_scale, 1);
     ORDERED_ADD_PAIRS_32(t0, r0, r9);
     ORDERED_TO_FLOAT(t0);
     ORDERED_MULTIPLY(t0, scales);
-    ORDERED_MULTIPLY_ADD(sums[3], t0, x_scales);
+    ORDERED_MULTIPLY_ADD_LANE(sums[3], t0, x_scale, 1);
 }
 
 /* A panel of 16 rows. */
 GEMLET_INLINE void sum_panel(gemlet_weight_type type, const unsigned char *panel, size_t blocks, one_vector x,
                              float32x4_t sums[4]) {
+    const unsigned char *w = panel + 2 * GEMLET_PANEL_ROWS; /* past the scales */
     for (const one_scale *end = x.scales + blocks; x.scales != end; x.scales++) {
         if (type == GEMLET_Q4_0) {
-            accumulate_one_q4(panel, x.bytes, &x.scales->scale, &x.scales->correction, sums);
+            accumulate_one_q4(w, x.bytes, x.scales, sums);
         } else {
-            accumulate_one_q8(panel, x.bytes, &x.scales->scale, sums);
+            accumulate_one_q8(w, x.bytes, x.scales, sums);
         }
-        panel += GEMLET_PANEL_ROWS * (2 + weight_bytes(type));
+        w += GEMLET_PANEL_ROWS * (2 + weight_bytes(type));
         x.bytes += GEMLET_BLOCK;
     }
 }
