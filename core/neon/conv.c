@@ -17,7 +17,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "core/neon/neon.h"
+#include "core/neon/ordered.h"
 
 enum {
     PANEL = GEMLET_CONV_PANEL,
@@ -36,11 +36,30 @@ GEMLET_INLINE void advance(const int8_t **pointer, int bytes) {
     __asm__("" : "+r"(*pointer));
 }
 
-#if GEMLET_COMPILED_LEVEL < 3
+#if GEMLET_COMPILED_LEVEL == 1
 GEMLET_INLINE int8x16x4_t load_block(const int8_t **w) {
     int8x16x4_t block = vld1q_s8_x4(*w);
     advance(w, BLOCK_BYTES);
     return block;
+}
+#endif
+
+#if GEMLET_COMPILED_LEVEL >= 2
+/* Loads 32 channels of a pixel, or 16.  GCC has no intrinsic for a post-indexed pair, and a tuple would have to be copied. */
+GEMLET_INLINE void load_channels(int channels, const int8_t **x, int8x16_t pixel[2]) {
+#if defined(__aarch64__)
+    if (channels == 2 * STEP) {
+        __asm__ volatile("ldp %q0, %q1, [%2], #32"
+                         : "=w"(pixel[0]), "=w"(pixel[1]), "+r"(*x)
+                         : "m"(*(const int8_t(*)[2 * STEP]) * x));
+        return;
+    }
+#endif
+    UNROLL
+    for (int i = 0; i < channels / STEP; i++) {
+        pixel[i] = vld1q_s8(*x);
+        advance(x, STEP);
+    }
 }
 #endif
 
@@ -54,33 +73,57 @@ typedef int32x4_t tile_sums[TILE_PANELS][TILE_PIXELS][4];
 #if defined(__aarch64__) && !defined(__clang__)
 
 /* GCC 12 copies and spills the members of register tuples in this loop.  Here a tuple stays one operand, %S to %V name its
- * registers; dependent instructions are four apart, which is their latency on Cortex-A53. */
+ * registers. */
 GEMLET_INLINE int32x4x4_t load_repeated(const int8_t **x) {
     int32x4x4_t repeated;
-    __asm__("ld4r {%S0.4s - %V0.4s}, [%1], #16" : "=w"(repeated), "+r"(*x) : "m"(*(const int8_t(*)[STEP]) * x));
+    __asm__ volatile("ld4r {%S0.4s - %V0.4s}, [%1], #16" : "=w"(repeated), "+r"(*x) : "m"(*(const int8_t(*)[STEP]) * x));
     return repeated;
 }
 
-/* A block of 8 channels: the members X0 and X1 of a pixel's tuple. */
-#define ADD_BLOCK(sum, w, x, X0, X1)                                                                                               \
+/* Two blocks of 8 channels of a pixel.  Dependent instructions are four or more apart, where Cortex-A53 wants six; so the second
+ * block's products begin between the first one's ends.  LOAD is nothing, or LOAD_NEXT: the pixel's registers take the next one. */
+#define ADD_BLOCKS(sum, first, second, pixel, LOAD, next)                                                                          \
     do {                                                                                                                           \
         int16x8_t products[4];                                                                                                     \
-        __asm__("smull %4.8h, %S8.8b, %" #X0 "9.8b\n\t"                                                                            \
-                "smull2 %5.8h, %S8.16b, %" #X0 "9.16b\n\t"                                                                         \
-                "smull %6.8h, %U8.8b, %" #X0 "9.8b\n\t"                                                                            \
-                "smull2 %7.8h, %U8.16b, %" #X0 "9.16b\n\t"                                                                         \
-                "smlal %4.8h, %T8.8b, %" #X1 "9.8b\n\t"                                                                            \
-                "smlal2 %5.8h, %T8.16b, %" #X1 "9.16b\n\t"                                                                         \
-                "smlal %6.8h, %V8.8b, %" #X1 "9.8b\n\t"                                                                            \
-                "smlal2 %7.8h, %V8.16b, %" #X1 "9.16b\n\t"                                                                         \
-                "sadalp %0.4s, %4.8h\n\t"                                                                                          \
-                "sadalp %1.4s, %5.8h\n\t"                                                                                          \
-                "sadalp %2.4s, %6.8h\n\t"                                                                                          \
-                "sadalp %3.4s, %7.8h"                                                                                              \
-                : "+w"((sum)[0]), "+w"((sum)[1]), "+w"((sum)[2]), "+w"((sum)[3]), "=&w"(products[0]), "=&w"(products[1]),          \
-                  "=&w"(products[2]), "=&w"(products[3])                                                                           \
-                : "w"(w), "w"(x));                                                                                                 \
+        __asm__ volatile("smull %4.8h, %S10.8b, %S8.8b\n\t"                                                                        \
+                         "smull2 %5.8h, %S10.16b, %S8.16b\n\t"                                                                     \
+                         "smull %6.8h, %U10.8b, %S8.8b\n\t"                                                                        \
+                         "smull2 %7.8h, %U10.16b, %S8.16b\n\t"                                                                     \
+                         "smlal %4.8h, %T10.8b, %T8.8b\n\t"                                                                        \
+                         "smlal2 %5.8h, %T10.16b, %T8.16b\n\t"                                                                     \
+                         "smlal %6.8h, %V10.8b, %T8.8b\n\t"                                                                        \
+                         "smlal2 %7.8h, %V10.16b, %T8.16b\n\t"                                                                     \
+                         "sadalp %0.4s, %4.8h\n\t"                                                                                 \
+                         "smull %4.8h, %S11.8b, %U8.8b\n\t"                                                                        \
+                         "sadalp %1.4s, %5.8h\n\t"                                                                                 \
+                         "smull2 %5.8h, %S11.16b, %U8.16b\n\t"                                                                     \
+                         "sadalp %2.4s, %6.8h\n\t"                                                                                 \
+                         "smull %6.8h, %U11.8b, %U8.8b\n\t"                                                                        \
+                         "sadalp %3.4s, %7.8h\n\t"                                                                                 \
+                         "smull2 %7.8h, %U11.16b, %U8.16b\n\t"                                                                     \
+                         "smlal %4.8h, %T11.8b, %V8.8b\n\t"                                                                        \
+                         "smlal2 %5.8h, %T11.16b, %V8.16b\n\t"                                                                     \
+                         "smlal %6.8h, %V11.8b, %V8.8b\n\t"                                                                        \
+                         "smlal2 %7.8h, %V11.16b, %V8.16b\n\t" LOAD "sadalp %0.4s, %4.8h\n\t"                                      \
+                         "sadalp %1.4s, %5.8h\n\t"                                                                                 \
+                         "sadalp %2.4s, %6.8h\n\t"                                                                                 \
+                         "sadalp %3.4s, %7.8h"                                                                                     \
+                         : "+w"((sum)[0]), "+w"((sum)[1]), "+w"((sum)[2]), "+w"((sum)[3]), "=&w"(products[0]), "=&w"(products[1]), \
+                           "=&w"(products[2]), "=&w"(products[3]), "+&w"(pixel), "+r"(next)                                        \
+                         : "w"(first), "w"(second), "m"(*(const int8_t(*)[STEP])next));                                            \
     } while (0)
+#define LOAD_NEXT "ld4r {%S8.4s - %V8.4s}, [%9], #16\n\t"
+
+/* 16 channels: their weights first, then pixel after pixel. */
+GEMLET_INLINE void add_step(const int8_t **w, const int8_t **x, int32x4_t sum[TILE_PIXELS][4]) {
+    int8x16x4_t first = load_block(w);
+    int8x16x4_t second = load_block(w);
+    int32x4x4_t pixel = load_repeated(&x[0]);
+    ADD_BLOCKS(sum[0], first, second, pixel, LOAD_NEXT, x[1]);
+    ADD_BLOCKS(sum[1], first, second, pixel, LOAD_NEXT, x[2]);
+    ADD_BLOCKS(sum[2], first, second, pixel, LOAD_NEXT, x[3]);
+    ADD_BLOCKS(sum[3], first, second, pixel, "", x[3]);
+}
 
 #else
 
@@ -116,8 +159,6 @@ enum { MEMBER_S, MEMBER_T, MEMBER_U, MEMBER_V };
         (sum)[3] = add_high((sum)[3], (w).val[2], x0, (w).val[3], x1);                                                             \
     } while (0)
 
-#endif
-
 /* 16 channels: their weights first, then pixel after pixel. */
 GEMLET_INLINE void add_step(const int8_t **w, const int8_t **x, int32x4_t sum[TILE_PIXELS][4]) {
     int8x16x4_t first = load_block(w);
@@ -129,6 +170,8 @@ GEMLET_INLINE void add_step(const int8_t **w, const int8_t **x, int32x4_t sum[TI
         ADD_BLOCK(sum[p], second, pixel, U, V);
     }
 }
+
+#endif
 
 GEMLET_INLINE void add_channels(int channels, int panels, const int8_t **w, const int8_t **x, tile_sums sum) {
     UNROLL
@@ -152,46 +195,41 @@ enum { TILE_PANELS = 2 };
 /* Sums of a pixel and panel: outputs 0-3 and 4-7. */
 typedef int32x4_t tile_sums[TILE_PANELS][TILE_PIXELS][2];
 
-/* Loads 32 channels of a pixel, or 16.  GCC has no intrinsic for a post-indexed pair, and a tuple would have to be copied. */
-GEMLET_INLINE void load_channels(int channels, const int8_t **x, int8x16_t pixel[2]) {
-#if defined(__aarch64__)
-    if (channels == 2 * STEP) {
-        __asm__("ldp %q0, %q1, [%2], #32" : "=w"(pixel[0]), "=w"(pixel[1]), "+r"(*x) : "m"(*(const int8_t(*)[2 * STEP]) * x));
-        return;
-    }
-#endif
-    UNROLL
-    for (int i = 0; i < channels / STEP; i++) {
-        pixel[i] = vld1q_s8(*x);
-        advance(x, STEP);
-    }
-}
-
 /* A block of 8 channels: lanes `lane` and lane + 1 of each pixel's vector. */
-#define ADD_BLOCK(sum, w, pixel, half, lane)                                                                                       \
+#define ADD_BLOCK(sum, w0, w1, w2, w3, pixel, half, lane)                                                                          \
     for (int p = 0; p < TILE_PIXELS; p++) {                                                                                        \
-        (sum)[p][0] = vdotq_laneq_s32((sum)[p][0], (w).val[0], (pixel)[p][half], lane);                                            \
-        (sum)[p][1] = vdotq_laneq_s32((sum)[p][1], (w).val[2], (pixel)[p][half], lane);                                            \
+        ORDERED_DOT_LANE((sum)[p][0], w0, (pixel)[p][half], lane);                                                                 \
+        ORDERED_DOT_LANE((sum)[p][1], w2, (pixel)[p][half], lane);                                                                 \
     }                                                                                                                              \
     for (int p = 0; p < TILE_PIXELS; p++) {                                                                                        \
-        (sum)[p][0] = vdotq_laneq_s32((sum)[p][0], (w).val[1], (pixel)[p][half], (lane) + 1);                                      \
-        (sum)[p][1] = vdotq_laneq_s32((sum)[p][1], (w).val[3], (pixel)[p][half], (lane) + 1);                                      \
+        ORDERED_DOT_LANE((sum)[p][0], w1, (pixel)[p][half], lane + 1);                                                             \
+        ORDERED_DOT_LANE((sum)[p][1], w3, (pixel)[p][half], lane + 1);                                                             \
     }
 
+/* Blocks take turns in two sets of registers, all that sums and pixels leave: a core that executes in order would wait for the
+ * loads. */
 GEMLET_INLINE void add_channels(int channels, int panels, const int8_t **w, const int8_t **x, tile_sums sum) {
+    ORDERED_LOCAL int8x16_t a0 ORDERED_REGISTER("v24"), a1 ORDERED_REGISTER("v25"), a2 ORDERED_REGISTER("v26");
+    ORDERED_LOCAL int8x16_t a3 ORDERED_REGISTER("v27"), b0 ORDERED_REGISTER("v28"), b1 ORDERED_REGISTER("v29");
+    ORDERED_LOCAL int8x16_t b2 ORDERED_REGISTER("v30"), b3 ORDERED_REGISTER("v31");
     int8x16_t pixel[TILE_PIXELS][2];
+    const int groups = channels / STEP * panels;
+    ORDERED_LOAD_NEXT_64(a0, a1, a2, a3, w[0], "v24", "v25", "v26", "v27");
+    ORDERED_LOAD_NEXT_64(b0, b1, b2, b3, w[0], "v28", "v29", "v30", "v31");
     UNROLL
     for (int p = 0; p < TILE_PIXELS; p++) {
         load_channels(channels, &x[p], pixel[p]);
     }
     UNROLL
-    for (int half = 0; half < channels / STEP; half++) {
-        UNROLL
-        for (int panel = 0; panel < panels; panel++) {
-            int8x16x4_t weights = load_block(&w[panel]);
-            ADD_BLOCK(sum[panel], weights, pixel, half, 0)
-            weights = load_block(&w[panel]);
-            ADD_BLOCK(sum[panel], weights, pixel, half, 2)
+    for (int group = 0; group < groups; group++) {
+        const int half = group / panels, panel = group % panels, next = (group + 1) % panels;
+        ADD_BLOCK(sum[panel], a0, a1, a2, a3, pixel, half, 0)
+        if (group + 1 < groups) {
+            ORDERED_LOAD_NEXT_64(a0, a1, a2, a3, w[next], "v24", "v25", "v26", "v27");
+        }
+        ADD_BLOCK(sum[panel], b0, b1, b2, b3, pixel, half, 2)
+        if (group + 1 < groups) {
+            ORDERED_LOAD_NEXT_64(b0, b1, b2, b3, w[next], "v28", "v29", "v30", "v31");
         }
     }
 }
@@ -217,44 +255,46 @@ GEMLET_INLINE int8x16_t high_halves(int8x16_t a, int8x16_t b) {
 
 /* 8 channels of both pixels in each vector of `pair`. */
 GEMLET_INLINE void load_pair(int channels, const int8_t **a, const int8_t **b, int8x16_t *pair) {
-    int8x16x2_t first, second;
-    if (channels == 2 * STEP) {
-        first = vld1q_s8_x2(*a);
-        second = vld1q_s8_x2(*b);
-    } else {
-        first.val[0] = first.val[1] = vld1q_s8(*a);
-        second.val[0] = second.val[1] = vld1q_s8(*b);
-    }
-    advance(a, channels);
-    advance(b, channels);
+    int8x16_t first[2], second[2];
+    load_channels(channels, a, first);
+    load_channels(channels, b, second);
     UNROLL
     for (int i = 0; i < channels / STEP; i++) {
-        pair[2 * i] = low_halves(first.val[i], second.val[i]);
-        pair[2 * i + 1] = high_halves(first.val[i], second.val[i]);
+        pair[2 * i] = low_halves(first[i], second[i]);
+        pair[2 * i + 1] = high_halves(first[i], second[i]);
     }
 }
 
+/* A block of 8 channels. */
+#define ADD_BLOCK(sum, w0, w1, w2, w3, pairs, block)                                                                               \
+    for (int p = 0; p < TILE_PIXELS / 2; p++) {                                                                                    \
+        ORDERED_MATRIX_MULTIPLY((sum)[p][0], (pairs)[p][block], w0);                                                               \
+        ORDERED_MATRIX_MULTIPLY((sum)[p][1], (pairs)[p][block], w1);                                                               \
+        ORDERED_MATRIX_MULTIPLY((sum)[p][2], (pairs)[p][block], w2);                                                               \
+        ORDERED_MATRIX_MULTIPLY((sum)[p][3], (pairs)[p][block], w3);                                                               \
+    }
+
+/* Blocks take turns in two sets of registers, as at dotprod. */
 GEMLET_INLINE void add_channels(int channels, int panels, const int8_t **w, const int8_t **x, tile_sums sum) {
+    ORDERED_LOCAL int8x16_t a0 ORDERED_REGISTER("v24"), a1 ORDERED_REGISTER("v25"), a2 ORDERED_REGISTER("v26");
+    ORDERED_LOCAL int8x16_t a3 ORDERED_REGISTER("v27"), b0 ORDERED_REGISTER("v28"), b1 ORDERED_REGISTER("v29");
+    ORDERED_LOCAL int8x16_t b2 ORDERED_REGISTER("v30"), b3 ORDERED_REGISTER("v31");
     int8x16_t pairs[TILE_PIXELS / 2][2 * STEP / BLOCK_CHANNELS];
+    const int turns = channels / BLOCK_CHANNELS * panels;
     UNROLL
     for (int p = 0; p < TILE_PIXELS / 2; p++) {
         load_pair(channels, &x[2 * p], &x[2 * p + 1], pairs[p]);
         __asm__ volatile("" ::: "memory"); /* keeps GCC from loading weights before there are registers for them */
     }
+    ORDERED_LOAD_NEXT_ROWS(a0, a1, a2, a3, w[0], "v24", "v25", "v26", "v27");
     UNROLL
-    for (int block = 0; block < channels / BLOCK_CHANNELS; block++) {
-        UNROLL
-        for (int panel = 0; panel < panels; panel++) {
-            int32x4x4_t weights = vld4q_s32((const int32_t *)(const void *)w[panel]);
-            advance(&w[panel], BLOCK_BYTES);
-            UNROLL
-            for (int i = 0; i < 4; i++) {
-                UNROLL
-                for (int p = 0; p < TILE_PIXELS / 2; p++) {
-                    sum[panel][p][i] = vmmlaq_s32(sum[panel][p][i], pairs[p][block], vreinterpretq_s8_s32(weights.val[i]));
-                }
-            }
+    for (int turn = 0; turn < turns; turn += 2) {
+        ORDERED_LOAD_NEXT_ROWS(b0, b1, b2, b3, w[panels - 1], "v28", "v29", "v30", "v31");
+        ADD_BLOCK(sum[0], a0, a1, a2, a3, pairs, turn / panels)
+        if (turn + 2 < turns) {
+            ORDERED_LOAD_NEXT_ROWS(a0, a1, a2, a3, w[0], "v24", "v25", "v26", "v27");
         }
+        ADD_BLOCK(sum[panels - 1], b0, b1, b2, b3, pairs, (turn + 1) / panels)
     }
 }
 

@@ -16,18 +16,28 @@ GEMLET_INLINE float32x4_t load_scales(const unsigned char *scales) {
     return vcvt_f32_f16(vld1_f16((const float16_t *)(const void *)scales));
 }
 
-/* The three arrays of a tile of one vector, see matrix.c. */
+/* A tile of one vector: a correction and a scale for each block, then the blocks' bytes. */
+typedef struct one_scale {
+    int32_t correction;
+    float scale;
+} one_scale;
+
 typedef struct one_vector {
-    float *scale;
-    int32_t *correction;
+    one_scale *scales;
     int8_t *bytes;
 } one_vector;
 
 GEMLET_INLINE one_vector one_vector_at(const void *x, size_t blocks) {
-    float *scale = (float *)(uintptr_t)x;
-    int32_t *correction = (int32_t *)(void *)(scale + blocks);
-    return (one_vector){scale, correction, (int8_t *)(void *)(correction + blocks)};
+    one_scale *scales = (one_scale *)(uintptr_t)x;
+    return (one_vector){scales, (int8_t *)(void *)(scales + blocks)};
 }
+
+/* One quantised block: 32 bytes in two vectors, its scale and its correction. */
+typedef struct quantized_block {
+    int8x16_t low, high;
+    float scale;
+    int32_t correction;
+} quantized_block;
 
 #if GEMLET_COMPILED_LEVEL == 1
 

@@ -32,6 +32,19 @@ GEMLET_INLINE int32x4_t row_block_sums(gemlet_weight_type type, const int8_t *w,
     return partial_sums(type, low, high, vld1q_s8(x), vld1q_s8(x + HALF_BLOCK));
 }
 
+/* Adds the products of blocks [b, blocks) to y, one after the other. */
+GEMLET_INLINE float last_blocks(gemlet_weight_type type, const unsigned char *scales, const int8_t *w, size_t b, size_t blocks,
+                                one_vector x, float y) {
+    for (; b < blocks; b++) {
+        int32_t sum = vaddvq_s32(row_block_sums(type, w + b * weight_bytes(type), x.bytes + b * GEMLET_BLOCK));
+        float16x4_t scale = vreinterpret_f16_u16(vdup_n_u16(0));
+        memcpy(&scale, scales + 2 * b, 2);
+        float product = (float)(sum + (type == GEMLET_Q4_0 ? x.scales[b].correction : 0)) * vgetq_lane_f32(vcvt_f32_f16(scale), 0);
+        y = vfmas_laneq_f32(y, product, vdupq_n_f32(x.scales[b].scale), 0);
+    }
+    return y;
+}
+
 GEMLET_INLINE float one_row(gemlet_weight_type type, const unsigned char *row, size_t blocks, one_vector x) {
     const unsigned char *scales = row;
     const int8_t *w = (const int8_t *)row + gemlet_row_scale_bytes(blocks * GEMLET_BLOCK);
@@ -43,34 +56,159 @@ GEMLET_INLINE float one_row(gemlet_weight_type type, const unsigned char *row, s
             s[i] = row_block_sums(type, w + (b + i) * weight_bytes(type), x.bytes + (b + i) * GEMLET_BLOCK);
         }
         int32x4_t sums = vpaddq_s32(vpaddq_s32(s[0], s[1]), vpaddq_s32(s[2], s[3]));
+        int32x4_t first = vld1q_s32(&x.scales[b].correction), second = vld1q_s32(&x.scales[b + 2].correction);
         if (type == GEMLET_Q4_0) {
-            sums = vaddq_s32(sums, vld1q_s32(x.correction + b));
+            sums = vaddq_s32(sums, vuzp1q_s32(first, second));
         }
         float32x4_t products = vmulq_f32(vcvtq_f32_s32(sums), load_scales(scales + 2 * b));
-        float32x4_t x_scales = vld1q_f32(x.scale + b);
+        float32x4_t x_scales = vreinterpretq_f32_s32(vuzp2q_s32(first, second));
         y = vfmas_laneq_f32(y, vgetq_lane_f32(products, 0), x_scales, 0);
         y = vfmas_laneq_f32(y, vgetq_lane_f32(products, 1), x_scales, 1);
         y = vfmas_laneq_f32(y, vgetq_lane_f32(products, 2), x_scales, 2);
         y = vfmas_laneq_f32(y, vgetq_lane_f32(products, 3), x_scales, 3);
     }
-    for (; b < blocks; b++) {
-        int32_t sum = vaddvq_s32(row_block_sums(type, w + b * weight_bytes(type), x.bytes + b * GEMLET_BLOCK));
-        float16x4_t scale = vreinterpret_f16_u16(vdup_n_u16(0));
-        memcpy(&scale, scales + 2 * b, 2);
-        float product = (float)(sum + (type == GEMLET_Q4_0 ? x.correction[b] : 0)) * vgetq_lane_f32(vcvt_f32_f16(scale), 0);
-        y = vfmas_laneq_f32(y, product, vdupq_n_f32(x.scale[b]), 0);
-    }
-    return y;
+    return last_blocks(type, scales, w, b, blocks, x, y);
 }
+
+/* --- products of four rows: step by step together, so that results are not waited for ---------------------------------------- */
+
+enum { ROWS_AT_ONCE = 4, BLOCKS_AT_ONCE = 4 };
+
+/* The sums of a block, a lane for each row, without corrections. */
+GEMLET_INLINE int32x4_t four_row_sums(gemlet_weight_type type, const int8_t *const w[ROWS_AT_ONCE], size_t b, const int8_t *x) {
+    int8x16_t low[ROWS_AT_ONCE], high[ROWS_AT_ONCE], x_low = vld1q_s8(x), x_high = vld1q_s8(x + HALF_BLOCK);
+    for (size_t r = 0; r < ROWS_AT_ONCE; r++) {
+        low[r] = vld1q_s8(w[r] + b * weight_bytes(type));
+        high[r] = type == GEMLET_Q8_0 ? vld1q_s8(w[r] + b * weight_bytes(type) + HALF_BLOCK) : low[r];
+    }
+    if (type == GEMLET_Q4_0) {
+        for (size_t r = 0; r < ROWS_AT_ONCE; r++) {
+            high[r] = vshrq_n_s8(low[r], 4);
+        }
+        for (size_t r = 0; r < ROWS_AT_ONCE; r++) {
+            low[r] = vandq_s8(low[r], vdupq_n_s8(15));
+        }
+    }
+#if GEMLET_COMPILED_LEVEL >= 2
+    int32x4_t sums[ROWS_AT_ONCE];
+    for (size_t r = 0; r < ROWS_AT_ONCE; r++) {
+        sums[r] = vdotq_s32(vdupq_n_s32(0), low[r], x_low);
+    }
+    for (size_t r = 0; r < ROWS_AT_ONCE; r++) {
+        sums[r] = vdotq_s32(sums[r], high[r], x_high);
+    }
+#else
+    int16x8_t first[ROWS_AT_ONCE], second[ROWS_AT_ONCE];
+    int32x4_t sums[ROWS_AT_ONCE];
+    for (size_t r = 0; r < ROWS_AT_ONCE; r++) {
+        first[r] = multiply_low(low[r], x_low);
+    }
+    if (type == GEMLET_Q4_0) { /* 16 products fit */
+        for (size_t r = 0; r < ROWS_AT_ONCE; r++) {
+            second[r] = multiply_low(high[r], x_high);
+        }
+        for (size_t r = 0; r < ROWS_AT_ONCE; r++) {
+            first[r] = vmlal_high_s8(first[r], low[r], x_low);
+        }
+        for (size_t r = 0; r < ROWS_AT_ONCE; r++) {
+            second[r] = vmlal_high_s8(second[r], high[r], x_high);
+        }
+        for (size_t r = 0; r < ROWS_AT_ONCE; r++) {
+            first[r] = vaddq_s16(first[r], second[r]);
+        }
+        return vpaddlq_s16(vpaddq_s16(vpaddq_s16(first[0], first[1]), vpaddq_s16(first[2], first[3])));
+    }
+    for (size_t r = 0; r < ROWS_AT_ONCE; r++) {
+        second[r] = multiply_low(high[r], x_high);
+    }
+    for (size_t r = 0; r < ROWS_AT_ONCE; r++) {
+        first[r] = vmlal_high_s8(first[r], low[r], x_low);
+    }
+    for (size_t r = 0; r < ROWS_AT_ONCE; r++) {
+        second[r] = vmlal_high_s8(second[r], high[r], x_high);
+    }
+    for (size_t r = 0; r < ROWS_AT_ONCE; r++) {
+        sums[r] = vpaddlq_s16(first[r]);
+    }
+    for (size_t r = 0; r < ROWS_AT_ONCE; r++) {
+        sums[r] = vpadalq_s16(sums[r], second[r]);
+    }
+#endif
+    return vpaddq_s32(vpaddq_s32(sums[0], sums[1]), vpaddq_s32(sums[2], sums[3]));
+}
+
+/* scales[i]: those of block b + i, a lane for each row. */
+GEMLET_INLINE void load_row_scales(const unsigned char *const row[ROWS_AT_ONCE], size_t b, float32x4_t scales[BLOCKS_AT_ONCE]) {
+    uint16x4_t half[ROWS_AT_ONCE];
+    for (size_t r = 0; r < ROWS_AT_ONCE; r++) {
+        half[r] = vld1_u16((const uint16_t *)(const void *)(row[r] + 2 * b));
+    }
+    uint16x4x2_t first = vzip_u16(half[0], half[2]), second = vzip_u16(half[1], half[3]);
+    for (size_t i = 0; i < 2; i++) {
+        uint16x4x2_t zipped = vzip_u16(first.val[i], second.val[i]);
+        scales[2 * i] = vcvt_f32_f16(vreinterpret_f16_u16(zipped.val[0]));
+        scales[2 * i + 1] = vcvt_f32_f16(vreinterpret_f16_u16(zipped.val[1]));
+    }
+}
+
+GEMLET_INLINE float32x4_t four_rows(gemlet_weight_type type, const unsigned char *const row[ROWS_AT_ONCE], size_t blocks,
+                                    one_vector x) {
+    const int8_t *w[ROWS_AT_ONCE];
+    float32x4_t y = vdupq_n_f32(0.0f);
+    for (size_t r = 0; r < ROWS_AT_ONCE; r++) {
+        w[r] = (const int8_t *)row[r] + gemlet_row_scale_bytes(blocks * GEMLET_BLOCK);
+    }
+    size_t b = 0;
+    for (; b + BLOCKS_AT_ONCE <= blocks; b += BLOCKS_AT_ONCE) {
+        float32x4_t products[BLOCKS_AT_ONCE], scales[BLOCKS_AT_ONCE];
+        load_row_scales(row, b, scales);
+        for (size_t i = 0; i < BLOCKS_AT_ONCE; i++) {
+            int32x4_t sums = four_row_sums(type, w, b + i, x.bytes + (b + i) * GEMLET_BLOCK);
+            if (type == GEMLET_Q4_0) {
+                sums = vaddq_s32(sums, vld1q_dup_s32(&x.scales[b + i].correction));
+            }
+            products[i] = vmulq_f32(vcvtq_f32_s32(sums), scales[i]);
+        }
+        for (size_t i = 0; i < BLOCKS_AT_ONCE; i++) {
+            y = vfmaq_n_f32(y, products[i], x.scales[b + i].scale);
+        }
+    }
+    float lanes[ROWS_AT_ONCE];
+    vst1q_f32(lanes, y);
+    for (size_t r = 0; r < ROWS_AT_ONCE && b < blocks; r++) {
+        lanes[r] = last_blocks(type, row[r], w[r], b, blocks, x, lanes[r]);
+    }
+    return vld1q_f32(lanes);
+}
+
+/* Functions of their own, so that their loops can be found in the object. */
+#define ROWS_FUNCTION(name, type)                                                                                                  \
+    static __attribute__((noinline)) void name(const gemlet_matrix *w, const uint32_t *list, size_t length, one_vector x,          \
+                                               float *y) {                                                                         \
+        size_t blocks = w->columns / GEMLET_BLOCK;                                                                                 \
+        size_t row_bytes = gemlet_packing_group_bytes(type, GEMLET_PACKED_ROWS, w->rows, w->columns);                              \
+        const unsigned char *data = w->data;                                                                                       \
+        size_t i = 0;                                                                                                              \
+        for (; i + ROWS_AT_ONCE <= length; i += ROWS_AT_ONCE) {                                                                    \
+            const unsigned char *row[ROWS_AT_ONCE] = {data + list[i] * row_bytes, data + list[i + 1] * row_bytes,                  \
+                                                      data + list[i + 2] * row_bytes, data + list[i + 3] * row_bytes};             \
+            vst1q_f32(y + i, four_rows(type, row, blocks, x));                                                                     \
+        }                                                                                                                          \
+        for (; i < length; i++) {                                                                                                  \
+            y[i] = one_row(type, data + list[i] * row_bytes, blocks, x);                                                           \
+        }                                                                                                                          \
+    }
+
+ROWS_FUNCTION(q4_0_rows, GEMLET_Q4_0)
+ROWS_FUNCTION(q8_0_rows, GEMLET_Q8_0)
 
 void GEMLET_LEVEL_NAME(gemlet_multiply_rows)(const gemlet_matrix *w, const uint32_t *list, size_t list_length, const void *x,
                                              float *y) {
-    size_t blocks = w->columns / GEMLET_BLOCK;
-    size_t row_bytes = gemlet_packing_group_bytes(w->type, GEMLET_PACKED_ROWS, w->rows, w->columns);
-    one_vector vector = one_vector_at(x, blocks);
-    for (size_t i = 0; i < list_length; i++) {
-        const unsigned char *row = (const unsigned char *)w->data + list[i] * row_bytes;
-        y[i] = w->type == GEMLET_Q4_0 ? one_row(GEMLET_Q4_0, row, blocks, vector) : one_row(GEMLET_Q8_0, row, blocks, vector);
+    one_vector vector = one_vector_at(x, w->columns / GEMLET_BLOCK);
+    if (w->type == GEMLET_Q4_0) {
+        q4_0_rows(w, list, list_length, vector, y);
+    } else {
+        q8_0_rows(w, list, list_length, vector, y);
     }
 }
 
@@ -113,7 +251,8 @@ static size_t find_listed(const gemlet_matrix *w, size_t padded_rows, const uint
             listed->columns[i] = (listed_column){x.bytes[list[i]], offset};
             sum += x.bytes[list[i]];
         }
-        listed->blocks[listed->count++] = (listed_block){b * block_bytes, x.scale[b], (int16_t)(-8 * sum), (uint16_t)(i - first)};
+        listed->blocks[listed->count++] =
+            (listed_block){b * block_bytes, x.scales[b].scale, (int16_t)(-8 * sum), (uint16_t)(i - first)};
     }
     return i;
 }

@@ -8,6 +8,7 @@
 #include "core/neon/neon.h"
 
 #if GEMLET_COMPILED_LEVEL == 1
+#include "core/neon/ordered.h"
 #include "core/neon/real_parts.h"
 
 enum { TILE = 4 }; /* rows, and vectors, that are worked on together */
@@ -26,8 +27,7 @@ GEMLET_INLINE float32x8 load8(gemlet_row_type type, const unsigned char *from) {
     }
     if (type == GEMLET_ROW_F16) {
         uint16x8_t x = vld1q_u16((const uint16_t *)(const void *)from);
-        return (float32x8){
-            {vcvt_f32_f16(vreinterpret_f16_u16(vget_low_u16(x))), vcvt_f32_f16(vreinterpret_f16_u16(vget_high_u16(x)))}};
+        return (float32x8){{vcvt_f32_f16(vget_low_f16(vreinterpretq_f16_u16(x))), vcvt_high_f32_f16(vreinterpretq_f16_u16(x))}};
     }
     int16x8_t x = vmovl_s8(vld1_s8((const int8_t *)(const void *)from));
     return (float32x8){{vcvtq_f32_s32(vmovl_s16(vget_low_s16(x))), vcvtq_f32_s32(vmovl_s16(vget_high_s16(x)))}};
@@ -53,11 +53,16 @@ GEMLET_INLINE void dot_step(gemlet_row_type type, size_t vectors, const unsigned
     for (size_t r = 0; r < TILE; r++) {
         elements[r] = load8_any(type, row[r] + i * element_bytes(type), count);
     }
-    for (size_t v = 0; v < vectors; v++) {
-        float32x8 factor = load8_any(GEMLET_ROW_F32, (const unsigned char *)(x[v] + i), count);
-        for (size_t h = 0; h < 2; h++) {
+    /* Half by half, so that a sum waits for its last product as long as possible. */
+    for (size_t h = 0; h < 2; h++) {
+        float32x4_t factor[TILE];
+        for (size_t v = 0; v < vectors; v++) {
+            factor[v] = count >= 8 ? vld1q_f32(x[v] + i + 4 * h)
+                                   : load8_part(GEMLET_ROW_F32, (const unsigned char *)(x[v] + i), count).half[h];
+        }
+        for (size_t v = 0; v < vectors; v++) {
             for (size_t r = 0; r < TILE; r++) {
-                sum[v][r] = vfmaq_f32(sum[v][r], factor.half[h], elements[r].half[h]);
+                ORDERED_MULTIPLY_ADD(sum[v][r], factor[v], elements[r].half[h]);
             }
         }
     }
@@ -125,23 +130,28 @@ void gemlet_real_dot_neon(const gemlet_rows *rows, const float *x, size_t x_stri
 
 /* ---- mix ---- */
 
-/* Adds one row's 16 (or `count`) elements to the sums of `vectors` vectors; `weight[v]` is in all lanes. */
-GEMLET_INLINE void mix_step(gemlet_row_type type, size_t vectors, const unsigned char *from, size_t count,
-                            const float32x4_t *weight, float32x4_t sum[TILE][4]) {
+/* One row's 16 (or `count`) elements. */
+GEMLET_INLINE void load16_any(gemlet_row_type type, const unsigned char *from, size_t count, float32x4_t elements[4]) {
     float32x8 low = load8_any(type, from, count);
     float32x8 high = low;
     if (count > 8) {
         high = load8_any(type, from + 8 * element_bytes(type), count - 8);
     }
-    for (size_t v = 0; v < vectors; v++) {
-        for (size_t h = 0; h < 2; h++) {
-            sum[v][h] = vfmaq_f32(sum[v][h], low.half[h], weight[v]);
-        }
-        for (size_t h = 0; h < 2 && count > 8; h++) {
-            sum[v][2 + h] = vfmaq_f32(sum[v][2 + h], high.half[h], weight[v]);
-        }
-    }
+    elements[0] = low.half[0];
+    elements[1] = low.half[1];
+    elements[2] = high.half[0];
+    elements[3] = high.half[1];
 }
+
+/* Adds them to the sums of `vectors` vectors, whose weights are in a lane; lane numbers must be literals. */
+#define GEMLET_MIX_ROW(weights, lane)                                                                                              \
+    load16_any(type, from, count, elements);                                                                                       \
+    for (size_t v = 0; v < vectors; v++) {                                                                                         \
+        for (size_t h = 0; h < (count > 8 ? 4 : 2); h++) {                                                                         \
+            ORDERED_MULTIPLY_ADD_LANE(sum[v][h], elements[h], (weights)[v], lane);                                                 \
+        }                                                                                                                          \
+    }                                                                                                                              \
+    from += step
 
 /* The weights of rows [r, r + 4) for each vector, with the rows' scales. */
 GEMLET_INLINE void mix_weights(const gemlet_rows *rows, gemlet_row_type type, size_t vectors, size_t r, const float *weights,
@@ -169,28 +179,21 @@ GEMLET_INLINE void mix_tile(gemlet_row_type type, size_t vectors, const gemlet_r
     const unsigned char *from = (const unsigned char *)rows->data + first * element_bytes(type);
     float32x4_t four[TILE];
     float32x4_t weight[TILE];
+    float32x4_t elements[4];
     size_t r = 0;
-/* Lane numbers must be literals. */
-#define GEMLET_MIX_LANE(lane)                                                                                                      \
-    for (size_t v = 0; v < vectors; v++) {                                                                                         \
-        weight[v] = vdupq_laneq_f32(four[v], lane);                                                                                \
-    }                                                                                                                              \
-    mix_step(type, vectors, from, count, weight, sum);                                                                             \
-    from += step
     for (; r + 4 <= rows->count; r += 4) {
         mix_weights(rows, type, vectors, r, weights, weight_stride, four);
-        GEMLET_MIX_LANE(0);
-        GEMLET_MIX_LANE(1);
-        GEMLET_MIX_LANE(2);
-        GEMLET_MIX_LANE(3);
+        GEMLET_MIX_ROW(four, 0);
+        GEMLET_MIX_ROW(four, 1);
+        GEMLET_MIX_ROW(four, 2);
+        GEMLET_MIX_ROW(four, 3);
     }
-#undef GEMLET_MIX_LANE
-    for (; r < rows->count; r++, from += step) {
+    for (; r < rows->count; r++) {
         for (size_t v = 0; v < vectors; v++) {
             float one = weights[v * weight_stride + r];
             weight[v] = vdupq_n_f32(type == GEMLET_ROW_S8 ? one * rows->scale[r] : one);
         }
-        mix_step(type, vectors, from, count, weight, sum);
+        GEMLET_MIX_ROW(weight, 0);
     }
     for (size_t v = 0; v < vectors; v++) {
         for (size_t h = 0; h < 4; h++) {

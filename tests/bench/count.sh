@@ -20,7 +20,7 @@ build_counters() {
         cmake --build build/host --target gemlet-pack >/dev/null
     fi
     gcc -O2 -shared -fPIC -o "$work/count.so" tests/bench/count_instructions.c
-    "$cross" -std=c11 -O2 -I. tests/bench/count_model.c "$build/libgemlet-posix.a" "$build/libgemlet.a" -lm -pthread -o "$work/count_model"
+    "$cross" -std=c11 -O2 -I. -Iinclude tests/bench/count_model.c "$build/libgemlet-posix.a" "$build/libgemlet.a" -lm -pthread -o "$work/count_model"
 }
 
 # count_figures PROGRAM ARGUMENT... : the plugin's lines, "insns N" and, where there are marks, the others

@@ -2,10 +2,10 @@
 # Counts the instructions of every kernel at every level under qemu and prints one Markdown table.
 #     tests/bench/kernels.sh              all cases
 #     tests/bench/kernels.sh "q4_0 x 1"   these cases
-#     tests/bench/kernels.sh --document     all cases, and puts the table into docs/kernels.md
+#     tests/bench/kernels.sh --document     all cases, and puts this table and that of cycles (mca.sh) into docs/kernels.md
 # "budget" is what the kernel must not exceed; KleidiAI's figures are of its best kernels for the same job (512 rows, 2,048 columns, 64
 # vectors where many); ggml's are counted in this run where tests/bench/peers.sh has built it; "bound" is what multiplies and loads alone
-# would take.  Cycles are llvm-mca's for the innermost loop, for a core of the level.
+# would take.  Cycles are llvm-mca's for the innermost loop, for cores of the level.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . toolchains/emulator.sh
@@ -63,15 +63,20 @@ print_table() {
 }
 
 sed -n 's/^ *{"\([^"]*\)", "[a-z-]*".*/\1/p' tests/bench/bench_real.c >build/real_cases.txt
+# replace NAME FILE : puts FILE between the marks of NAME in docs/kernels.md
+replace() {
+    awk -v name="$1" -v table="$2" '$0 == "<!-- " name " begin -->" { print; while ((getline line < table) > 0) print line; skip = 1; next }
+        $0 == "<!-- " name " end -->" { skip = 0 } !skip' docs/kernels.md >build/kernels.new
+    cp build/kernels.new docs/kernels.md
+}
+
 if $document; then
     print_table | tee build/kernels.md
-    awk -v table=build/kernels.md '/<!-- kernels begin -->/ { print; while ((getline line < table) > 0) print line; skip = 1 }
-        /<!-- kernels end -->/ { skip = 0 } !skip && !/<!-- kernels begin -->/' docs/kernels.md >build/kernels.new
-    cp build/kernels.new docs/kernels.md
+    replace kernels build/kernels.md
+    tests/bench/mca.sh --all "$build" | tee build/cycles.md
+    replace cycles build/cycles.md
 else
     print_table "$@"
-fi
-if [ -x tests/bench/mca.sh ]; then
     echo
     tests/bench/mca.sh --all "$build" || true
 fi

@@ -30,7 +30,7 @@ gcc -O2 -shared -fPIC -o "$work/count.so" tests/bench/count_instructions.c
 prefix=aarch64-linux-gnu-
 [ "$(uname -m)" != aarch64 ] || prefix=
 # Static: so that blocks have the addresses that the file's symbols have.
-"${prefix}gcc" -std=c11 -O2 -I. -static tests/bench/encode_image.c "$build/libgemlet-posix.a" "$build/libgemlet.a" -lm -pthread -o "$work/encode_image"
+"${prefix}gcc" -std=c11 -O2 -I. -Iinclude -static tests/bench/encode_image.c "$build/libgemlet-posix.a" "$build/libgemlet.a" -lm -pthread -o "$work/encode_image"
 
 # Functions by address: "ADDRESS function FILE:NAME", FILE being that of the static ones.
 "${prefix}readelf" -sW "$work/encode_image" | awk '
