@@ -1,0 +1,39 @@
+#if defined(__linux__)
+#define _GNU_SOURCE /* the affinity of a process is Linux's own */
+#endif
+#include "port/posix/cores.h"
+
+#include <unistd.h>
+
+#if defined(__linux__)
+#include <sched.h>
+
+enum { MOST_CORES = 1 << 16 };
+
+/* 0 where the system does not tell.  It refuses a set that is smaller than its own. */
+static size_t allowed_cores(void) {
+    for (size_t most = CPU_SETSIZE; most <= MOST_CORES; most *= 2) {
+        cpu_set_t *set = CPU_ALLOC(most);
+        if (set == NULL) {
+            return 0;
+        }
+        size_t bytes = CPU_ALLOC_SIZE(most);
+        size_t found = sched_getaffinity(0, bytes, set) == 0 ? (size_t)CPU_COUNT_S(bytes, set) : 0;
+        CPU_FREE(set);
+        if (found > 0) {
+            return found;
+        }
+    }
+    return 0;
+}
+#else
+static size_t allowed_cores(void) {
+    return 0;
+}
+#endif
+
+size_t gemlet_posix_cores(void) {
+    size_t allowed = allowed_cores();
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    return allowed > 0 ? allowed : online > 0 ? (size_t)online : 1;
+}
