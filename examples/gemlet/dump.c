@@ -100,7 +100,8 @@ int command_dump(int argc, char **argv) {
     }
     image_file file = {.pixels = NULL};
     bool image = o.images.count > 0;
-    gemlet_status status = image ? image_read(&file, o.images.paths[0], &d.error) : tokens_read(&tokens, o.tokens, &d.error);
+    gemlet_status status = image ? image_read(&file, o.images.paths[0], (size_t)o.image_memory * IMAGE_MEBIBYTE, &d.error)
+                                 : tokens_read(&tokens, o.tokens, &d.error);
     if (status == GEMLET_OK) {
         status = engine_open(&d.engine, &o, image ? 1 : (uint32_t)tokens.count, &d.error);
     }
