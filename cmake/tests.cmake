@@ -34,7 +34,7 @@ else()
     set(test_cpus native)
     set(argument_of_robust/arena examples/demo/demo.gguf)
 endif()
-set(without_kernels "^(container|tokenizer|robust)/|^golden/memory$|^unit/(arena|fault_port|port_template|sampler|status)$|^vision/resize$")
+set(without_kernels "^(container|tokenizer|robust)/|^golden/memory$|^camera/|^unit/(arena|fault_port|port_template|sampler|status)$|^vision/resize$")
 
 set(cost_of_robust/long 90) # minutes: begun early, or the other processor would wait for it in the end
 
@@ -104,7 +104,9 @@ target_link_libraries(unit-fault_port PRIVATE gemlet-template)
 if(TARGET unit-port_semihosting)
     target_link_libraries(unit-port_semihosting PRIVATE gemlet-semihosting)
 endif()
-target_link_libraries(camera-v4l2 PRIVATE gemlet-commands)
+foreach(target camera-v4l2 camera-stream camera-picture)
+    target_link_libraries(${target} PRIVATE gemlet-commands)
+endforeach()
 # The test refuses the port its threads and memory.
 target_link_options(unit-port_posix PRIVATE -Wl,--wrap=pthread_create,--wrap=pthread_join,--wrap=calloc)
 

@@ -26,8 +26,8 @@ typedef struct jpeg_reader {
     struct jpeg_source_mgr source;
     struct jpeg_progress_mgr progress;
     jmp_buf stop;
-    bool ended;   /* whether the file ended before the picture did */
-    bool missing; /* whether pixels had to be made up for want of data */
+    bool ended; /* whether the file ended before the picture did */
+    bool cut;   /* and pixels had to be made up for it */
     uint8_t *row;
     char message[JMSG_LENGTH_MAX];
     uint8_t buffer[BUFFER_BYTES];
@@ -50,7 +50,7 @@ static void take_message(j_common_ptr jpeg, int level) {
     if (level >= 0 || r->errors.msg_code == JWRN_EXTRANEOUS_DATA || r->errors.msg_code == JWRN_JFIF_MAJOR) {
         return;
     }
-    r->missing = r->missing || r->errors.msg_code == JWRN_HIT_MARKER;
+    r->cut = r->cut || (r->ended && r->errors.msg_code == JWRN_HIT_MARKER);
     if (r->picture->file->damage[0] == '\0') {
         char text[JMSG_LENGTH_MAX];
         r->errors.format_message(jpeg, text);
@@ -103,7 +103,7 @@ static void skip_bytes(j_decompress_ptr jpeg, long count) {
 static void prepare(jpeg_reader *r, picture *p, picture_input *input) {
     r->picture = p;
     r->input = input;
-    r->ended = r->missing = false;
+    r->ended = r->cut = false;
     r->row = NULL;
     r->jpeg.err = jpeg_std_error(&r->errors);
     r->errors.error_exit = stop_reading;
@@ -166,7 +166,7 @@ static gemlet_status read_rows(jpeg_reader *r) {
     }
     jpeg_finish_decompress(jpeg);
     /* The last bytes of a file may be missing without a pixel being so. */
-    return r->ended && r->missing ? picture_fail(r->picture, GEMLET_ERROR_FORMAT, "the JPEG file is cut") : GEMLET_OK;
+    return r->cut ? picture_fail(r->picture, GEMLET_ERROR_FORMAT, "the JPEG file is cut") : GEMLET_OK;
 }
 
 /* Leaves by r->stop where libjpeg can't go on. */
