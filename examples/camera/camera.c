@@ -171,7 +171,7 @@ int command_camera(int argc, char **argv) {
     if (!options_parse(&o, OPTIONS_CAMERA, argc, argv, &code)) {
         return code;
     }
-    interrupt_catch();
+    interrupt_catch_all();
     code = run(&c, &o);
     tokens_free(&c.prompt);
     answerer_close(&c.answerer);

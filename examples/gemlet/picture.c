@@ -6,13 +6,14 @@
 enum { LARGEST_SQUARE = 2048, WHITE = 255 }; /* the sums of larger squares would not fit */
 
 size_t picture_read(picture_input *input, void *out, size_t count) {
+    uint8_t *to = out;
     size_t left = input->count - input->at;
     size_t taken = count < left ? count : left;
     if (taken > 0) {
-        memcpy(out, input->bytes + input->at, taken);
+        memcpy(to, input->bytes + input->at, taken);
         input->at += taken;
     }
-    return taken < count && input->in != NULL ? taken + fread((uint8_t *)out + taken, 1, count - taken, input->in) : taken;
+    return input->in != NULL ? taken + fread(to + taken, 1, count - taken, input->in) : taken;
 }
 
 /* ---- Failures ---- */

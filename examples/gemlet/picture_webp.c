@@ -17,7 +17,7 @@ typedef struct webp_file {
 
 /* The file, which must leave half of the memory for its picture. */
 static gemlet_status read_file(const picture *p, picture_input *input, webp_file *f) {
-    size_t capacity = 0, got = 0;
+    size_t capacity = 0;
     do {
         capacity = capacity > 0 ? 2 * capacity : FIRST_BYTES;
         uint8_t *grown = capacity <= p->memory / 2 ? realloc(f->bytes, capacity) : NULL;
@@ -25,8 +25,7 @@ static gemlet_status read_file(const picture *p, picture_input *input, webp_file
             return picture_fail_memory(p, 2 * (uint64_t)capacity);
         }
         f->bytes = grown;
-        got = picture_read(input, f->bytes + f->count, capacity - f->count);
-        f->count += got;
+        f->count += picture_read(input, f->bytes + f->count, capacity - f->count);
     } while (f->count == capacity);
     return GEMLET_OK;
 }

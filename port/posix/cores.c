@@ -26,14 +26,15 @@ static size_t allowed_cores(void) {
     }
     return 0;
 }
-#else
-static size_t allowed_cores(void) {
-    return 0;
-}
 #endif
 
 size_t gemlet_posix_cores(void) {
+#if defined(__linux__)
     size_t allowed = allowed_cores();
+    if (allowed > 0) {
+        return allowed;
+    }
+#endif
     long online = sysconf(_SC_NPROCESSORS_ONLN);
-    return allowed > 0 ? allowed : online > 0 ? (size_t)online : 1;
+    return online > 0 ? (size_t)online : 1;
 }
