@@ -81,6 +81,7 @@ set(builds_of_robust/long plain cross)
 set(builds_of_robust/damage ${asan})
 set(builds_of_robust/concurrency thread)
 set(builds_of_unit/port_posix plain ${asan} thread cross)
+set(builds_of_camera/stream plain ${asan} thread cross)
 
 foreach(source ${test_sources})
     cmake_path(GET source PARENT_PATH directory)

@@ -17,12 +17,12 @@ static bool has_chroma_planes(gemlet_pixel_format format) {
     return format == GEMLET_PIXELS_NV12 || format == GEMLET_PIXELS_I420;
 }
 
-static size_t line_bytes(const frame_layout *l) {
+size_t frame_stride(const frame_layout *l) {
     return l->stride != 0 ? l->stride : l->width * bytes_of_pixel(l->format);
 }
 
 size_t frame_bytes(const frame_layout *l) {
-    size_t line = line_bytes(l);
+    size_t line = frame_stride(l);
     bool planes = has_chroma_planes(l->format);
     bool pairs = planes || l->format == GEMLET_PIXELS_YUYV;
     if (l->width == 0 || l->height == 0 || line < l->width * bytes_of_pixel(l->format) || (pairs && l->width % 2 != 0) ||
@@ -33,7 +33,7 @@ size_t frame_bytes(const frame_layout *l) {
 }
 
 gemlet_image frame_image(const frame_layout *l, const uint8_t *pixels) {
-    size_t line = line_bytes(l);
+    size_t line = frame_stride(l);
     bool planar = l->format == GEMLET_PIXELS_I420;
     gemlet_image image = {.format = l->format,
                           .width = l->width,

@@ -40,6 +40,9 @@ typedef struct frame_layout {
     gemlet_color_range range;
 } frame_layout;
 
+/* Bytes from a line to the next. */
+size_t frame_stride(const frame_layout *layout);
+
 /* Bytes of a frame; 0 where the format can't have these sides or this stride. */
 size_t frame_bytes(const frame_layout *layout);
 

@@ -189,12 +189,12 @@ static bool measure_planes(v4l2 *v) {
         v->planes[0].bytes = whole;
         return v->known->compressed || whole > 0;
     }
-    gemlet_image image = frame_image(&v->layout, NULL);
+    size_t line = frame_stride(&v->layout), chroma_line = v->known->planes == 2 ? line : line / 2;
     size_t row = v->known->planes == 2 ? v->layout.width : v->layout.width / 2;
-    v->planes[0].bytes = image.stride * image.height;
+    v->planes[0].bytes = line * v->layout.height;
     for (uint32_t i = 1; i < v->known->planes; i++) {
-        v->planes[i].stride = v->planes[i].stride != 0 ? v->planes[i].stride : image.chroma_stride;
-        v->planes[i].bytes = v->planes[i].stride * (image.height / 2);
+        v->planes[i].stride = v->planes[i].stride != 0 ? v->planes[i].stride : chroma_line;
+        v->planes[i].bytes = v->planes[i].stride * (v->layout.height / 2);
         if (v->planes[i].stride < row) {
             return false;
         }

@@ -27,11 +27,14 @@ enum { WIDTH = 7, HEIGHT = 5, MEMORY = 1 << 26 };
 /* A file in memory that is being written. */
 typedef struct bytes {
     uint8_t *data;
-    size_t count;
+    size_t count, capacity;
 } bytes;
 
 static void append(bytes *b, const void *data, size_t count) {
-    b->data = realloc(b->data, b->count + count + 1);
+    if (count >= b->capacity - b->count) {
+        b->capacity = 2 * (b->count + count) + 1;
+        b->data = realloc(b->data, b->capacity);
+    }
     memcpy(b->data + b->count, data, count);
     b->count += count;
 }
@@ -42,7 +45,7 @@ static void append_text(bytes *b, const char *text) {
 
 static void drop(bytes *b) {
     free(b->data);
-    *b = (bytes){NULL, 0};
+    *b = (bytes){.data = NULL};
 }
 
 static void read_in(image_file *file, const bytes *b, size_t memory) {
@@ -115,7 +118,7 @@ static void portable_files_are_plain_or_binary_of_one_or_two_bytes(void **state)
     static const int kinds[] = {2, 3, 5, 6};
     static const unsigned most[] = {255, 65535, 255 * 4};
     for (size_t i = 0; i < 12; i++) {
-        bytes b = {NULL, 0};
+        bytes b = {.data = NULL};
         image_file file;
         portable(&b, kinds[i % 4], most[i / 4]);
         read_in(&file, &b, MEMORY);
@@ -145,7 +148,7 @@ static void portable_headers_are_checked(void **state) {
                  {"....ftypheic", "found HEIC", GEMLET_ERROR_UNSUPPORTED},
                  {"", "found nothing", GEMLET_ERROR_FORMAT}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        bytes b = {NULL, 0};
+        bytes b = {.data = NULL};
         append_text(&b, cases[i].text);
         expect_refusal(&b, MEMORY, cases[i].status, cases[i].message);
         drop(&b);
@@ -156,7 +159,7 @@ static void portable_headers_are_checked(void **state) {
 static void what_takes_too_much_becomes_smaller(void **state) {
     (void)state;
     enum { SIDE = 1000, SQUARE = 2 }; /* 3,000,000 bytes in 1 MiB */
-    bytes b = {NULL, 0};
+    bytes b = {.data = NULL};
     image_file file;
     append_text(&b, "P6 1000 1000 255\n");
     for (size_t i = 0; i < (size_t)SIDE * SIDE; i++) {
@@ -346,7 +349,7 @@ static void png_files_of_every_kind_are_read(void **state) {
                  {3, 2}, {3, 4}, {3, 8}, {4, 8}, {4, 16}, {6, 8}, {6, 16}};
     for (size_t i = 0; i < 2 * sizeof kinds / sizeof kinds[0]; i++) {
         int type = kinds[i / 2].type, depth = kinds[i / 2].depth;
-        bytes b = {NULL, 0};
+        bytes b = {.data = NULL};
         image_file file;
         make_png(&b, type, depth, i % 2 == 1, 1);
         read_in(&file, &b, MEMORY);
@@ -362,7 +365,7 @@ static void png_files_of_every_kind_are_read(void **state) {
 
 static void png_files_are_turned_and_refused(void **state) {
     (void)state;
-    bytes b = {NULL, 0};
+    bytes b = {.data = NULL};
     image_file file;
     make_png(&b, PNG_COLOR_TYPE_RGB, 8, false, 6);
     read_in(&file, &b, MEMORY);
@@ -392,11 +395,10 @@ static void webp_files_are_read(void **state) {
     for (size_t i = 0; i < sizeof rgba; i++) {
         rgba[i] = i % 4 == 3 ? (uint8_t)(128 + i % 128) : (uint8_t)sample(i / 4 % WIDTH, i / 4 / WIDTH, i % 4);
     }
-    bytes b = {NULL, 0};
+    bytes b = {.data = NULL};
     image_file file;
-    b.count = WebPEncodeLosslessRGBA(rgba, WIDTH, HEIGHT, WIDTH * 4, &out);
-    b.data = malloc(b.count);
-    memcpy(b.data, out, b.count);
+    size_t count = WebPEncodeLosslessRGBA(rgba, WIDTH, HEIGHT, WIDTH * 4, &out);
+    append(&b, out, count);
     WebPFree(out);
     read_in(&file, &b, MEMORY);
     expect_sides(&file, WIDTH, HEIGHT);
@@ -417,12 +419,11 @@ static void webp_files_fit_their_memory(void **state) {
         rgb[i] = i % 3 == 0 ? 200 : i / 3 % SIDE < SIDE / 2 ? 20 : 220;
     }
     for (int lossless = 0; lossless < 2; lossless++) {
-        bytes b = {NULL, 0};
+        bytes b = {.data = NULL};
         image_file file;
-        b.count =
+        size_t count =
             lossless ? WebPEncodeLosslessRGB(rgb, SIDE, SIDE, SIDE * 3, &out) : WebPEncodeRGB(rgb, SIDE, SIDE, SIDE * 3, 90, &out);
-        b.data = malloc(b.count);
-        memcpy(b.data, out, b.count);
+        append(&b, out, count);
         WebPFree(out);
         read_in(&file, &b, lossless ? 3 * IMAGE_MEBIBYTE + IMAGE_MEBIBYTE / 2 : IMAGE_MEBIBYTE);
         assert_true(file.image.width < SIDE && file.image.width >= SIDE / 4);
@@ -482,7 +483,7 @@ static void make_jpeg(bytes *b, uint32_t side, bool progressive, unsigned restar
 
 static void jpeg_files_are_scaled_to_their_memory(void **state) {
     (void)state;
-    bytes b = {NULL, 0};
+    bytes b = {.data = NULL};
     image_file file;
     struct rusage before, after;
     make_jpeg(&b, LARGE, false, 0, 1);
@@ -511,7 +512,7 @@ static void jpeg_files_are_scaled_to_their_memory(void **state) {
 
 static void jpeg_files_are_turned(void **state) {
     (void)state;
-    bytes b = {NULL, 0};
+    bytes b = {.data = NULL};
     image_file file;
     make_jpeg(&b, 64, false, 0, 6); /* its left is seen above */
     read_in(&file, &b, MEMORY);
@@ -532,7 +533,7 @@ static size_t find_restart(const bytes *b) {
 
 static void jpeg_files_that_only_warn_are_shown(void **state) {
     (void)state;
-    bytes b = {NULL, 0}, filled = {NULL, 0};
+    bytes b = {.data = NULL}, filled = {.data = NULL};
     image_file whole, file;
     make_jpeg(&b, 128, false, 2, 1);
     read_in(&whole, &b, MEMORY);
@@ -562,7 +563,7 @@ static void jpeg_files_that_only_warn_are_shown(void **state) {
 static void jpeg_files_that_can_t_be_decoded_are_refused(void **state) {
     (void)state;
     for (int progressive = 0; progressive < 2; progressive++) {
-        bytes b = {NULL, 0};
+        bytes b = {.data = NULL};
         make_jpeg(&b, 256, progressive != 0, 0, 1);
         size_t count = b.count;
         b.count = count - 20;
@@ -573,7 +574,7 @@ static void jpeg_files_that_can_t_be_decoded_are_refused(void **state) {
         expect_refusal(&b, MEMORY, GEMLET_ERROR_FORMAT, "the JPEG file is cut");
         drop(&b);
     }
-    bytes b = {NULL, 0};
+    bytes b = {.data = NULL};
     append_text(&b, "\xFF\xD8\xFF\xDB\x01\x02 this is no table of quantisation, nor is there any other segment of a picture");
     for (int i = 0; i < 300; i++) {
         append_text(&b, "no ");
@@ -585,7 +586,7 @@ static void jpeg_files_that_can_t_be_decoded_are_refused(void **state) {
 /* A progressive picture whose last scan comes again and again. */
 static void jpeg_files_of_endless_scans_are_refused(void **state) {
     (void)state;
-    bytes b = {NULL, 0}, endless = {NULL, 0};
+    bytes b = {.data = NULL}, endless = {.data = NULL};
     make_jpeg(&b, 64, true, 0, 1);
     size_t last = b.count - 2;
     while (b.data[last] != 0xFF || b.data[last + 1] != 0xDA) {
@@ -607,7 +608,7 @@ static void jpeg_files_of_endless_scans_are_refused(void **state) {
 
 static void pictures_come_from_pipes(void **state) {
     (void)state;
-    bytes pictures[4] = {{NULL, 0}};
+    bytes pictures[4] = {{.data = NULL}};
     size_t count = 0;
     portable(&pictures[count++], 6, 255);
 #ifdef GEMLET_HAVE_JPEG
