@@ -16,7 +16,6 @@
 
 enum {
     PIECE = 1 << 16,      /* bytes that are read at a time */
-    SLOTS = 3,            /* frames: one comes, one waits, one is out */
     LOOK_AGAIN = 100,     /* milliseconds: whether to stop */
     FIRST_BYTES = 1 << 16 /* of a JPEG picture */
 };
@@ -36,10 +35,10 @@ typedef struct stream {
     pthread_cond_t changed;
     /* The reader's own. */
     motion_jpeg place;
-    slot *coming;
+    slot coming;
     bool inside; /* whether some of its bytes are there */
     /* Guarded by lock. */
-    slot *waiting;
+    slot waiting;
     bool is_waiting;
     bool stopping, ended;
     int reason;       /* errno of a stream that can't be read */
@@ -47,56 +46,66 @@ typedef struct stream {
     uint64_t begun;   /* frames that began so far */
     uint64_t read;    /* bytes so far */
     /* The caller's own. */
-    slot *out;
+    slot out;
     bool was_answered; /* whether the frame that is out was good: then what came since is old */
     bool told_left_over;
     uint64_t first_wanted; /* the number of the first frame that is young enough */
     uint64_t next_number;  /* of the frame behind the one that was out last */
     image_file picture;
-    slot slots[SLOTS];
 } stream;
 
 /* ---- The reader ---- */
 
+static void exchange(slot *a, slot *b) {
+    slot kept = *a;
+    *a = *b;
+    *b = kept;
+}
+
 static void begin_frame(stream *s) {
     pthread_mutex_lock(&s->lock);
-    s->coming->number = s->begun++;
+    s->coming.number = s->begun++;
     pthread_mutex_unlock(&s->lock);
-    s->coming->count = 0;
-    s->coming->problem = NULL;
+    s->coming.count = 0;
+    s->coming.problem = NULL;
     s->inside = true;
 }
 
 /* The frame that came takes the place of the one that waits, whose number is missing then; or waits until there is room. */
 static void end_frame(stream *s, const char *problem) {
     s->inside = false;
-    s->coming->problem = s->coming->problem != NULL ? s->coming->problem : problem;
+    s->coming.problem = s->coming.problem != NULL ? s->coming.problem : problem;
     pthread_mutex_lock(&s->lock);
     while (s->settings.every && s->is_waiting && !s->stopping) {
         pthread_cond_wait(&s->changed, &s->lock);
     }
-    slot *free_slot = s->waiting;
-    s->waiting = s->coming;
-    s->coming = free_slot;
+    exchange(&s->waiting, &s->coming);
     s->is_waiting = true;
     pthread_cond_broadcast(&s->changed);
     pthread_mutex_unlock(&s->lock);
 }
 
+static bool grow(slot *c, size_t capacity) {
+    uint8_t *grown = realloc(c->bytes, capacity);
+    if (grown == NULL) {
+        return false;
+    }
+    c->bytes = grown;
+    c->capacity = capacity;
+    return true;
+}
+
 static void add_bytes(stream *s, const uint8_t *bytes, size_t count) {
-    slot *c = s->coming;
+    slot *c = &s->coming;
     if (c->problem != NULL) {
         return;
     }
     if (count > c->capacity - c->count) {
         size_t capacity = 2 * c->capacity + FIRST_BYTES;
-        uint8_t *grown = capacity <= s->settings.memory / 2 ? realloc(c->bytes, capacity) : NULL;
-        if (grown == NULL) {
+        if (capacity > s->settings.memory / 2 || !grow(c, capacity)) {
             c->problem = "a picture of the stream takes more than half of --image-memory";
             return;
         }
-        c->bytes = grown;
-        c->capacity = capacity;
     }
     memcpy(c->bytes + c->count, bytes, count);
     c->count += count;
@@ -107,7 +116,7 @@ static void take_raw(stream *s, const uint8_t *bytes, size_t count) {
         if (!s->inside) {
             begin_frame(s);
         }
-        size_t missing = s->frame_bytes - s->coming->count;
+        size_t missing = s->frame_bytes - s->coming.count;
         size_t taken = count < missing ? count : missing;
         add_bytes(s, bytes, taken);
         bytes += taken;
@@ -168,7 +177,7 @@ static void *read_stream(void *argument) {
     pthread_mutex_lock(&s->lock);
     s->ended = true;
     s->reason = reason;
-    s->left_over = s->inside ? s->coming->count : 0;
+    s->left_over = s->inside ? s->coming.count : 0;
     pthread_cond_broadcast(&s->changed);
     pthread_mutex_unlock(&s->lock);
     return NULL;
@@ -184,7 +193,7 @@ static bool wait_for_frame(stream *s) {
     until.tv_sec += until.tv_nsec / 1000000000L;
     until.tv_nsec %= 1000000000L;
     for (int waited = 0;;) {
-        s->is_waiting = s->is_waiting && s->waiting->number >= s->first_wanted;
+        s->is_waiting = s->is_waiting && s->waiting.number >= s->first_wanted;
         if (s->is_waiting || s->ended || waited != 0) {
             return s->is_waiting;
         }
@@ -223,22 +232,22 @@ static frame_status end_stream(stream *s, gemlet_error *error) {
 
 static frame_status deliver(stream *s, frame *f, gemlet_error *error) {
     char name[32];
-    uint64_t skipped = s->out->number - s->next_number;
-    snprintf(name, sizeof name, "frame %llu", (unsigned long long)s->out->number);
-    s->next_number = s->out->number + 1;
-    if (s->out->problem != NULL) {
+    uint64_t skipped = s->out.number - s->next_number;
+    snprintf(name, sizeof name, "frame %llu", (unsigned long long)s->out.number);
+    s->next_number = s->out.number + 1;
+    if (s->out.problem != NULL) {
         fail(error, name, ": ");
-        gemlet_error_text(error, s->out->problem);
+        gemlet_error_text(error, s->out.problem);
         return FRAME_LOST;
     }
     *f = (frame){.skipped = skipped};
-    snprintf(f->name, sizeof f->name, "%llu", (unsigned long long)s->out->number);
+    snprintf(f->name, sizeof f->name, "%llu", (unsigned long long)s->out.number);
     if (!s->settings.jpeg) {
-        f->image = frame_image(&s->settings.layout, s->out->bytes);
+        f->image = frame_image(&s->settings.layout, s->out.bytes);
         return FRAME_READY;
     }
     image_free(&s->picture);
-    if (image_read_bytes(&s->picture, s->out->bytes, s->out->count, name, s->settings.memory, error) != GEMLET_OK) {
+    if (image_read_bytes(&s->picture, s->out.bytes, s->out.count, name, s->settings.memory, error) != GEMLET_OK) {
         return FRAME_LOST;
     }
     if (s->picture.damage[0] != '\0') {
@@ -260,9 +269,7 @@ static frame_status next_of_stream(void *state, frame *f, gemlet_error *error) {
     bool there = wait_for_frame(s);
     bool ended = s->ended;
     if (there) {
-        slot *free_slot = s->out;
-        s->out = s->waiting;
-        s->waiting = free_slot;
+        exchange(&s->waiting, &s->out);
         s->is_waiting = false;
         pthread_cond_broadcast(&s->changed);
     }
@@ -279,9 +286,9 @@ static frame_status next_of_stream(void *state, frame *f, gemlet_error *error) {
 
 static void free_stream(stream *s) {
     image_free(&s->picture);
-    for (size_t i = 0; i < SLOTS; i++) {
-        free(s->slots[i].bytes);
-    }
+    free(s->coming.bytes);
+    free(s->waiting.bytes);
+    free(s->out.bytes);
     pthread_cond_destroy(&s->changed);
     pthread_mutex_destroy(&s->lock);
     free(s);
@@ -295,17 +302,6 @@ static void close_stream(void *state) {
     pthread_mutex_unlock(&s->lock);
     pthread_join(s->reader, NULL);
     free_stream(s);
-}
-
-/* Memory for whole raw frames; pictures take theirs as they come. */
-static bool make_slots(stream *s) {
-    bool good = true;
-    for (size_t i = 0; i < SLOTS && !s->settings.jpeg; i++) {
-        s->slots[i].bytes = malloc(s->frame_bytes);
-        s->slots[i].capacity = s->frame_bytes;
-        good = good && s->slots[i].bytes != NULL;
-    }
-    return good;
 }
 
 /* Signals are for the thread that can end what it does. */
@@ -335,12 +331,11 @@ gemlet_status frames_from_stream(frame_source *source, const stream_settings *se
     s->settings = *settings;
     s->settings.every = settings->every || (fstat(settings->descriptor, &what) == 0 && S_ISREG(what.st_mode));
     s->frame_bytes = bytes;
-    s->coming = &s->slots[0];
-    s->waiting = &s->slots[1];
-    s->out = &s->slots[2];
+    /* Memory for whole raw frames; pictures take theirs as they come. */
+    bool good = bytes == 0 || (grow(&s->coming, bytes) && grow(&s->waiting, bytes) && grow(&s->out, bytes));
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->changed, NULL);
-    if (!make_slots(s) || !start_reader(s)) {
+    if (!good || !start_reader(s)) {
         free_stream(s);
         return gemlet_fail(error, GEMLET_ERROR_MEMORY, "out of memory for frames");
     }

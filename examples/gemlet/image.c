@@ -105,8 +105,11 @@ static gemlet_status read_all(image_file *file, picture_input *input, const char
     *file = (image_file){.pixels = NULL};
     gemlet_status status = read_picture(&p, input);
     free(p.sums);
-    if (status != GEMLET_OK) {
-        image_free(file);
+    if (status == GEMLET_OK) {
+        file->pixels = p.pixels;
+    } else {
+        free(p.pixels);
+        *file = (image_file){.pixels = NULL};
     }
     return status;
 }

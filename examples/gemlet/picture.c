@@ -61,6 +61,31 @@ static size_t bytes_in_squares(const picture *p, uint32_t square) {
     return (size_t)squares_in(p->width, square) * squares_in(p->height, square) * PICTURE_RGB;
 }
 
+static bool take_pixels(picture *p, size_t bytes) {
+    p->pixels = malloc(bytes);
+    return p->pixels != NULL;
+}
+
+static bool take_sums(picture *p, size_t squares) {
+    p->sums = calloc(squares, PICTURE_RGB * sizeof *p->sums);
+    return p->sums != NULL;
+}
+
+static gemlet_status make_pixels(picture *p, size_t bytes) {
+    uint32_t columns = squares_in(p->width, p->square);
+    uint32_t rows = squares_in(p->height, p->square);
+    bool turned = p->orientation >= 5;
+    if ((p->square > 1 && !take_sums(p, columns)) || !take_pixels(p, bytes)) {
+        return picture_fail(p, GEMLET_ERROR_MEMORY, "out of memory for the image");
+    }
+    p->file->image = (gemlet_image){.format = GEMLET_PIXELS_RGB,
+                                    .width = turned ? rows : columns,
+                                    .height = turned ? columns : rows,
+                                    .pixels = p->pixels,
+                                    .stride = (size_t)(turned ? rows : columns) * PICTURE_RGB};
+    return GEMLET_OK;
+}
+
 gemlet_status picture_begin(picture *p, uint64_t width, uint64_t height, uint64_t taken) {
     gemlet_status status = picture_check_sides(p, width, height);
     if (status != GEMLET_OK) {
@@ -73,23 +98,10 @@ gemlet_status picture_begin(picture *p, uint64_t width, uint64_t height, uint64_
         p->square++;
     }
     size_t bytes = bytes_in_squares(p, p->square);
-    if (bytes > picture_room(p, taken)) {
+    if (bytes == 0 || bytes > picture_room(p, taken)) {
         return picture_fail_memory(p, taken + bytes);
     }
-    uint32_t columns = squares_in(p->width, p->square);
-    uint32_t rows = squares_in(p->height, p->square);
-    bool turned = p->orientation >= 5;
-    p->file->pixels = malloc(bytes);
-    p->sums = p->square > 1 ? calloc((size_t)columns * PICTURE_RGB, sizeof *p->sums) : NULL;
-    if (p->file->pixels == NULL || (p->square > 1 && p->sums == NULL)) {
-        return picture_fail(p, GEMLET_ERROR_MEMORY, "out of memory for the image");
-    }
-    p->file->image = (gemlet_image){.format = GEMLET_PIXELS_RGB,
-                                    .width = turned ? rows : columns,
-                                    .height = turned ? columns : rows,
-                                    .pixels = p->file->pixels,
-                                    .stride = (size_t)(turned ? rows : columns) * PICTURE_RGB};
-    return GEMLET_OK;
+    return make_pixels(p, bytes);
 }
 
 /* ---- Rows ---- */
@@ -107,7 +119,7 @@ static uint8_t *place(const picture *p, uint32_t row, ptrdiff_t *step) {
     size_t y = turned ? (up ? image->height - 1 : 0) : (up ? image->height - 1 - row : row);
     ptrdiff_t along = turned ? (ptrdiff_t)image->stride : PICTURE_RGB;
     *step = (turned ? up : back) ? -along : along;
-    return p->file->pixels + y * image->stride + x * PICTURE_RGB;
+    return p->pixels + y * image->stride + x * PICTURE_RGB;
 }
 
 static void store_row(const picture *p, uint32_t row, const uint8_t *rgb, uint32_t count) {
@@ -121,16 +133,15 @@ static void store_row(const picture *p, uint32_t row, const uint8_t *rgb, uint32
 /* The row of squares that ends with row `last`. */
 static void store_squares(picture *p, uint32_t last) {
     uint32_t rows = last % p->square + 1;
-    uint32_t count = squares_in(p->width, p->square);
+    uint32_t *sum = p->sums;
     ptrdiff_t step;
     uint8_t *to = place(p, last / p->square, &step);
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t right = p->width - i * p->square;
-        uint32_t pixels = rows * (right < p->square ? right : p->square);
+    for (uint32_t x = 0; x < p->width; x += p->square, sum += PICTURE_RGB) {
+        uint32_t columns = p->width - x < p->square ? p->width - x : p->square;
+        uint8_t *pixel = to + (ptrdiff_t)(x / p->square) * step;
         for (uint32_t c = 0; c < PICTURE_RGB; c++) {
-            uint32_t *sum = &p->sums[i * PICTURE_RGB + c];
-            to[(ptrdiff_t)i * step + (ptrdiff_t)c] = (uint8_t)((*sum + pixels / 2) / pixels);
-            *sum = 0;
+            pixel[c] = (uint8_t)((sum[c] + rows * columns / 2) / (rows * columns));
+            sum[c] = 0;
         }
     }
 }

@@ -30,6 +30,7 @@ typedef struct picture {
     uint32_t width, height; /* as stored */
     uint32_t square;        /* pixels of the side of the squares that become one */
     uint32_t row;           /* that comes next */
+    uint8_t *pixels;        /* as file->image tells; they become the file's when all is well */
     uint32_t *sums;         /* of a row of squares, [squares][RGB]; NULL where a square is a pixel */
 } picture;
 

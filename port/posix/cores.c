@@ -1,5 +1,6 @@
 #if defined(__linux__)
-#define _GNU_SOURCE /* the affinity of a process is Linux's own */
+/* NOLINTNEXTLINE(readability-identifier-naming) ; the C library's name: the affinity of a process is Linux's own */
+#define _GNU_SOURCE
 #endif
 #include "port/posix/cores.h"
 
