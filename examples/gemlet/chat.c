@@ -94,6 +94,9 @@ static gemlet_status add_image(conversation *c, const char *path) {
         return gemlet_fail(&a->error, GEMLET_ERROR_UNSUPPORTED,
                            "/image: the model has no image encoder, or --no-images left it out");
     }
+    if (*path == '\0' || strcmp(path, "-") == 0) {
+        return gemlet_fail(&a->error, GEMLET_ERROR_ARGUMENT, "/image: expected the name of a file");
+    }
     if (c->images.count == OPTIONS_MOST_FILES) {
         return gemlet_fail(&a->error, GEMLET_ERROR_ARGUMENT, "/image: expected at most 16 pictures before a question");
     }
@@ -133,13 +136,14 @@ static bool read_line(conversation *c, char **line, size_t *capacity, const char
 }
 
 static gemlet_status obey(conversation *c, const char *line) {
-    static const char image[] = "/image ";
+    static const char image[] = "/image";
     if (strcmp(line, "/reset") == 0) {
         return begin_anew(c);
     }
-    if (strncmp(line, image, sizeof image - 1) == 0) {
-        const char *path = line + sizeof image - 1;
-        if (add_image(c, path + strspn(path, " \t")) != GEMLET_OK) {
+    const char *path = strncmp(line, image, sizeof image - 1) == 0 ? line + sizeof image - 1 : "x";
+    size_t gap = strspn(path, " \t");
+    if (*path == '\0' || gap > 0) {
+        if (add_image(c, path + gap) != GEMLET_OK) {
             complain(c);
         }
         return GEMLET_OK;
@@ -185,7 +189,7 @@ int command_chat(int argc, char **argv) {
         if (o.stats) {
             engine_print_stats(&c.answerer.engine, &o, &c.answerer.work);
         }
-        code = c.failed || ferror(stdout) ? 1 : code;
+        code = c.failed ? 1 : code;
     }
     answerer_close(&c.answerer);
     return code;

@@ -114,7 +114,7 @@ stopped() {
         while [ -z "$(ls "$work/out")" ] && kill -0 $pid 2>/dev/null; do :; done
         kill -"$signal" $pid 2>/dev/null || true
         code=0
-        wait $pid || code=$?
+        { wait $pid; } 2>/dev/null || code=$? # the shell would tell how it died
         left=$(ls "$work/out")
         [ $code = 0 ] || break
     done
@@ -182,6 +182,8 @@ chat_says() { # PATTERN LINE...
     grep -qE "$pattern" "$work/messages" || complain "a chat of \"$*\": $(cat "$work/messages")"
 }
 chat_says 'none: No such file' "/image $work/none"
+chat_says '/image: expected the name of a file' '/image'
+chat_says '/image: expected the name of a file' '/image -'
 chat_says 'but there are 0 pictures' '<image>What?'
 small+=(--no-images)
 chat_says 'no-images left it out' "/image $work/picture.ppm"
@@ -216,30 +218,43 @@ python3 - "$gemlet" $demo "$work/picture.ppm" <<'PYTHON' || complain "the line o
 import os, pty, re, subprocess, sys
 gemlet, model, picture = sys.argv[1:]
 command = [gemlet, "run", "-m", model, "--image", picture, "-p", "What do you see?", "--threads", "1", "--temp", "0", "--level", "scalar"]
-quiet = subprocess.run(command, capture_output=True, text=True)
-master, slave = pty.openpty()
-process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=slave, stdin=subprocess.DEVNULL)
-os.close(slave)
-shown = b""
-while True:
-    try:
-        piece = os.read(master, 4096)
-    except OSError:
-        break
-    if not piece:
-        break
-    shown += piece
-answer = process.stdout.read().decode()
 problems = []
-if process.wait() != 0 or answer != quiet.stdout:
+
+
+def on_terminal(command):
+    master, slave = pty.openpty()
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=slave, stdin=subprocess.DEVNULL)
+    os.close(slave)
+    shown = b""
+    try:
+        while piece := os.read(master, 4096):
+            shown += piece
+    except OSError:
+        pass  # the other end is closed
+    answer = process.stdout.read().decode()
+    if process.wait() != 0:
+        problems.append("%s ends with %d" % (command[:4], process.returncode))
+    return answer, shown.decode()
+
+
+quiet = subprocess.run(command, capture_output=True, text=True)
+answer, shown = on_terminal(command)
+if answer != quiet.stdout:
     problems.append("the answer differs")
 if quiet.stderr:
     problems.append("progress without a terminal: %r" % quiet.stderr)
-lines = [l for l in shown.decode().split("\r") if l.strip()]
-if not any(re.fullmatch(r"picture +\[#* *\] +\d+ % +\d+:\d\d left ", l) for l in lines):
-    problems.append("no progress of the picture: %r" % shown[:300])
-if not re.search(r"\r +\r$", shown.decode()):
-    problems.append("the line stays: %r" % shown[-100:])
+# A prompt that is long enough for any machine, a token at a time.
+words, prompt = 200, ""
+while "prompt" not in prompt and words < 1500:
+    words *= 2
+    long = command[:4] + ["-p", "one " * words, "--threads", "1", "--level", "scalar", "--chunk", "1", "-n", "1"]
+    prompt = on_terminal(long)[1]
+for what, text in ("picture", shown), ("prompt", prompt):
+    lines = text.split("\r")
+    if not any(re.fullmatch(what + r" +\[#* *\] +\d+ % +\d+:\d\d left ", l) for l in lines):
+        problems.append("no progress of the %s: %r" % (what, text[:300]))
+    if not re.search(r"\r +\r$", text):
+        problems.append("the line of the %s stays: %r" % (what, text[-100:]))
 sys.exit("; ".join(problems) or 0)
 PYTHON
 exit $failed
