@@ -165,6 +165,10 @@ static gemlet_status converse(conversation *c) {
             status = obey(c, line);
         }
     }
+    if (status == GEMLET_OK && ferror(stdin)) {
+        gemlet_fail(&c->answerer.error, GEMLET_ERROR_IO, "standard input can't be read");
+        complain(c);
+    }
     forget_images(c);
     free(line);
     return status;

@@ -273,9 +273,11 @@ static void pictures_are_turned_upright(void **state) {
     }
 }
 
+#if defined(GEMLET_HAVE_PNG) || defined(GEMLET_HAVE_WEBP)
 static unsigned over_white(unsigned value, unsigned alpha) {
     return (value * alpha + 255 * (255 - alpha) + 127) / 255;
 }
+#endif
 
 /* ---- PNG ---- */
 
