@@ -166,7 +166,8 @@ static gemlet_status converse(conversation *c) {
         }
     }
     if (status == GEMLET_OK && ferror(stdin)) {
-        gemlet_fail(&c->answerer.error, GEMLET_ERROR_IO, "standard input can't be read");
+        gemlet_fail(&c->answerer.error, GEMLET_ERROR_IO, "standard input can't be read: ");
+        gemlet_error_text(&c->answerer.error, strerror(errno)); /* of the line that did not come */
         complain(c);
     }
     forget_images(c);
