@@ -171,6 +171,24 @@ ends 0 '' "$gemlet" run "${small[@]}" -p '<image>What<image>?' "${picture[@]}" "
 cmp -s "$work/expected" "$work/found" || complain "a picture on standard input is seen otherwise"
 "$gemlet" run "${small[@]}" --seed 2 -p 'What?' --image <(cat "$work/picture.ppm") >"$work/found"
 cmp -s "$work/expected" "$work/found" || complain "a picture from a pipe is seen otherwise"
+if "$gemlet" --version | grep -q PNG; then
+    python3 - "$work/picture.png" <<'PYTHON'
+import struct, sys, zlib
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+rows = b"\0abcdef\0ghijkl"
+open(sys.argv[1], "wb").write(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 2, 2, 8, 2, 0, 0, 0)) +
+                              chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+PYTHON
+    "$gemlet" run "${small[@]}" --seed 2 -p 'What?' --image - <"$work/picture.png" >"$work/found"
+    cmp -s "$work/expected" "$work/found" || complain "a PNG picture is seen otherwise"
+fi
+if "$gemlet" --version | grep -q JPEG; then # some of the middle is missing
+    { head -c 3000 examples/demo/one.jpg; tail -c +3201 examples/demo/one.jpg; } >"$work/damaged.jpg"
+    ends 0 'damaged.jpg: shown, but damaged: ' "$gemlet" run "${small[@]}" -p x --image "$work/damaged.jpg"
+    head -c 3000 examples/demo/one.jpg >"$work/cut.jpg"
+    ends 1 'cut.jpg: the JPEG file is cut' "$gemlet" run "${small[@]}" -p x --image "$work/cut.jpg"
+fi
 ends 1 'standard input: expected a picture as .*, found nothing' "$gemlet" run "${small[@]}" -p x --image -
 ends 2 'option --image-memory: expected a whole number' "$gemlet" run "${small[@]}" -p x --image-memory 0
 
