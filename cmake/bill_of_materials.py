@@ -18,6 +18,9 @@ KNOWN = {
     "libm.so": ("glibc", "LGPL-2.1-or-later"),
     "ld-linux": ("glibc", "LGPL-2.1-or-later"),
     "libjpeg.so": ("libjpeg-turbo", "IJG AND BSD-3-Clause AND Zlib"),
+    "libpng16.so": ("libpng", "libpng-2.0"),
+    "libwebp.so": ("libwebp", "BSD-3-Clause"),
+    "libz.so": ("zlib", "Zlib"),
     "libcjson.so": ("cJSON", "MIT"),
 }
 # Folders of Debian's libraries, by the machine that readelf names.

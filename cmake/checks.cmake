@@ -17,6 +17,9 @@ if(TARGET gemlet-program AND TARGET gemlet-pack AND NOT GEMLET_SANITIZE STREQUAL
     if(NOT GEMLET_SANITIZE) # whole pictures take too long there; tests/camera is sanitized
         list(GET test_cpus 0 test_cpu)
         gemlet_add_check(camera camera $<TARGET_FILE:gemlet-program> $<TARGET_FILE:gemlet-pack> ${test_cpu})
+        if(NOT CMAKE_CROSSCOMPILING)
+            gemlet_add_check(manners manners $<TARGET_FILE:gemlet-program> $<TARGET_FILE:gemlet-pack>)
+        endif()
     endif()
 endif()
 

@@ -34,7 +34,7 @@ else()
     set(test_cpus native)
     set(argument_of_robust/arena examples/demo/demo.gguf)
 endif()
-set(without_kernels "^(container|tokenizer|robust)/|^golden/memory$|^unit/(arena|fault_port|port_template|sampler|status)$|^vision/resize$")
+set(without_kernels "^(container|tokenizer|robust)/|^golden/memory$|^camera/|^unit/(arena|fault_port|port_template|sampler|status)$|^vision/resize$")
 
 set(cost_of_robust/long 90) # minutes: begun early, or the other processor would wait for it in the end
 
@@ -81,6 +81,7 @@ set(builds_of_robust/long plain cross)
 set(builds_of_robust/damage ${asan})
 set(builds_of_robust/concurrency thread)
 set(builds_of_unit/port_posix plain ${asan} thread cross)
+set(builds_of_camera/stream plain ${asan} thread cross)
 
 foreach(source ${test_sources})
     cmake_path(GET source PARENT_PATH directory)
@@ -104,7 +105,9 @@ target_link_libraries(unit-fault_port PRIVATE gemlet-template)
 if(TARGET unit-port_semihosting)
     target_link_libraries(unit-port_semihosting PRIVATE gemlet-semihosting)
 endif()
-target_link_libraries(camera-v4l2 PRIVATE gemlet-commands)
+foreach(target camera-v4l2 camera-stream camera-picture)
+    target_link_libraries(${target} PRIVATE gemlet-commands)
+endforeach()
 # The test refuses the port its threads and memory.
 target_link_options(unit-port_posix PRIVATE -Wl,--wrap=pthread_create,--wrap=pthread_join,--wrap=calloc)
 
@@ -117,7 +120,7 @@ if(GEMLET_SANITIZE MATCHES "address" AND CMAKE_C_COMPILER_ID MATCHES "Clang")
         string(REPLACE "fuzz_" "" name ${target})
         add_executable(${target} ${source})
         set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY tests)
-        target_link_libraries(${target} PRIVATE gemlet-test-support -fsanitize=fuzzer)
+        target_link_libraries(${target} PRIVATE gemlet-test-support -fsanitize=fuzzer $<$<STREQUAL:${name},picture>:gemlet-commands>)
         gemlet_add_test(fuzz/${name} ${target} -max_total_time=20 -timeout=60 -max_len=200000 -verbosity=0
                         -artifact_prefix=${CMAKE_BINARY_DIR}/ ${CMAKE_BINARY_DIR}/fuzz-${name} ${directory}/corpus/${name})
         file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz-${name})

@@ -4,8 +4,10 @@
  * each, so its keys and values stay in the session, which goes back to there before the next frame. */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "examples/camera/frames.h"
+#include "examples/camera/stream.h"
 #include "examples/camera/v4l2.h"
 #include "examples/gemlet/answer.h"
 #include "examples/gemlet/interrupt.h"
@@ -22,22 +24,51 @@ typedef struct camera {
     bool head_fed;
     uint64_t answers;
     uint64_t lost;
+    uint64_t skipped;
 } camera;
+
+static gemlet_color_matrix matrix_of(const options *o) {
+    return o->color_matrix != 0 ? (gemlet_color_matrix)(o->color_matrix - 1) : GEMLET_COLOR_BT601;
+}
+
+static gemlet_color_range range_of(const options *o) {
+    return o->color_range != 0 ? (gemlet_color_range)(o->color_range - 1) : GEMLET_RANGE_LIMITED;
+}
+
+static gemlet_status open_stream(camera *c, const options *o) {
+    bool jpeg = o->raw_format == OPTIONS_RAW_JPEG;
+    stream_settings settings = {
+        .descriptor = STDIN_FILENO, .jpeg = jpeg, .memory = (size_t)o->image_memory * IMAGE_MEBIBYTE, .every = o->every_frame};
+    if (!jpeg) {
+        settings.layout = (frame_layout){.format = (gemlet_pixel_format)(o->raw_format - 1),
+                                         .width = o->size.width,
+                                         .height = o->size.height,
+                                         .stride = o->stride,
+                                         .matrix = matrix_of(o),
+                                         .range = range_of(o)};
+    }
+    return frames_from_stream(&c->source, &settings, &c->answerer.error);
+}
 
 static gemlet_status open_source(camera *c, const options *o) {
     gemlet_error *error = &c->answerer.error;
+    size_t memory = (size_t)o->image_memory * IMAGE_MEBIBYTE;
     if (o->folder != NULL) {
-        return frames_from_folder(&c->source, o->folder, error);
+        return frames_from_folder(&c->source, o->folder, memory, error);
     }
     if (o->raw_format != 0) {
-        return frames_from_stream(&c->source, stdin, (gemlet_pixel_format)(o->raw_format - 1), o->size.width, o->size.height,
-                                  error);
+        return open_stream(c, o);
     }
 #ifdef GEMLET_HAVE_V4L2
     v4l2_settings settings = {.path = o->device != NULL ? o->device : "/dev/video0",
                               .width = o->size.width != 0 ? o->size.width : DEFAULT_WIDTH,
                               .height = o->size.height != 0 ? o->size.height : DEFAULT_HEIGHT,
-                              .wait = o->wait};
+                              .wait = o->wait,
+                              .memory = memory,
+                              .matrix_given = o->color_matrix != 0,
+                              .range_given = o->color_range != 0,
+                              .matrix = matrix_of(o),
+                              .range = range_of(o)};
     return frames_from_v4l2(&c->source, &v4l2_system, &settings, error);
 #else
     return gemlet_fail(error, GEMLET_ERROR_UNSUPPORTED, "this system has no V4L2 cameras: use --folder or --raw-frames");
@@ -92,6 +123,7 @@ static bool answer_frame(camera *c, const frame *f) {
         end = ANSWER_FAILED;
     }
     c->answers++;
+    c->skipped += f->skipped;
     return end != ANSWER_FAILED;
 }
 
@@ -118,7 +150,7 @@ static int watch(camera *c, const options *o) {
 
 static int run(camera *c, const options *o) {
     if (answerer_open(&c->answerer, o, interrupt_seen) != GEMLET_OK || make_prompt(c, o) != GEMLET_OK ||
-        open_source(c, o) != GEMLET_OK) {
+        answer_check_room(&c->answerer, &c->prompt) != GEMLET_OK || open_source(c, o) != GEMLET_OK) {
         return program_fail(&c->answerer.error);
     }
     c->answerer.one_line = true;
@@ -126,8 +158,8 @@ static int run(camera *c, const options *o) {
     c->source.close(c->source.state);
     if (o->stats) {
         engine_print_stats(&c->answerer.engine, o, &c->answerer.work);
-        fprintf(stderr, "frames     %14llu answered, %llu lost; %zu tokens before the frame are kept\n",
-                (unsigned long long)c->answers, (unsigned long long)c->lost, c->head);
+        fprintf(stderr, "frames     %14llu answered, %llu lost, %llu skipped; %zu tokens before the frame are kept\n",
+                (unsigned long long)c->answers, (unsigned long long)c->lost, (unsigned long long)c->skipped, c->head);
     }
     return code;
 }
@@ -139,7 +171,7 @@ int command_camera(int argc, char **argv) {
     if (!options_parse(&o, OPTIONS_CAMERA, argc, argv, &code)) {
         return code;
     }
-    interrupt_catch();
+    interrupt_catch_all();
     code = run(&c, &o);
     tokens_free(&c.prompt);
     answerer_close(&c.answerer);

@@ -1,29 +1,23 @@
 /* Frames from a folder of pictures. */
 #include <dirent.h>
 #include <errno.h>
-#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "examples/camera/frames.h"
 #include "examples/gemlet/image.h"
 
 typedef struct folder {
     const char *path;
+    size_t memory; /* bytes that a picture may take */
     struct dirent **names;
     int count, at;
     image_file file; /* of the frame that is out */
 } folder;
 
 static int is_picture(const struct dirent *entry) {
-    static const char *const endings[] = {".jpg", ".jpeg", ".ppm", ".pgm"};
-    const char *dot = strrchr(entry->d_name, '.');
-    bool found = false;
-    for (size_t i = 0; i < sizeof endings / sizeof endings[0] && dot != NULL; i++) {
-        found = found || strcasecmp(dot, endings[i]) == 0;
-    }
-    return found;
+    return image_has_name(entry->d_name);
 }
 
 static int by_name(const struct dirent **a, const struct dirent **b) {
@@ -39,8 +33,11 @@ static frame_status next_of_folder(void *state, frame *f, gemlet_error *error) {
     const char *name = d->names[d->at++]->d_name;
     char path[4096];
     snprintf(path, sizeof path, "%s/%s", d->path, name);
-    if (image_read(&d->file, path, error) != GEMLET_OK) {
+    if (image_read(&d->file, path, d->memory, error) != GEMLET_OK) {
         return FRAME_LOST;
+    }
+    if (d->file.damage[0] != '\0') {
+        fprintf(stderr, "gemlet: %s: shown, but damaged: %s\n", path, d->file.damage);
     }
     *f = (frame){.image = d->file.image};
     snprintf(f->name, sizeof f->name, "%s", name);
@@ -57,18 +54,19 @@ static void close_folder(void *state) {
     free(d);
 }
 
-gemlet_status frames_from_folder(frame_source *source, const char *path, gemlet_error *error) {
+gemlet_status frames_from_folder(frame_source *source, const char *path, size_t memory, gemlet_error *error) {
     *source = (frame_source){NULL, NULL, NULL};
     folder *d = malloc(sizeof *d);
     if (d == NULL) {
         return gemlet_fail(error, GEMLET_ERROR_MEMORY, "out of memory for a folder");
     }
-    *d = (folder){.path = path};
+    *d = (folder){.path = path, .memory = memory};
     d->count = scandir(path, &d->names, is_picture, by_name);
     if (d->count <= 0) {
         gemlet_fail(error, GEMLET_ERROR_IO, path);
         gemlet_error_text(error, ": ");
-        gemlet_error_text(error, d->count < 0 ? strerror(errno) : "no JPEG, PPM or PGM file in this folder");
+        gemlet_error_text(error, d->count < 0 ? strerror(errno) : "no picture in this folder that this build reads: ");
+        gemlet_error_text(error, d->count < 0 ? "" : image_formats());
         free(d->count == 0 ? (void *)d->names : NULL);
         free(d);
         return GEMLET_ERROR_IO;

@@ -1,8 +1,8 @@
-/* Where frames come from: a V4L2 camera, a folder of pictures, or raw frames in a stream. */
+/* Where frames come from: a V4L2 camera, a folder of pictures, or frames in a stream. */
 #ifndef GEMLET_EXAMPLES_CAMERA_FRAMES_H
 #define GEMLET_EXAMPLES_CAMERA_FRAMES_H
 
-#include <stdio.h>
+#include <stdbool.h>
 
 #include <gemlet/image.h>
 
@@ -27,17 +27,26 @@ typedef struct frame_source {
     void (*close)(void *state);
 } frame_source;
 
-/* Every JPEG, PPM and PGM file of the folder, in the order of their names. */
-gemlet_status frames_from_folder(frame_source *source, const char *path, gemlet_error *error);
+/* Every picture of the folder, in the order of their names; each takes `memory` bytes at most while it is decoded. */
+gemlet_status frames_from_folder(frame_source *source, const char *path, size_t memory, gemlet_error *error);
 
-/* Frames one after another without anything between; `in` stays open.  A stream that ends inside of a frame loses that one. */
-gemlet_status frames_from_stream(frame_source *source, FILE *in, gemlet_pixel_format format, uint32_t width, uint32_t height,
-                                 gemlet_error *error);
+/* How an uncompressed frame lies in memory: line after line, planes of chroma behind the lines of Y. */
+typedef struct frame_layout {
+    gemlet_pixel_format format;
+    uint32_t width, height;
+    size_t stride; /* bytes from a line to the next; 0: the least.  I420's lines of chroma are half as long */
+    bool swapped;  /* V before U (YV12) */
+    gemlet_color_matrix matrix;
+    gemlet_color_range range;
+} frame_layout;
 
-/* Bytes of a frame without gaps; 0 where the format can't have these sides.  `bytes_per_line` 0 means the least. */
-size_t frame_bytes(gemlet_pixel_format format, uint32_t width, uint32_t height, size_t bytes_per_line);
+/* Bytes from a line to the next. */
+size_t frame_stride(const frame_layout *layout);
+
+/* Bytes of a frame; 0 where the format can't have these sides or this stride. */
+size_t frame_bytes(const frame_layout *layout);
 
 /* The image that lies at `pixels` so. */
-gemlet_image frame_image(gemlet_pixel_format format, uint32_t width, uint32_t height, size_t bytes_per_line, const uint8_t *pixels);
+gemlet_image frame_image(const frame_layout *layout, const uint8_t *pixels);
 
 #endif

@@ -1,4 +1,5 @@
-/* Frames from a Video for Linux camera: single-planar capture into memory-mapped buffers. */
+/* Frames from a Video for Linux camera: capture into memory-mapped buffers, through either of the interfaces for one plane and for
+ * several. */
 #ifndef GEMLET_EXAMPLES_CAMERA_V4L2_H
 #define GEMLET_EXAMPLES_CAMERA_V4L2_H
 
@@ -26,6 +27,11 @@ typedef struct v4l2_settings {
     const char *path;
     uint32_t width, height; /* wished for: the driver answers with the nearest that it has */
     bool wait;              /* wait for a camera that is not there, or no longer, instead of giving up */
+    size_t memory;          /* bytes that a compressed frame may take while it is decoded */
+    /* How YUV becomes RGB, where given: else as the driver says. */
+    bool matrix_given, range_given;
+    gemlet_color_matrix matrix;
+    gemlet_color_range range;
 } v4l2_settings;
 
 /* Each frame is one that was captured after it was asked for: what the driver has kept from before is skipped.  Damaged and short

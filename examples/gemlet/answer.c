@@ -1,6 +1,5 @@
 #include "examples/gemlet/answer.h"
 
-#include "examples/gemlet/image.h"
 #include "examples/gemlet/turn.h"
 #include <gemlet/chat.h>
 
@@ -20,9 +19,8 @@ static gemlet_sampler_settings sampler_settings(const options *o) {
 }
 
 static bool go_on(void *context, size_t done, size_t total) {
-    const answerer *a = context;
-    (void)done;
-    (void)total;
+    answerer *a = context;
+    progress_show(&a->progress, done, total);
     return a->cancelled == NULL || !a->cancelled();
 }
 
@@ -144,7 +142,9 @@ answer_end answer_print(answerer *a) {
 
 gemlet_status answer_feed(answerer *a, const uint32_t *ids, size_t count) {
     uint64_t started = engine_time(&a->engine);
+    progress_begin(&a->progress, "prompt");
     gemlet_status status = count > 0 ? gemlet_feed(a->engine.session, ids, count, &a->error) : GEMLET_OK;
+    progress_end(&a->progress);
     if (status == GEMLET_OK) {
         gemlet_sampler_remember(&a->sampler, ids, count);
         a->work.tokens_in += count;
@@ -157,9 +157,13 @@ gemlet_status answer_feed_image(answerer *a, const gemlet_image *image) {
     uint64_t started = engine_time(&a->engine);
     const float *soft_tokens;
     size_t count;
+    progress_begin(&a->progress, "picture");
     gemlet_status status = gemlet_encode_image(a->engine.session, image, &soft_tokens, &count, &a->error);
+    progress_end(&a->progress);
     if (status == GEMLET_OK) {
+        progress_begin(&a->progress, "prompt");
         status = gemlet_feed_embeddings(a->engine.session, soft_tokens, count, &a->error);
+        progress_end(&a->progress);
     }
     if (status == GEMLET_OK) {
         a->work.tokens_in += count;
@@ -168,9 +172,17 @@ gemlet_status answer_feed_image(answerer *a, const gemlet_image *image) {
     return status;
 }
 
+gemlet_status answer_read_image(answerer *a, image_file *file, const char *path) {
+    gemlet_status status = image_read(file, path, (size_t)a->options->image_memory * IMAGE_MEBIBYTE, &a->error);
+    if (status == GEMLET_OK && file->damage[0] != '\0') {
+        fprintf(stderr, "gemlet: %s: shown, but damaged: %s\n", path, file->damage);
+    }
+    return status;
+}
+
 static gemlet_status feed_file(answerer *a, const char *path) {
     image_file file;
-    gemlet_status status = image_read(&file, path, &a->error);
+    gemlet_status status = answer_read_image(a, &file, path);
     if (status == GEMLET_OK) {
         status = answer_feed_image(a, &file.image);
     }
@@ -179,9 +191,9 @@ static gemlet_status feed_file(answerer *a, const char *path) {
 }
 
 /* Tokens, and images where the prompt has a place for them. */
-static gemlet_status feed_prompt(answerer *a, const token_list *prompt) {
+static gemlet_status feed_prompt(answerer *a, const token_list *prompt, const options_files *images) {
     gemlet_status status = GEMLET_OK;
-    size_t images = 0;
+    size_t image = 0;
     for (size_t first = 0; first < prompt->count && status == GEMLET_OK;) {
         size_t end = first;
         while (end < prompt->count && prompt->ids[end] != TURN_IMAGE) {
@@ -189,19 +201,55 @@ static gemlet_status feed_prompt(answerer *a, const token_list *prompt) {
         }
         status = answer_feed(a, prompt->ids + first, end - first);
         if (status == GEMLET_OK && end < prompt->count) {
-            status = feed_file(a, a->options->images.paths[images++]);
+            status = feed_file(a, images->paths[image++]);
         }
         first = end + 1;
     }
     return status;
 }
 
-answer_end answer(answerer *a, const token_list *prompt) {
+static size_t count_images(const token_list *prompt) {
+    size_t images = 0;
+    for (size_t i = 0; i < prompt->count; i++) {
+        images += prompt->ids[i] == TURN_IMAGE;
+    }
+    return images;
+}
+
+/* Positions that the prompt takes in the session. */
+static size_t count_positions(const answerer *a, const token_list *prompt) {
+    size_t images = count_images(prompt);
+    return prompt->count - images + images * gemlet_session_image_facts(a->engine.session).soft_tokens;
+}
+
+gemlet_status answer_check_room(answerer *a, const token_list *prompt) {
+    size_t capacity = gemlet_session_capacity(a->engine.session);
+    size_t room = capacity - gemlet_session_length(a->engine.session);
+    size_t positions = count_positions(a, prompt);
+    if (positions <= room) {
+        return GEMLET_OK;
+    }
+    gemlet_fail(&a->error, GEMLET_ERROR_CONTEXT, "the context is full: the prompt takes ");
+    gemlet_error_number(&a->error, positions);
+    gemlet_error_text(&a->error, " positions, those of ");
+    gemlet_error_number(&a->error, count_images(prompt));
+    gemlet_error_text(&a->error, " pictures included, and there is room for ");
+    gemlet_error_number(&a->error, room);
+    gemlet_error_text(&a->error, " of ");
+    gemlet_error_number(&a->error, capacity);
+    gemlet_error_text(&a->error, " (--ctx)");
+    return GEMLET_ERROR_CONTEXT;
+}
+
+answer_end answer(answerer *a, const token_list *prompt, const options_files *images) {
     a->unfed = false;
-    gemlet_status status = make_room(a, prompt->count);
+    gemlet_status status = make_room(a, count_positions(a, prompt));
     a->prompt_started = gemlet_session_length(a->engine.session);
     if (status == GEMLET_OK) {
-        status = feed_prompt(a, prompt);
+        status = answer_check_room(a, prompt);
+    }
+    if (status == GEMLET_OK) {
+        status = feed_prompt(a, prompt, images);
     }
     if (a->prompt_started == 0) {
         a->first_prompt = gemlet_session_length(a->engine.session);

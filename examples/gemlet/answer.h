@@ -3,6 +3,8 @@
 #define GEMLET_EXAMPLES_GEMLET_ANSWER_H
 
 #include "examples/gemlet/engine.h"
+#include "examples/gemlet/image.h"
+#include "examples/gemlet/progress.h"
 #include "examples/gemlet/tokens.h"
 #include <gemlet/image.h>
 #include <gemlet/sampler.h>
@@ -23,6 +25,7 @@ typedef struct answerer {
     bool (*cancelled)(void); /* may be NULL */
     bool one_line;           /* print line ends as spaces */
     engine_work work;
+    progress progress;     /* of a prompt or a picture that is read */
     bool unfed;            /* whether `last` was printed, but is not in the session yet */
     uint32_t last;         /* the token that was sampled last */
     size_t prompt_started; /* the session's length before the prompt */
@@ -38,8 +41,15 @@ void answerer_close(answerer *a);
  * session can't: only 0 is sure. */
 gemlet_status answerer_rewind(answerer *a, size_t length);
 
-/* Feeds `prompt`, with the images of the options at its places for them, and prints what the model says, as whole UTF-8. */
-answer_end answer(answerer *a, const token_list *prompt);
+/* Feeds `prompt`, with the images of these files at its places for them, and prints what the model says, as whole UTF-8.  What does
+ * not fit the context is refused before anything is read or computed. */
+answer_end answer(answerer *a, const token_list *prompt, const options_files *images);
+
+/* Whether the prompt, its images included, fits behind what the session holds: GEMLET_ERROR_CONTEXT. */
+gemlet_status answer_check_room(answerer *a, const token_list *prompt);
+
+/* Reads an image file as the options say; tells of damage that it shows nevertheless. */
+gemlet_status answer_read_image(answerer *a, image_file *file, const char *path);
 
 /* The parts of that.  Each adds to the work that --stats tells. */
 gemlet_status answer_feed(answerer *a, const uint32_t *ids, size_t count);

@@ -6,6 +6,7 @@
 
 #include "examples/gemlet/engine.h"
 #include "examples/gemlet/image.h"
+#include "examples/gemlet/interrupt.h"
 #include "examples/gemlet/npy.h"
 #include "examples/gemlet/program.h"
 #include "examples/gemlet/tokens.h"
@@ -69,15 +70,51 @@ static gemlet_status encode_and_write(dump *d, const image_file *file) {
     return GEMLET_OK;
 }
 
+static bool go_on(void *context, size_t done, size_t total) {
+    (void)context;
+    (void)done;
+    (void)total;
+    return !interrupt_seen();
+}
+
+static bool is_same_file(const char *a, const char *b) {
+    struct stat first, second;
+    return stat(a, &first) == 0 && stat(b, &second) == 0 && first.st_dev == second.st_dev && first.st_ino == second.st_ino;
+}
+
+/* Before a part of the tokens is computed for nothing. */
+static gemlet_status check_room(dump *d, size_t tokens) {
+    size_t capacity = gemlet_session_capacity(d->engine.session);
+    if (tokens <= capacity) {
+        return GEMLET_OK;
+    }
+    gemlet_fail(&d->error, GEMLET_ERROR_CONTEXT, "the context holds ");
+    gemlet_error_number(&d->error, capacity);
+    gemlet_error_text(&d->error, " tokens (--ctx), found ");
+    gemlet_error_number(&d->error, tokens);
+    return GEMLET_ERROR_CONTEXT;
+}
+
 /* Of the image where there is one, else of the tokens. */
 static gemlet_status write_values(dump *d, const options *o, const token_list *tokens, const image_file *file) {
     const char *path = file != NULL ? o->soft_tokens : o->logits;
     size_t rows = o->last != 0 && o->last < tokens->count ? o->last : tokens->count;
+    if (is_same_file(path, o->model)) {
+        gemlet_fail(&d->error, GEMLET_ERROR_ARGUMENT, path);
+        gemlet_error_text(&d->error, ": the output would replace the model");
+        return GEMLET_ERROR_ARGUMENT;
+    }
+    gemlet_status status = check_room(d, tokens->count);
+    if (status != GEMLET_OK) {
+        return status;
+    }
+    interrupt_catch_all(); /* half a file goes first */
+    gemlet_session_on_progress(d->engine.session, go_on, NULL);
     d->out = fopen(path, "wb");
     if (d->out == NULL) {
         return fail_to_write(d, path, errno);
     }
-    gemlet_status status = file != NULL ? encode_and_write(d, file) : feed_and_write(d, tokens, rows);
+    status = file != NULL ? encode_and_write(d, file) : feed_and_write(d, tokens, rows);
     if (fclose(d->out) != 0 && d->failure == 0) {
         d->failure = errno;
     }
@@ -100,7 +137,8 @@ int command_dump(int argc, char **argv) {
     }
     image_file file = {.pixels = NULL};
     bool image = o.images.count > 0;
-    gemlet_status status = image ? image_read(&file, o.images.paths[0], &d.error) : tokens_read(&tokens, o.tokens, &d.error);
+    gemlet_status status = image ? image_read(&file, o.images.paths[0], (size_t)o.image_memory * IMAGE_MEBIBYTE, &d.error)
+                                 : tokens_read(&tokens, o.tokens, &d.error);
     if (status == GEMLET_OK) {
         status = engine_open(&d.engine, &o, image ? 1 : (uint32_t)tokens.count, &d.error);
     }
@@ -113,5 +151,8 @@ int command_dump(int argc, char **argv) {
     engine_close(&d.engine);
     tokens_free(&tokens);
     image_free(&file);
+    if (status == GEMLET_ERROR_CANCELLED) {
+        interrupt_die();
+    }
     return status == GEMLET_OK ? 0 : program_fail(&d.error);
 }

@@ -1,7 +1,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "examples/gemlet/image.h"
 #include "examples/gemlet/program.h"
+#include "port/posix/standard.h"
 
 static const struct {
     const char *name;
@@ -23,9 +25,15 @@ static void print_usage(FILE *out) {
     for (size_t i = 0; i < COMMANDS; i++) {
         fprintf(out, "  %-12s %s\n", commands[i].name, commands[i].summary);
     }
+    fputs("\n\"gemlet COMMAND --help\" lists the options of one, \"gemlet --version\" what this build is.\n", out);
 }
 
-int main(int argc, char **argv) {
+static int print_version(void) {
+    printf("gemlet " GEMLET_PROGRAM_VERSION "\npictures: %s\n", image_formats());
+    return 0;
+}
+
+static int run_command(int argc, char **argv) {
     if (argc < 2) {
         print_usage(stderr);
         return 2;
@@ -33,6 +41,9 @@ int main(int argc, char **argv) {
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         print_usage(stdout);
         return 0;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        return print_version();
     }
     for (size_t i = 0; i < COMMANDS; i++) {
         if (strcmp(argv[1], commands[i].name) == 0) {
@@ -42,4 +53,17 @@ int main(int argc, char **argv) {
     fprintf(stderr, "gemlet: unknown command \"%s\"\n\n", argv[1]);
     print_usage(stderr);
     return 2;
+}
+
+int main(int argc, char **argv) {
+    if (!gemlet_posix_open_standard()) {
+        return 1; /* and nowhere to say so */
+    }
+    int code = run_command(argc, argv);
+    const char *problem = gemlet_posix_flush_output();
+    if (problem != NULL && code == 0) {
+        fprintf(stderr, "gemlet: standard output can't be written: %s\n", problem);
+        code = 1;
+    }
+    return code;
 }

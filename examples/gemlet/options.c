@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
+#include "examples/gemlet/image.h"
 #include "examples/gemlet/program.h"
 #include <gemlet/image.h>
 #include <gemlet/sampler.h>
@@ -15,7 +17,7 @@ typedef enum option_kind {
     KIND_TEXT,   /* const char * */
     KIND_FILES,  /* options_files; may be repeated */
     KIND_COUNT,  /* uint32_t */
-    KIND_SEED,   /* uint64_t */
+    KIND_SEED,   /* uint64_t, or "random" */
     KIND_REAL,   /* float */
     KIND_SIZE,   /* options_size */
     KIND_CHOICE, /* uint32_t: the place of the value among those of `value`, plus `least` */
@@ -34,6 +36,7 @@ typedef struct option {
 
 enum {
     ANSWERS = OPTIONS_RUN | OPTIONS_CHAT | OPTIONS_CAMERA,
+    SEES = ANSWERS,
     RUNS = ANSWERS | OPTIONS_DUMP | OPTIONS_PERPLEXITY,
     EVERY = RUNS | OPTIONS_INFO,
 };
@@ -49,17 +52,29 @@ static const option table[] = {
      KIND_TEXT, OPTIONS_CAMERA, OPTIONS_CAMERA},
     {"--tokens", "FILE", "token ids in text, separated by white space", AT(tokens), 0, 0, KIND_TEXT, OPTIONS_DUMP, 0},
     {"--logits", "FILE", "the .npy file to write: float32 [tokens, vocabulary]", AT(logits), 0, 0, KIND_TEXT, OPTIONS_DUMP, 0},
-    {"--image", "FILE", "JPEG, PPM or PGM; stands at the next <image> of the text, else before it; may be repeated", AT(images), 0,
-     0, KIND_FILES, OPTIONS_RUN | OPTIONS_DUMP, 0},
+    {"--image", "FILE",
+     "JPEG, PNG, WebP, PPM or PGM; - reads standard input; stands at the next <image> of the text, else before it; may be repeated",
+     AT(images), 0, 0, KIND_FILES, OPTIONS_RUN | OPTIONS_DUMP, 0},
+    {"--image-memory", "MIB", "that a picture file may take while it is decoded: larger ones are made smaller, or refused (128)",
+     AT(image_memory), 1, 65536, KIND_COUNT, SEES | OPTIONS_DUMP, 0},
     {"--soft-tokens", "FILE", "the .npy file to write for the image: float32 [soft tokens, width]", AT(soft_tokens), 0, 0,
      KIND_TEXT, OPTIONS_DUMP, 0},
     {"--image-size", "N", "pixels of the square that images are brought to (what the model was made for)", AT(image_size), 64, 2048,
-     KIND_COUNT, OPTIONS_RUN | OPTIONS_CAMERA | OPTIONS_DUMP | OPTIONS_INFO, 0},
+     KIND_COUNT, SEES | OPTIONS_DUMP | OPTIONS_INFO, 0},
     {"--device", "FILE", "the V4L2 camera (/dev/video0, where neither --folder nor --raw-frames is given)", AT(device), 0, 0,
      KIND_TEXT, OPTIONS_CAMERA, 0},
-    {"--folder", "DIR", "take the JPEG, PPM and PGM pictures of a folder instead, by name", AT(folder), 0, 0, KIND_TEXT,
-     OPTIONS_CAMERA, 0},
-    {"--raw-frames", "rgb|bgr|rgba|grey|yuyv|nv12", "take raw frames of --size from standard input instead", AT(raw_format), 1, 0,
+    {"--folder", "DIR", "take the pictures of a folder instead, by name", AT(folder), 0, 0, KIND_TEXT, OPTIONS_CAMERA, 0},
+    {"--raw-frames", "rgb|bgr|rgba|grey|yuyv|nv12|i420|mjpeg",
+     "take frames from standard input instead: raw ones of --size, or JPEG pictures one after another", AT(raw_format), 1, 0,
+     KIND_CHOICE, OPTIONS_CAMERA, 0},
+    {"--stride", "BYTES", "from a line of a raw frame to the next (as many as its pixels have)", AT(stride), 1, MOST_COUNT,
+     KIND_COUNT, OPTIONS_CAMERA, 0},
+    {"--every-frame", NULL,
+     "answer every frame from standard input, however late (as from a file; else what came meanwhile is skipped)", AT(every_frame),
+     0, 0, KIND_FLAG, OPTIONS_CAMERA, 0},
+    {"--color-matrix", "bt601|bt709", "of YUV frames (what the camera says; raw frames: bt601)", AT(color_matrix), 1, 0,
+     KIND_CHOICE, OPTIONS_CAMERA, 0},
+    {"--color-range", "limited|full", "of YUV frames (what the camera says; raw frames: limited)", AT(color_range), 1, 0,
      KIND_CHOICE, OPTIONS_CAMERA, 0},
     {"--size", "WxH", "of the frames; a camera may answer with the nearest it has (640x480)", AT(size), 1, GEMLET_LARGEST_IMAGE,
      KIND_SIZE, OPTIONS_CAMERA, 0},
@@ -81,17 +96,19 @@ static const option table[] = {
     {"--repeat-penalty", "X", "divide logits of recent tokens by X; 1: off (1)", AT(repeat_penalty), 0.01, 100, KIND_REAL, ANSWERS,
      0},
     {"--repeat-window", "N", "how many tokens are recent (64)", AT(repeat_window), 0, 65536, KIND_COUNT, ANSWERS, 0},
-    {"--seed", "S", "the same seed gives the same text (0)", AT(seed), 0, 0, KIND_SEED, ANSWERS, 0},
+    {"--seed", "S", "the same seed gives the same text; random: another each time, which --stats tells (0)", AT(seed), 0, 0,
+     KIND_SEED, ANSWERS, 0},
     {"--ctx", "C",
      "tokens that the context holds (perplexity: 512, dump: as many as the file has, else 4096, at most what the model was made "
      "for)",
      AT(context), 1, MOST_COUNT, KIND_COUNT, EVERY, 0},
     {"--chunk", "N", "tokens of a prompt that are computed together (64)", AT(chunk), 1, 256, KIND_COUNT, EVERY, 0},
-    {"--threads", "K", "threads (one for each core)", AT(threads), 1, 256, KIND_COUNT, EVERY, 0},
+    {"--threads", "K", "threads (one for each core that the program may use)", AT(threads), 1, 256, KIND_COUNT, EVERY, 0},
     {"--kv", "f16|int8", "how keys and values are kept (f16)", AT(cache), 0, 0, KIND_CHOICE, EVERY, 0},
     {"--level", "scalar|neon|dotprod|i8mm", "highest instruction level to use (what the CPU has)", AT(level_limit), 1, 0,
      KIND_CHOICE, EVERY, 0},
-    {"--no-images", NULL, "plan without the image encoder", AT(no_images), 0, 0, KIND_FLAG, OPTIONS_INFO, 0},
+    {"--no-images", NULL, "leave out the image encoder, which takes memory", AT(no_images), 0, 0, KIND_FLAG,
+     OPTIONS_INFO | OPTIONS_CHAT, 0},
     {"--verify", NULL, "compare every tensor with its CRC-32", AT(verify), 0, 0, KIND_FLAG, OPTIONS_INFO, 0},
     {"--tensors", NULL, "list every tensor", AT(tensors), 0, 0, KIND_FLAG, OPTIONS_INFO, 0},
     {"--stats", NULL, "print tokens, time and memory to standard error", AT(stats), 0, 0, KIND_FLAG, RUNS, 0},
@@ -139,6 +156,13 @@ static bool parse_whole(const char *text, uint64_t *number) {
     errno = 0;
     *number = strtoull(text, &end, 10);
     return text[0] >= '0' && text[0] <= '9' && *end == '\0' && errno == 0;
+}
+
+static bool parse_seed(const char *text, uint64_t *seed) {
+    if (strcmp(text, "random") == 0) {
+        return getrandom(seed, sizeof *seed, 0) == (ssize_t)sizeof *seed;
+    }
+    return parse_whole(text, seed);
 }
 
 static bool parse_real(const char *text, double *number) {
@@ -197,7 +221,7 @@ static bool store(const option *t, const char *text, void *member) {
         }
         *(uint32_t *)member = (uint32_t)whole;
         return true;
-    case KIND_SEED: return parse_whole(text, (uint64_t *)member);
+    case KIND_SEED: return parse_seed(text, member);
     case KIND_REAL:
         if (!parse_real(text, &real) || !within(t, real)) {
             return false;
@@ -219,7 +243,7 @@ static int bad_value(const char *name, const option *t, const char *found) {
     char expected[64], problem[512];
     switch (t->kind) {
     case KIND_COUNT: snprintf(expected, sizeof expected, "a whole number from %.0f to %.0f", t->least, t->most); break;
-    case KIND_SEED: snprintf(expected, sizeof expected, "a whole number below 2^64"); break;
+    case KIND_SEED: snprintf(expected, sizeof expected, "a whole number below 2^64, or random"); break;
     case KIND_REAL: snprintf(expected, sizeof expected, "a number from %g to %g", t->least, t->most); break;
     case KIND_SIZE: snprintf(expected, sizeof expected, "%s, sides from 1 to %.0f", t->value, t->most); break;
     case KIND_FILES: snprintf(expected, sizeof expected, "at most %d files", OPTIONS_MOST_FILES); break;
@@ -243,12 +267,27 @@ static bool has_required(const options *o, options_command command, const char *
     return true;
 }
 
+static unsigned readers_of_input(const options *o) {
+    const char *const paths[] = {o->prompt, o->tokens, o->file};
+    unsigned count = 0;
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        count += paths[i] != NULL && strcmp(paths[i], "-") == 0;
+    }
+    for (uint32_t i = 0; i < o->images.count; i++) {
+        count += strcmp(o->images.paths[i], "-") == 0;
+    }
+    return count;
+}
+
 /* What is wrong about options that are right one by one; NULL for nothing. */
 static const char *contradiction(const options *o, options_command command) {
     bool image_dumped = o->images.count == 1 && o->soft_tokens != NULL && o->tokens == NULL;
     bool tokens_dumped = o->images.count == 0 && o->tokens != NULL && o->logits != NULL;
     if (command == OPTIONS_DUMP && !image_dumped && !tokens_dumped) {
         return "expected --tokens FILE --logits FILE, or --image FILE --soft-tokens FILE";
+    }
+    if (readers_of_input(o) > 1) {
+        return "expected one reader of standard input (-), found several";
     }
     if (o->raw && o->images.count > 0) {
         return "option --image: expected turns, found --raw";
@@ -258,6 +297,12 @@ static const char *contradiction(const options *o, options_command command) {
     }
     if ((o->device != NULL) + (o->folder != NULL) + (o->raw_format != 0) > 1) {
         return "expected one of --device, --folder and --raw-frames, found several";
+    }
+    if ((o->stride != 0 || o->every_frame) && o->raw_format == 0) {
+        return "options --stride and --every-frame: expected --raw-frames too";
+    }
+    if (o->raw_format == OPTIONS_RAW_JPEG) {
+        return o->stride != 0 ? "option --stride: expected frames that are not compressed, found mjpeg" : NULL;
     }
     return o->raw_format != 0 && o->size.width == 0 ? "option --raw-frames: expected --size WxH too" : NULL;
 }
@@ -270,7 +315,8 @@ bool options_parse(options *o, options_command command, int argc, char **argv, i
                    .min_p = defaults.min_p,
                    .repeat_penalty = defaults.repetition_penalty,
                    .repeat_window = defaults.repetition_window,
-                   .seed = defaults.seed};
+                   .seed = defaults.seed,
+                   .image_memory = IMAGE_MEMORY};
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             print_usage(stdout, command, argv[0]);
@@ -290,7 +336,8 @@ bool options_parse(options *o, options_command command, int argc, char **argv, i
             return false;
         }
     }
-    o->images_wanted = o->images.count > 0 || command == OPTIONS_CAMERA || (command == OPTIONS_INFO && !o->no_images);
+    o->images_wanted =
+        o->images.count > 0 || command == OPTIONS_CAMERA || ((command == OPTIONS_INFO || command == OPTIONS_CHAT) && !o->no_images);
     const char *problem = contradiction(o, command);
     if (!has_required(o, command, argv[0], code)) {
         return false;

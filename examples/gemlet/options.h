@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include <gemlet/gemlet.h>
+#include <gemlet/image.h>
 
 typedef enum options_command {
     OPTIONS_RUN = 1 << 0,
@@ -17,7 +18,7 @@ typedef enum options_command {
     OPTIONS_INFO = 1 << 5
 } options_command;
 
-enum { OPTIONS_MOST_FILES = 16 };
+enum { OPTIONS_MOST_FILES = 16, OPTIONS_RAW_JPEG = GEMLET_PIXELS_I420 + 2 };
 
 /* The values of an option that may be repeated, in order. */
 typedef struct options_files {
@@ -40,12 +41,16 @@ typedef struct options {
     const char *device;
     const char *folder;
     options_size size;
-    uint32_t raw_format; /* a gemlet_pixel_format plus 1; 0: frames are not raw */
-    uint32_t frames;     /* at most; 0: all */
+    uint32_t raw_format;   /* a gemlet_pixel_format plus 1, or OPTIONS_RAW_JPEG; 0: frames are not from a stream */
+    uint32_t stride;       /* bytes of a line of raw frames; 0: the least */
+    uint32_t color_matrix; /* a gemlet_color_matrix plus 1; 0: not given */
+    uint32_t color_range;  /* a gemlet_color_range plus 1; 0: not given */
+    uint32_t frames;       /* at most; 0: all */
     options_files images;
     uint32_t image_size;
-    uint32_t predict; /* tokens at most; 0: until the turn ends or the context is full */
-    uint32_t context; /* 0: the command's default */
+    uint32_t image_memory; /* MiB that a picture may take while it is decoded */
+    uint32_t predict;      /* tokens at most; 0: until the turn ends or the context is full */
+    uint32_t context;      /* 0: the command's default */
     uint32_t chunk;
     uint32_t threads;
     uint32_t cache;       /* a gemlet_cache_type */
@@ -62,6 +67,7 @@ typedef struct options {
     bool raw;
     bool slide;
     bool wait;
+    bool every_frame;
     bool stats;
     bool verify;
     bool tensors;

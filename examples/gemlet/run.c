@@ -22,7 +22,7 @@ static int run(answerer *a, const char *text, size_t bytes) {
         tokens_free(&prompt);
         return program_fail(&a->error);
     }
-    answer_end end = answer(a, &prompt);
+    answer_end end = answer(a, &prompt, &a->options->images);
     tokens_free(&prompt);
     if (end == ANSWER_FAILED) {
         return program_fail(&a->error);

@@ -59,11 +59,20 @@ gemlet_status tokens_append_special(token_list *list, const gemlet_tokenizer *to
 
 /* ---- Files ---- */
 
+enum { BOM_BYTES = 3 };
+
 static char *fail_to_read(const char *path, const char *problem, gemlet_error *error) {
-    gemlet_fail(error, GEMLET_ERROR_IO, path);
+    gemlet_fail(error, GEMLET_ERROR_IO, strcmp(path, "-") == 0 ? "standard input" : path);
     gemlet_error_text(error, ": ");
     gemlet_error_text(error, problem);
     return NULL;
+}
+
+const char *text_problem(const char *text, size_t bytes) {
+    if (bytes >= 2 && (memcmp(text, "\xFF\xFE", 2) == 0 || memcmp(text, "\xFE\xFF", 2) == 0)) {
+        return "expected text in UTF-8, found UTF-16";
+    }
+    return memchr(text, '\0', bytes) != NULL ? "expected text, found a zero byte" : NULL;
 }
 
 char *read_text(const char *path, size_t *bytes, gemlet_error *error) {
@@ -87,9 +96,16 @@ char *read_text(const char *path, size_t *bytes, gemlet_error *error) {
     if (!standard) {
         fclose(in);
     }
+    if (problem == NULL && *bytes > 0) {
+        problem = text_problem(text, *bytes);
+    }
     if (problem != NULL) {
         free(text);
         return fail_to_read(path, problem, error);
+    }
+    if (*bytes >= BOM_BYTES && memcmp(text, "\xEF\xBB\xBF", BOM_BYTES) == 0) {
+        *bytes -= BOM_BYTES;
+        memmove(text, text + BOM_BYTES, *bytes);
     }
     text[*bytes] = '\0';
     return text;
@@ -127,14 +143,7 @@ gemlet_status tokens_read(token_list *list, const char *path, gemlet_error *erro
     if (text == NULL) {
         return GEMLET_ERROR_IO;
     }
-    gemlet_status status = GEMLET_OK;
-    if (strlen(text) != bytes) {
-        gemlet_fail(error, GEMLET_ERROR_FORMAT, path);
-        gemlet_error_text(error, ": expected text, found a zero byte");
-        status = GEMLET_ERROR_FORMAT;
-    } else {
-        status = parse_ids(list, path, text, error);
-    }
+    gemlet_status status = parse_ids(list, path, text, error);
     free(text);
     if (status == GEMLET_OK && list->count == 0) {
         gemlet_fail(error, GEMLET_ERROR_FORMAT, path);

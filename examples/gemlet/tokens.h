@@ -29,7 +29,11 @@ gemlet_status tokens_append_special(token_list *list, const gemlet_tokenizer *to
 /* Reads ids in text, separated by white space. */
 gemlet_status tokens_read(token_list *list, const char *path, gemlet_error *error);
 
-/* A whole file ("-": standard input), NUL-terminated, for the caller to free; NULL and a message where it can't be read. */
+/* A whole file ("-": standard input) of UTF-8, NUL-terminated, for the caller to free; a byte order mark at its beginning is left
+ * out.  NULL and a message where it can't be read or is no text: of UTF-16, or with a zero byte, at which text would end. */
 char *read_text(const char *path, size_t *bytes, gemlet_error *error);
+
+/* What is wrong with bytes that should be text, or NULL. */
+const char *text_problem(const char *text, size_t bytes);
 
 #endif

@@ -40,22 +40,45 @@ static gemlet_status append_segment(void *context, const gemlet_segment *segment
     return tokens_append(t->list, &id, 1);
 }
 
-/* The user's text with its images; answers how many parts. */
-static size_t split(const char *text, size_t images, gemlet_message_part parts[MOST_PARTS]) {
-    static const char mark[] = "<image>";
+static const char mark[] = "<image>";
+
+static size_t count_marks(const char *text) {
     size_t marks = 0;
-    size_t count = 0;
     for (const char *at = text; (at = strstr(at, mark)) != NULL; at += sizeof mark - 1) {
         marks++;
     }
-    for (; images > marks; images--) {
-        parts[count++] = (gemlet_message_part){GEMLET_PART_IMAGE, NULL, 0};
+    return marks;
+}
+
+/* A place without its picture would be text, and the model would make something up. */
+static gemlet_status check_marks(const char *system, const char *text, size_t images, gemlet_error *error) {
+    size_t marks = count_marks(text);
+    if (system != NULL && count_marks(system) > 0) {
+        return gemlet_fail(error, GEMLET_ERROR_ARGUMENT, "a system prompt has no place for pictures, found <image>");
     }
+    if (marks == 0 || marks == images) {
+        return GEMLET_OK;
+    }
+    gemlet_fail(error, GEMLET_ERROR_ARGUMENT, "the text says <image> ");
+    gemlet_error_number(error, marks);
+    gemlet_error_text(error, marks == 1 ? " time, but there " : " times, but there ");
+    gemlet_error_text(error, images == 1 ? "is " : "are ");
+    gemlet_error_number(error, images);
+    gemlet_error_text(error, images == 1 ? " picture" : " pictures");
+    return GEMLET_ERROR_ARGUMENT;
+}
+
+/* The user's text with its images; answers how many parts. */
+static size_t split(const char *text, size_t images, gemlet_message_part parts[MOST_PARTS]) {
+    size_t count = 0;
+    bool marked = count_marks(text) > 0;
     for (; images > 0; images--) {
-        const char *at = strstr(text, mark);
-        parts[count++] = (gemlet_message_part){GEMLET_PART_TEXT, text, (size_t)(at - text)};
+        const char *at = marked ? strstr(text, mark) : text;
+        if (at > text) {
+            parts[count++] = (gemlet_message_part){GEMLET_PART_TEXT, text, (size_t)(at - text)};
+        }
         parts[count++] = (gemlet_message_part){GEMLET_PART_IMAGE, NULL, 0};
-        text = at + sizeof mark - 1;
+        text = marked ? at + sizeof mark - 1 : at;
     }
     parts[count++] = (gemlet_message_part){GEMLET_PART_TEXT, text, strlen(text)};
     return count;
@@ -77,6 +100,10 @@ gemlet_status turn_append(token_list *list, const gemlet_model *model, const cha
                           bool first, gemlet_error *error) {
     const gemlet_tokenizer *tokenizer = gemlet_model_tokenizer(model);
     turn t = {.list = list, .format = gemlet_model_chat(model), .tokenizer = tokenizer, .error = error};
+    gemlet_status checked = check_marks(first ? system : NULL, text, images, error);
+    if (checked != GEMLET_OK) {
+        return checked;
+    }
     void *scratch = malloc(GEMLET_ENCODER_BYTES);
     if (scratch == NULL) {
         return gemlet_fail(error, GEMLET_ERROR_MEMORY, "out of memory for tokens");

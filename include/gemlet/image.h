@@ -17,9 +17,21 @@ typedef enum gemlet_pixel_format {
     GEMLET_PIXELS_BGR,  /* 3 bytes a pixel */
     GEMLET_PIXELS_RGBA, /* 4 bytes a pixel; the fourth is ignored */
     GEMLET_PIXELS_GREY, /* 1 byte a pixel */
-    GEMLET_PIXELS_YUYV, /* Y0 U Y1 V for two pixels, BT.601, Y 16 .. 235; an even width */
-    GEMLET_PIXELS_NV12  /* a plane of Y, and one of U V pairs for 2 x 2 pixels, likewise BT.601; an even width and height */
+    GEMLET_PIXELS_YUYV, /* Y0 U Y1 V for two pixels; an even width */
+    GEMLET_PIXELS_NV12, /* a plane of Y, and one of U V pairs for 2 x 2 pixels; an even width and height */
+    GEMLET_PIXELS_I420 /* a plane of Y, one of U and one of V for 2 x 2 pixels (YU12; YV12 with U and V exchanged); likewise even */
 } gemlet_pixel_format;
+
+/* How YUYV, NV12 and I420 become RGB. */
+typedef enum gemlet_color_matrix {
+    GEMLET_COLOR_BT601, /* webcams, JPEG, video of few lines */
+    GEMLET_COLOR_BT709  /* video of 720 lines and more */
+} gemlet_color_matrix;
+
+typedef enum gemlet_color_range {
+    GEMLET_RANGE_LIMITED, /* Y 16 .. 235, U and V 16 .. 240 */
+    GEMLET_RANGE_FULL     /* all 0 .. 255, as in JPEG */
+} gemlet_color_range;
 
 enum { GEMLET_LARGEST_IMAGE = 20480 /* pixels of a side */ };
 
@@ -29,8 +41,11 @@ typedef struct gemlet_image {
     uint32_t width, height;
     const uint8_t *pixels; /* row y begins at pixels + y * stride */
     size_t stride;         /* bytes */
-    const uint8_t *chroma; /* of NV12: row y / 2 at chroma + y / 2 * chroma_stride; else unused */
+    const uint8_t *chroma; /* of NV12 (U V pairs) and I420 (U): row y / 2 at chroma + y / 2 * chroma_stride; else unused */
     size_t chroma_stride;
+    const uint8_t *chroma_v;    /* of I420: V, with the same stride; else unused */
+    gemlet_color_matrix matrix; /* of YUYV, NV12 and I420; 0: BT.601 */
+    gemlet_color_range range;   /* likewise; 0: limited */
 } gemlet_image;
 
 typedef struct gemlet_image_facts {

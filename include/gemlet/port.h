@@ -63,6 +63,10 @@ typedef struct gemlet_port {
 
     /* One line of text without a newline, for people.  May be NULL. */
     void (*log)(void *context, const char *text);
+
+    /* Writes why this thread's call of open, size or read_at before failed ("No such file or directory"): at most `bytes` with
+     * the NUL, empty where there is nothing to say.  May be NULL: messages then don't tell. */
+    void (*reason)(void *context, char *text, size_t bytes);
 } gemlet_port;
 
 #ifdef __cplusplus

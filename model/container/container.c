@@ -18,6 +18,12 @@ static gemlet_status file_failed(const gemlet_container *c, gemlet_status status
     gemlet_fail(error, status, c->path);
     gemlet_error_text(error, ": ");
     gemlet_error_text(error, problem);
+    if (status == GEMLET_ERROR_IO && c->port->reason != NULL) {
+        char reason[GEMLET_MESSAGE_BYTES] = "";
+        c->port->reason(c->port->context, reason, sizeof reason);
+        gemlet_error_text(error, reason[0] != '\0' ? ": " : "");
+        gemlet_error_text(error, reason);
+    }
     return status;
 }
 

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "model/pack/pack.h"
+#include "port/posix/standard.h"
 
 static const char usage[] =
     "gemlet-pack --text MODEL.gguf [--mmproj MMPROJ.gguf] -o OUT.gguf\n"
@@ -15,7 +16,8 @@ static const char usage[] =
     "  --no-sound        leave out the sound encoder, which gemlet does not run yet\n"
     "  --list            say what would be done with each tensor, and write nothing\n"
     "  --header-only     leave a hole where the weights belong: enough to plan memory for a model\n"
-    "  --quiet           no line for each converted tensor\n";
+    "  --quiet           no line for each converted tensor\n"
+    "  --version         say which version this is\n";
 
 /* Where the option `name` is at `*i`, takes the argument behind it. */
 static int take(int argc, char **argv, int *i, const char *name, const char **value) {
@@ -30,7 +32,7 @@ static int take(int argc, char **argv, int *i, const char *name, const char **va
     return 1;
 }
 
-int main(int argc, char **argv) {
+static int run(int argc, char **argv) {
     pack_options options = {.report = stdout, .progress = stderr};
     gemlet_error error = {GEMLET_OK, ""};
     for (int i = 1; i < argc; i++) {
@@ -63,6 +65,9 @@ int main(int argc, char **argv) {
         } else if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             fputs(usage, stdout);
             return 0;
+        } else if (strcmp(argv[i], "--version") == 0) {
+            puts("gemlet-pack " GEMLET_PROGRAM_VERSION);
+            return 0;
         } else {
             fprintf(stderr, "gemlet-pack: unknown option \"%s\"\n\n%s", argv[i], usage);
             return 2;
@@ -77,4 +82,17 @@ int main(int argc, char **argv) {
         return 1;
     }
     return 0;
+}
+
+int main(int argc, char **argv) {
+    if (!gemlet_posix_open_standard()) {
+        return 1; /* and nowhere to say so */
+    }
+    int code = run(argc, argv);
+    const char *problem = gemlet_posix_flush_output();
+    if (problem != NULL && code == 0) {
+        fprintf(stderr, "gemlet-pack: standard output can't be written: %s\n", problem);
+        code = 1;
+    }
+    return code;
 }

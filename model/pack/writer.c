@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -28,6 +29,45 @@ typedef struct writer {
     double error_square, weight_square;
 } writer;
 
+/* ---- Signals ----
+ *
+ * What ends the program would leave the unfinished file behind, so while there is one the signal is noted only, writing ends soon
+ * after, and the signal is sent again when the file is gone. */
+
+static const int ending_signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGXCPU, SIGXFSZ};
+enum { ENDING_SIGNALS = sizeof ending_signals / sizeof ending_signals[0] };
+
+static volatile sig_atomic_t ending; /* the signal that came, or 0 */
+
+static void note_signal(int signal) {
+    ending = signal;
+}
+
+static void catch_signals(struct sigaction before[ENDING_SIGNALS]) {
+    ending = 0;
+    for (size_t i = 0; i < ENDING_SIGNALS; i++) {
+        struct sigaction action = {.sa_handler = note_signal, .sa_flags = SA_RESTART};
+        sigemptyset(&action.sa_mask);
+        sigaction(ending_signals[i], NULL, &before[i]);
+        if (before[i].sa_handler != SIG_IGN) { /* nohup wants it so */
+            sigaction(ending_signals[i], &action, NULL);
+        }
+    }
+}
+
+static void let_signals(const struct sigaction before[ENDING_SIGNALS]) {
+    for (size_t i = 0; i < ENDING_SIGNALS; i++) {
+        sigaction(ending_signals[i], &before[i], NULL);
+    }
+    if (ending != 0) {
+        raise(ending);
+    }
+}
+
+static gemlet_status check_signals(const writer *w) {
+    return ending == 0 ? GEMLET_OK : pack_fail(w->error, GEMLET_ERROR_CANCELLED, "stopped by a signal");
+}
+
 static gemlet_status out_of_memory(const writer *w) {
     pack_fail(w->error, GEMLET_ERROR_MEMORY, "out of memory for tensor \"%s\"", w->item->name);
     return GEMLET_ERROR_MEMORY;
@@ -39,7 +79,7 @@ static gemlet_status emit(writer *w, const void *bytes, size_t length) {
     }
     w->item->crc32 = gemlet_crc32(w->item->crc32, bytes, length);
     pack_progress_add(&w->progress, length);
-    return GEMLET_OK;
+    return check_signals(w);
 }
 
 /* ---- Reading ---- */
@@ -345,6 +385,7 @@ static gemlet_status write_file(writer *w, pack_layout *layout, bool header_only
     if (status == GEMLET_OK && (fflush(w->out) != 0 || fsync(fileno(w->out)) != 0)) {
         status = pack_fail(w->error, GEMLET_ERROR_IO, "the packed file can't be written: %s", strerror(errno));
     }
+    status = status != GEMLET_OK ? status : check_signals(w);
     pack_progress_clear(&w->progress);
     free(w->raw);
     free(w->reals);
@@ -368,42 +409,112 @@ static void sync_folder(const char *path) {
     }
 }
 
-gemlet_status pack_write(const pack_model *model, pack_layout *layout, const char *path, bool header_only, FILE *report,
-                         FILE *progress, gemlet_error *error) {
-    char temporary[4096];
-    if (snprintf(temporary, sizeof temporary, "%s.XXXXXX", path) >= (int)sizeof temporary) {
-        return pack_fail(error, GEMLET_ERROR_ARGUMENT, "the output's name is too long");
+/* ---- The file's name ---- */
+
+enum { PATH_BYTES = 4096, MOST_LINKS = 40 };
+
+/* Where `path` is a symbolic link, what it leads to in the end, which need not be there yet: that is written, and the link stays.
+ */
+static gemlet_status follow_links(const char *path, char target[PATH_BYTES], gemlet_error *error) {
+    if (snprintf(target, PATH_BYTES, "%s", path) >= PATH_BYTES) {
+        return pack_fail(error, GEMLET_ERROR_ARGUMENT, "%.100s...: the output's name is too long", path);
     }
+    for (int i = 0; i < MOST_LINKS; i++) {
+        char link[PATH_BYTES], joined[2 * PATH_BYTES];
+        ssize_t length = readlink(target, link, sizeof link - 1);
+        if (length < 0) {
+            return GEMLET_OK; /* no link */
+        }
+        link[length] = '\0';
+        const char *slash = strrchr(target, '/');
+        int folder = link[0] != '/' && slash != NULL ? (int)(slash - target) + 1 : 0;
+        snprintf(joined, sizeof joined, "%.*s%s", folder, target, link);
+        if (strlen(joined) >= PATH_BYTES) {
+            break;
+        }
+        memcpy(target, joined, strlen(joined) + 1);
+    }
+    return pack_fail(error, GEMLET_ERROR_IO, "%s: too many symbolic links", path);
+}
+
+/* A packed file is written twice, its header last, and appears when it is whole: nothing but a regular file can take that. */
+static gemlet_status check_output(const pack_model *model, const char *path, const char *target, gemlet_error *error) {
+    struct stat there, source;
+    if (stat(target, &there) != 0) {
+        return GEMLET_OK; /* a new one; where it can't be, creating it says why */
+    }
+    if (!S_ISREG(there.st_mode)) {
+        return pack_fail(error, GEMLET_ERROR_ARGUMENT, "%s: expected a regular file or a new name for the output, found a %s", path,
+                         S_ISDIR(there.st_mode)    ? "folder"
+                         : S_ISFIFO(there.st_mode) ? "pipe"
+                         : S_ISSOCK(there.st_mode) ? "socket"
+                                                   : "device");
+    }
+    for (size_t i = 0; i < model->file_count; i++) {
+        if (fstat(model->files[i].descriptor, &source) == 0 && source.st_dev == there.st_dev && source.st_ino == there.st_ino) {
+            return pack_fail(error, GEMLET_ERROR_ARGUMENT, "%s: the output would replace what is packed", path);
+        }
+    }
+    return GEMLET_OK;
+}
+
+static FILE *create(char *temporary) {
     int descriptor = mkstemp(temporary);
     FILE *out = descriptor >= 0 ? fdopen(descriptor, "w+b") : NULL;
-    if (out == NULL) {
-        gemlet_status status = pack_fail(error, GEMLET_ERROR_IO, "%s: can't be created: %s", path, strerror(errno));
-        if (descriptor >= 0) {
-            close(descriptor);
-            unlink(temporary);
-        }
+    if (descriptor >= 0 && out == NULL) {
+        int reason = errno;
+        close(descriptor);
+        unlink(temporary);
+        errno = reason;
+    }
+    return out;
+}
+
+/* Writes `target` by way of `temporary`, a pattern of mkstemp. */
+static gemlet_status write_by_way_of(writer *w, char *temporary, pack_layout *layout, const char *target, bool header_only,
+                                     FILE *report) {
+    w->out = create(temporary);
+    if (w->out == NULL) {
+        return pack_fail(w->error, GEMLET_ERROR_IO, "%s: can't be created: %s", target, strerror(errno));
+    }
+    gemlet_status status = write_file(w, layout, header_only, report);
+    mode_t mask = umask(0);
+    umask(mask);
+    fchmod(fileno(w->out), 0666 & ~mask); /* as if made by open, where mkstemp allows the owner only */
+    if (fclose(w->out) != 0 && status == GEMLET_OK) {
+        status = pack_fail(w->error, GEMLET_ERROR_IO, "%s: can't be written: %s", target, strerror(errno));
+    }
+    if (status == GEMLET_OK && rename(temporary, target) != 0) {
+        status = pack_fail(w->error, GEMLET_ERROR_IO, "%s: can't be renamed from %s: %s", target, temporary, strerror(errno));
+    }
+    if (status != GEMLET_OK) {
+        unlink(temporary);
+    } else {
+        sync_folder(target);
+    }
+    return status;
+}
+
+gemlet_status pack_write(const pack_model *model, pack_layout *layout, const char *path, bool header_only, FILE *report,
+                         FILE *progress, gemlet_error *error) {
+    char target[PATH_BYTES], temporary[PATH_BYTES];
+    struct sigaction before[ENDING_SIGNALS];
+    writer w = {.model = model, .error = error};
+    gemlet_status status = follow_links(path, target, error);
+    status = status != GEMLET_OK ? status : check_output(model, path, target, error);
+    if (status == GEMLET_OK && snprintf(temporary, sizeof temporary, "%s.XXXXXX", target) >= PATH_BYTES) {
+        status = pack_fail(error, GEMLET_ERROR_ARGUMENT, "%.100s...: the output's name is too long", path);
+    }
+    if (status != GEMLET_OK) {
         return status;
     }
-    writer w = {.model = model, .out = out, .error = error};
     uint64_t total = 0;
     for (size_t i = 0; i < layout->count; i++) {
         total += layout->items[i].bytes;
     }
     pack_progress_start(&w.progress, progress, total);
-    gemlet_status status = write_file(&w, layout, header_only, report);
-    mode_t mask = umask(0);
-    umask(mask);
-    fchmod(descriptor, 0666 & ~mask); /* as if made by open, where mkstemp allows the owner only */
-    if (fclose(out) != 0 && status == GEMLET_OK) {
-        status = pack_fail(error, GEMLET_ERROR_IO, "%s: can't be written: %s", path, strerror(errno));
-    }
-    if (status == GEMLET_OK && rename(temporary, path) != 0) {
-        status = pack_fail(error, GEMLET_ERROR_IO, "%s: can't be renamed from %s: %s", path, temporary, strerror(errno));
-    }
-    if (status != GEMLET_OK) {
-        unlink(temporary);
-    } else {
-        sync_folder(path);
-    }
+    catch_signals(before);
+    status = write_by_way_of(&w, temporary, layout, target, header_only, report);
+    let_signals(before);
     return status;
 }

@@ -51,24 +51,37 @@ static uint8_t clamp(int32_t value) {
     return (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
 }
 
-/* BT.601 with Y 16 .. 235 and U, V 16 .. 240, in 1 / 256. */
-static void from_luma(int32_t y, int32_t u, int32_t v, uint8_t *rgb) {
-    int32_t grey = 298 * (y - 16) + 128;
-    rgb[0] = clamp((grey + 409 * (v - 128)) / 256);
-    rgb[1] = clamp((grey - 100 * (u - 128) - 208 * (v - 128)) / 256);
-    rgb[2] = clamp((grey + 516 * (u - 128)) / 256);
+/* What Y (behind its offset), U and V (from -128 on) give to red, green and blue, in 1 / 256: ITU-R BT.601 and BT.709, whose Kr and
+ * Kb are 0.299 and 0.114, 0.2126 and 0.0722.  The limited range stretches Y by 255 / 219, U and V by 255 / 224. */
+typedef struct conversion {
+    int32_t offset, y, red_v, green_u, green_v, blue_u;
+} conversion;
+
+static const conversion conversions[2][2] = {{{16, 298, 409, 100, 208, 516}, {0, 256, 359, 88, 183, 454}},
+                                             {{16, 298, 459, 55, 136, 541}, {0, 256, 403, 48, 120, 475}}};
+
+static void from_luma(const conversion *k, int32_t y, int32_t u, int32_t v, uint8_t *rgb) {
+    int32_t grey = k->y * (y - k->offset) + 128;
+    rgb[0] = clamp((grey + k->red_v * (v - 128)) / 256);
+    rgb[1] = clamp((grey - k->green_u * (u - 128) - k->green_v * (v - 128)) / 256);
+    rgb[2] = clamp((grey + k->blue_u * (u - 128)) / 256);
 }
 
 static void read_row(const gemlet_image *image, size_t row, uint8_t *rgb) {
     const uint8_t *from = image->pixels + row * image->stride;
-    const uint8_t *chroma = image->format == GEMLET_PIXELS_NV12 ? image->chroma + row / 2 * image->chroma_stride : NULL;
+    const size_t chroma_row = row / 2 * image->chroma_stride;
+    const uint8_t *chroma = image->format >= GEMLET_PIXELS_NV12 ? image->chroma + chroma_row : NULL;
+    const uint8_t *chroma_v = image->format == GEMLET_PIXELS_I420 ? image->chroma_v + chroma_row : NULL;
+    const bool luma = image->format >= GEMLET_PIXELS_YUYV;
+    const conversion *k = luma ? &conversions[image->matrix][image->range] : NULL;
     for (size_t x = 0; x < image->width; x++, rgb += CHANNELS) {
         switch (image->format) {
         case GEMLET_PIXELS_RGB: memcpy(rgb, from + 3 * x, CHANNELS); break;
         case GEMLET_PIXELS_RGBA: memcpy(rgb, from + 4 * x, CHANNELS); break;
         case GEMLET_PIXELS_GREY: memset(rgb, from[x], CHANNELS); break;
-        case GEMLET_PIXELS_YUYV: from_luma(from[2 * x], from[x / 2 * 4 + 1], from[x / 2 * 4 + 3], rgb); break;
-        case GEMLET_PIXELS_NV12: from_luma(from[x], chroma[x / 2 * 2], chroma[x / 2 * 2 + 1], rgb); break;
+        case GEMLET_PIXELS_YUYV: from_luma(k, from[2 * x], from[x / 2 * 4 + 1], from[x / 2 * 4 + 3], rgb); break;
+        case GEMLET_PIXELS_NV12: from_luma(k, from[x], chroma[x / 2 * 2], chroma[x / 2 * 2 + 1], rgb); break;
+        case GEMLET_PIXELS_I420: from_luma(k, from[x], chroma[x / 2], chroma_v[x / 2], rgb); break;
         case GEMLET_PIXELS_BGR:
             rgb[0] = from[3 * x + 2];
             rgb[1] = from[3 * x + 1];
@@ -86,31 +99,47 @@ static gemlet_status fail_number(gemlet_error *error, const char *text, uint64_t
     return GEMLET_ERROR_ARGUMENT;
 }
 
+static gemlet_status check_chroma(const gemlet_image *image, gemlet_error *error) {
+    bool planar = image->format == GEMLET_PIXELS_I420;
+    if (image->width % 2 != 0 || (image->format != GEMLET_PIXELS_YUYV && image->height % 2 != 0)) {
+        return gemlet_fail(error, GEMLET_ERROR_ARGUMENT,
+                           "a YUYV image must have an even width, an NV12 and an I420 image an even height too");
+    }
+    if ((unsigned)image->matrix > (unsigned)GEMLET_COLOR_BT709) {
+        return fail_number(error, "the colour matrix must be at most ", GEMLET_COLOR_BT709, (unsigned)image->matrix);
+    }
+    if ((unsigned)image->range > (unsigned)GEMLET_RANGE_FULL) {
+        return fail_number(error, "the colour range must be at most ", GEMLET_RANGE_FULL, (unsigned)image->range);
+    }
+    if (image->format == GEMLET_PIXELS_YUYV) {
+        return GEMLET_OK;
+    }
+    size_t row = planar ? image->width / 2 : image->width;
+    if (image->chroma == NULL || (planar && image->chroma_v == NULL)) {
+        return gemlet_fail(error, GEMLET_ERROR_ARGUMENT, "an NV12 image needs a plane of chroma, an I420 image two");
+    }
+    return image->chroma_stride >= row
+               ? GEMLET_OK
+               : fail_number(error, "the stride of the image's chroma must be at least ", row, image->chroma_stride);
+}
+
 static gemlet_status check(const gemlet_image *image, gemlet_error *error) {
-    static const uint8_t bytes[] = {3, 3, 4, 1, 2, 1};
+    static const uint8_t bytes[] = {3, 3, 4, 1, 2, 1, 1};
     if (image == NULL || image->pixels == NULL) {
         return gemlet_fail(error, GEMLET_ERROR_ARGUMENT, "an image must have pixels");
     }
-    if ((unsigned)image->format > (unsigned)GEMLET_PIXELS_NV12) {
-        return fail_number(error, "the pixel format must be at most ", GEMLET_PIXELS_NV12, (unsigned)image->format);
+    if ((unsigned)image->format > (unsigned)GEMLET_PIXELS_I420) {
+        return fail_number(error, "the pixel format must be at most ", GEMLET_PIXELS_I420, (unsigned)image->format);
     }
     uint32_t longer = image->width > image->height ? image->width : image->height;
     if (image->width == 0 || image->height == 0 || longer > GEMLET_LARGEST_IMAGE) {
         return fail_number(error, "an image's sides must be 1 pixel to ", GEMLET_LARGEST_IMAGE, longer > 0 ? longer : 0);
     }
-    bool planar = image->format == GEMLET_PIXELS_NV12;
-    if ((planar || image->format == GEMLET_PIXELS_YUYV) && (image->width % 2 != 0 || (planar && image->height % 2 != 0))) {
-        return gemlet_fail(error, GEMLET_ERROR_ARGUMENT, "a YUYV image must have an even width, an NV12 image an even height too");
-    }
     size_t row = (size_t)image->width * bytes[image->format];
     if (image->stride < row) {
         return fail_number(error, "the image's stride must be at least ", row, image->stride);
     }
-    if (planar && (image->chroma == NULL || image->chroma_stride < image->width)) {
-        return fail_number(error, "an NV12 image needs a chroma plane with a stride of at least ", image->width,
-                           image->chroma_stride);
-    }
-    return GEMLET_OK;
+    return image->format >= GEMLET_PIXELS_YUYV ? check_chroma(image, error) : GEMLET_OK;
 }
 
 /* ---- The two passes ---- */

@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,6 +21,9 @@ struct gemlet_file {
     mapping *mappings; /* they live until the file is closed */
 };
 
+/* What errno says of a pipe or a device: the file is read in any order. */
+enum { NOT_REGULAR = ESPIPE };
+
 gemlet_file *gemlet_posix_file_open(void *context, const char *path) {
     (void)context;
     /* Not blocking, lest a named pipe without a writer hangs here; for a regular file it means nothing. */
@@ -28,11 +33,17 @@ gemlet_file *gemlet_posix_file_open(void *context, const char *path) {
     }
     struct stat status;
     gemlet_file *file = NULL;
-    if (fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode)) {
-        file = malloc(sizeof *file);
+    if (fstat(descriptor, &status) == 0) {
+        if (S_ISREG(status.st_mode)) {
+            file = malloc(sizeof *file);
+        } else {
+            errno = S_ISDIR(status.st_mode) ? EISDIR : NOT_REGULAR;
+        }
     }
     if (file == NULL) {
+        int reason = errno;
         close(descriptor);
+        errno = reason;
         return NULL;
     }
     *file = (gemlet_file){.descriptor = descriptor, .size = (uint64_t)status.st_size};
@@ -74,8 +85,10 @@ const void *gemlet_posix_file_map(void *context, gemlet_file *file, uint64_t off
 int64_t gemlet_posix_file_read_at(void *context, gemlet_file *file, uint64_t offset, void *buffer, size_t length) {
     (void)context;
     size_t done = 0;
+    errno = 0; /* the end of the file is no failure: nothing older may explain it */
     while (done < length) {
         if (offset + done > INT64_MAX) {
+            errno = EOVERFLOW;
             return -1;
         }
         ssize_t got = pread(file->descriptor, (unsigned char *)buffer + done, length - done, (off_t)(offset + done));
@@ -101,4 +114,15 @@ void gemlet_posix_file_close(void *context, gemlet_file *file) {
     }
     close(file->descriptor);
     free(file);
+}
+
+void gemlet_posix_file_reason(void *context, char *text, size_t bytes) {
+    (void)context;
+    int reason = errno; /* each thread has its own */
+    text[0] = '\0';
+    if (reason == NOT_REGULAR) {
+        (void)snprintf(text, bytes, "Not a regular file");
+    } else if (reason != 0 && strerror_r(reason, text, bytes) != 0) {
+        (void)snprintf(text, bytes, "error %d", reason);
+    }
 }

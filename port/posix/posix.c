@@ -3,12 +3,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
 
 #if defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
 #endif
 
+#include "port/posix/cores.h"
 #include "port/posix/file.h"
 #include "port/posix/pool.h"
 
@@ -61,10 +61,7 @@ static void log_line(void *context, const char *text) {
 }
 
 gemlet_posix *gemlet_posix_open(size_t threads, gemlet_port *port) {
-    if (threads == 0) {
-        long online = sysconf(_SC_NPROCESSORS_ONLN);
-        threads = online > 0 ? (size_t)online : 1;
-    }
+    threads = threads != 0 ? threads : gemlet_posix_cores();
     gemlet_posix *posix = malloc(sizeof *posix);
     if (posix == NULL) {
         return NULL;
@@ -86,6 +83,7 @@ gemlet_posix *gemlet_posix_open(size_t threads, gemlet_port *port) {
         .thread_count = thread_count,
         .cpu_features = cpu_features,
         .log = log_line,
+        .reason = gemlet_posix_file_reason,
     };
     return posix;
 }

@@ -90,7 +90,7 @@ printf 'The cat sat' | run run "${model[@]}" -p - --raw -n 12 --temp 0 >"$work/o
 same "$work/output" "$work/greedy-f16" "a prompt on standard input is answered otherwise"
 expect 0 'arena +[0-9]+ bytes at most: as planned' run "${model[@]}" -p x -n 3 --stats
 expect 2 'unknown option "--nonsense"' run "${model[@]}" --nonsense
-expect 1 'none.gguf' run -m "$work/none.gguf" -p x
+expect 1 'none.gguf: .*No such file' run -m "$work/none.gguf" -p x
 expect 1 "$data.*pack" run -m $data -p x
 [ "${cpus[0]}" = native ] || [ "${cpus[0]}" = sanitized ] || exit $failed
 
@@ -113,6 +113,12 @@ same "$work/output" "$work/once" "the first answer of a chat is not that of run"
 printf 'hello you\nand then\n\n/reset\nhello you\nand then\n/quit\nnever\n' | run chat "${settings[@]}" --system "be kind" >"$work/twice"
 printf 'hello you\nand then' | run chat "${settings[@]}" --system "be kind" >"$work/output"
 cat "$work/output" "$work/output" | cmp -s - "$work/twice" || complain "/reset does not begin anew, or /quit does not end"
+printf 'hello\0you\nhello you\n' >"$work/input"
+if run chat "${settings[@]}" --system "be kind" <"$work/input" >"$work/output" 2>"$work/messages"; then
+    complain "a chat with a line that is no text ends with 0"
+fi
+same "$work/output" "$work/once" "a line that is no text spoils the chat"
+grep -q 'a zero byte' "$work/messages" || complain "a line that is no text: $(cat "$work/messages")"
 printf 'hello you\n%s\n/reset\nhello you\n' "$(printf 'word %.0s' {1..60})" >"$work/input"
 if run chat "${settings[@]}" --system "be kind" --ctx 64 <"$work/input" >"$work/output" 2>"$work/messages"; then
     complain "a chat with a failed turn ends with 0"
@@ -192,6 +198,7 @@ for command in run chat dump perplexity info; do
     expect 2 'option -m FILE is missing' $command
     expect 2 'unknown option "--nonsense"' $command "${model[@]}" --nonsense
 done
+expect 2 'one reader of standard input' run "${model[@]}" -p - --image -
 expect 2 'option -p TEXT is missing' run "${model[@]}"
 expect 2 'unknown option "--last"' run "${model[@]}" -p x --last 3
 expect 2 'option --temp: expected a number from 0 to 1000, found "warm"' run "${model[@]}" -p x --temp warm
@@ -200,7 +207,7 @@ expect 2 'option --top-p: .* found "1.5"' run "${model[@]}" -p x --top-p 1.5
 expect 2 'option --top-k: expected a whole number .* found "-1"' run "${model[@]}" -p x --top-k -1
 expect 2 'option -n: expected a whole number from 1 to 4294967295, found "99999999999"' run "${model[@]}" -p x -n 99999999999
 expect 2 'option --threads: .* found "0"' run "${model[@]}" -p x --threads 0
-expect 2 'option --seed: .* found "18446744073709551616"' run "${model[@]}" -p x --seed 18446744073709551616
+expect 2 'option --seed: .*, or random, found "18446744073709551616"' run "${model[@]}" -p x --seed 18446744073709551616
 expect 2 'option --kv: expected f16\|int8, found "f1"' run "${model[@]}" -p x --kv f1
 expect 2 'option --kv: expected f16\|int8, found nothing' run "${model[@]}" -p x --kv
 expect 2 'option --system: expected turns, found --raw' run "${model[@]}" -p x --raw --system y

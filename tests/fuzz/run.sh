@@ -16,8 +16,12 @@ for source in tests/*/fuzz_*.c; do
     name=$(basename "$source" .c); name=${name#fuzz_}
     case " ${*:-$name} " in *" $name "*) ;; *) continue ;; esac
     seeds=$(dirname "$source")/corpus/$name
-    objects=$(ls $sources | grep -v /main.c)
-    "$clang" $flags -fsanitize=fuzzer "$source" $objects -lcjson -lm -lpthread -o "$out/fuzz_$name"
+    objects=$(ls $sources | grep -v /main.c) more=
+    if [ "$name" = picture ]; then
+        objects="$objects $(ls examples/gemlet/picture*.c) examples/gemlet/image.c examples/camera/motion_jpeg.c"
+        more='-DGEMLET_HAVE_JPEG -DGEMLET_HAVE_PNG -DGEMLET_HAVE_WEBP -ljpeg -lpng -lwebp'
+    fi
+    "$clang" $flags -fsanitize=fuzzer "$source" $objects $more -lcjson -lm -lpthread -o "$out/fuzz_$name"
     mkdir -p "$out/$name" "$out/found"
     echo "== $name: $seconds s"
     "$out/fuzz_$name" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -max_len=200000 -print_final_stats=1 -verbosity=0 \

@@ -124,6 +124,14 @@ static void log_line(void *context, const char *text) {
     }
 }
 
+static void reason(void *context, char *text, size_t bytes) {
+    fault_port *fault = context;
+    text[0] = '\0';
+    if (fault->below.reason != NULL) {
+        fault->below.reason(fault->below.context, text, bytes);
+    }
+}
+
 void fault_port_open(fault_port *fault, const gemlet_port *below, gemlet_port *port) {
     *fault = (fault_port){.below = *below};
     *port = (gemlet_port){
@@ -138,5 +146,6 @@ void fault_port_open(fault_port *fault, const gemlet_port *below, gemlet_port *p
         .thread_count = thread_count,
         .cpu_features = cpu_features,
         .log = log_line,
+        .reason = reason,
     };
 }

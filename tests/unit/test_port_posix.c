@@ -1,4 +1,5 @@
 /* The posix port: what every port must do, refused files, refused threads and memory. */
+#include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "port/posix/cores.h"
 #include "tests/support/port_check.h"
 #include <gemlet/posix.h>
 
@@ -68,7 +70,37 @@ static void zero_threads_is_one_per_core(void **state) {
     gemlet_port port;
     gemlet_posix *posix = gemlet_posix_open(0, &port);
     assert_non_null(posix);
-    assert_int_equal(port.thread_count(port.context), sysconf(_SC_NPROCESSORS_ONLN));
+    assert_int_equal(port.thread_count(port.context), gemlet_posix_cores());
+    gemlet_posix_close(posix);
+}
+
+/* What a file of the name can't do is told by this thread's call before. */
+static void expect_reason(const gemlet_port *port, const char *path, const char *reason) {
+    char text[64] = "?";
+    assert_null(port->open(port->context, path));
+    port->reason(port->context, text, sizeof text);
+    assert_string_equal(text, reason);
+    port->reason(port->context, text, 5);
+    assert_int_equal(text[strlen(text)], 0);
+    assert_true(strlen(text) < 5);
+}
+
+static void failures_have_a_reason(void **state) {
+    (void)state;
+    gemlet_port port;
+    gemlet_posix *posix = gemlet_posix_open(1, &port);
+    char path[PORT_CHECK_PATH_BYTES], text[64];
+    expect_reason(&port, "no/such/file", "No such file or directory");
+    expect_reason(&port, "/", "Is a directory");
+    expect_reason(&port, "/dev/null", "Not a regular file");
+    port_check_write_file(path, (const unsigned char *)"1234", 4);
+    gemlet_file *file = port.open(port.context, path);
+    errno = ENOENT;
+    assert_int_equal(port.read_at(port.context, file, 0, text, 10), 4); /* the end is no failure */
+    port.reason(port.context, text, sizeof text);
+    assert_string_equal(text, "");
+    port.close(port.context, file);
+    assert_int_equal(unlink(path), 0);
     gemlet_posix_close(posix);
 }
 
@@ -149,6 +181,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(does_what_every_port_must),
         cmocka_unit_test(zero_threads_is_one_per_core),
+        cmocka_unit_test(failures_have_a_reason),
         cmocka_unit_test(tasks_run_at_the_same_time),
         cmocka_unit_test(only_regular_files_open),
         cmocka_unit_test(refused_threads_leave_nothing_behind),

@@ -57,16 +57,27 @@ static void pillow_gives_the_same_bytes(void **state) {
 
 /* ---- Formats ---- */
 
+static gemlet_image image_of(gemlet_pixel_format format, uint32_t width, uint32_t height, const uint8_t *pixels, size_t stride,
+                             const uint8_t *chroma, size_t chroma_stride) {
+    return (gemlet_image){.format = format,
+                          .width = width,
+                          .height = height,
+                          .pixels = pixels,
+                          .stride = stride,
+                          .chroma = chroma,
+                          .chroma_stride = chroma_stride};
+}
+
 /* A grey picture in every format, with rows that are longer than their pixels. */
 static void all_formats_show_the_same_grey(void **state) {
     (void)state;
     enum { WIDTH = 50, HEIGHT = 30, STRIDE = 4 * WIDTH + 7 };
     static uint8_t pixels[HEIGHT * STRIDE];
     static uint8_t chroma[HEIGHT / 2 * STRIDE];
-    static const size_t bytes[] = {3, 3, 4, 1, 2, 1};
+    static const size_t bytes[] = {3, 3, 4, 1, 2, 1, 1};
     memset(chroma, 128, sizeof chroma);
     uint8_t *wanted = NULL;
-    for (int format = 0; format <= (int)GEMLET_PIXELS_NV12; format++) {
+    for (int format = 0; format <= (int)GEMLET_PIXELS_I420; format++) {
         bool luma = format >= (int)GEMLET_PIXELS_YUYV;
         memset(pixels, 128, sizeof pixels);
         for (size_t y = 0; y < HEIGHT; y++) {
@@ -75,7 +86,8 @@ static void all_formats_show_the_same_grey(void **state) {
                 memset(pixels + y * STRIDE + x * bytes[format], luma ? (grey != 0 ? 235 : 16) : grey, luma ? 1 : bytes[format]);
             }
         }
-        gemlet_image image = {(gemlet_pixel_format)format, WIDTH, HEIGHT, pixels, STRIDE, chroma, STRIDE};
+        gemlet_image image = image_of((gemlet_pixel_format)format, WIDTH, HEIGHT, pixels, STRIDE, chroma, STRIDE);
+        image.chroma_v = chroma;
         uint8_t *square = resize_to(&image, SIZE, GEMLET_OK);
         if (wanted == NULL) {
             wanted = square;
@@ -105,18 +117,53 @@ static void channels_are_in_their_places(void **state) {
     static const uint8_t yuyv[8] = {81, 90, 81, 240, 81, 90, 81, 240};
     static const uint8_t luma[4] = {81, 81, 81, 81};
     static const uint8_t chroma[2] = {90, 240};
-    one_colour((gemlet_image){GEMLET_PIXELS_RGB, 2, 2, rgb, 6, NULL, 0}, 200, 100, 50);
-    one_colour((gemlet_image){GEMLET_PIXELS_BGR, 2, 2, bgr, 6, NULL, 0}, 200, 100, 50);
-    one_colour((gemlet_image){GEMLET_PIXELS_RGBA, 2, 2, rgba, 8, NULL, 0}, 200, 100, 50);
-    one_colour((gemlet_image){GEMLET_PIXELS_YUYV, 2, 2, yuyv, 4, NULL, 0}, 254, 0, 0);
-    one_colour((gemlet_image){GEMLET_PIXELS_NV12, 2, 2, luma, 2, chroma, 2}, 254, 0, 0);
+    one_colour(image_of(GEMLET_PIXELS_RGB, 2, 2, rgb, 6, NULL, 0), 200, 100, 50);
+    one_colour(image_of(GEMLET_PIXELS_BGR, 2, 2, bgr, 6, NULL, 0), 200, 100, 50);
+    one_colour(image_of(GEMLET_PIXELS_RGBA, 2, 2, rgba, 8, NULL, 0), 200, 100, 50);
+    one_colour(image_of(GEMLET_PIXELS_YUYV, 2, 2, yuyv, 4, NULL, 0), 254, 0, 0);
+    one_colour(image_of(GEMLET_PIXELS_NV12, 2, 2, luma, 2, chroma, 2), 254, 0, 0);
+}
+
+/* By the definitions, in real numbers: what the fixed point gives may be 2 off. */
+static void expect_luma(gemlet_image image, int y, int u, int v) {
+    static const double share[2][2] = {{0.299, 0.114}, {0.2126, 0.0722}}; /* of red and blue in Y */
+    bool full = image.range == GEMLET_RANGE_FULL;
+    double kr = share[image.matrix][0], kb = share[image.matrix][1], kg = 1 - kr - kb;
+    double luma = full ? y : (y - 16) * 255.0 / 219;
+    double scale = full ? 1 : 255.0 / 224;
+    double rv = 2 * (1 - kr) * (v - 128) * scale, bu = 2 * (1 - kb) * (u - 128) * scale;
+    const double rgb[3] = {luma + rv, luma - kb / kg * bu - kr / kg * rv, luma + bu};
+    int wanted[3];
+    for (size_t i = 0; i < 3; i++) {
+        wanted[i] = rgb[i] < 0 ? 0 : rgb[i] > 255 ? 255 : (int)(rgb[i] + 0.5);
+    }
+    one_colour(image, wanted[0], wanted[1], wanted[2]);
+}
+
+static void each_matrix_and_range_is_that_of_its_standard(void **state) {
+    (void)state;
+    static const uint8_t colours[][3] = {{81, 90, 240},   {145, 54, 34},  {41, 240, 110},
+                                         {128, 128, 128}, {60, 100, 170}, {200, 140, 90}};
+    for (size_t i = 0; i < sizeof colours / sizeof colours[0] * 4; i++) {
+        const uint8_t *c = colours[i / 4];
+        const uint8_t y[4] = {c[0], c[0], c[0], c[0]}, uv[2] = {c[1], c[2]},
+                      yuyv[8] = {c[0], c[1], c[0], c[2], c[0], c[1], c[0], c[2]};
+        gemlet_image images[] = {image_of(GEMLET_PIXELS_I420, 2, 2, y, 2, uv, 1), image_of(GEMLET_PIXELS_NV12, 2, 2, y, 2, uv, 2),
+                                 image_of(GEMLET_PIXELS_YUYV, 2, 2, yuyv, 4, NULL, 0)};
+        images[0].chroma_v = uv + 1;
+        for (size_t k = 0; k < 3; k++) {
+            images[k].matrix = (gemlet_color_matrix)(i % 2);
+            images[k].range = (gemlet_color_range)(i / 2 % 2);
+            expect_luma(images[k], c[0], c[1], c[2]);
+        }
+    }
 }
 
 static void the_longest_images_fit_the_scratch(void **state) {
     (void)state;
     uint8_t *pixels = calloc(GEMLET_LARGEST_IMAGE, 3);
-    gemlet_image wide = {GEMLET_PIXELS_RGB, GEMLET_LARGEST_IMAGE, 1, pixels, (size_t)3 * GEMLET_LARGEST_IMAGE, NULL, 0};
-    gemlet_image high = {GEMLET_PIXELS_RGB, 1, GEMLET_LARGEST_IMAGE, pixels, 3, NULL, 0};
+    gemlet_image wide = image_of(GEMLET_PIXELS_RGB, GEMLET_LARGEST_IMAGE, 1, pixels, (size_t)3 * GEMLET_LARGEST_IMAGE, NULL, 0);
+    gemlet_image high = image_of(GEMLET_PIXELS_RGB, 1, GEMLET_LARGEST_IMAGE, pixels, 3, NULL, 0);
     guarded_free(resize_to(&wide, SIZE, GEMLET_OK));
     guarded_free(resize_to(&high, SIZE, GEMLET_OK));
     free(pixels);
@@ -126,17 +173,30 @@ static void what_can_t_be_is_refused(void **state) {
     (void)state;
     static const uint8_t pixels[64];
     const gemlet_image wrong[] = {
-        {GEMLET_PIXELS_RGB, 2, 2, NULL, 6, NULL, 0},
-        {GEMLET_PIXELS_RGB, 0, 2, pixels, 6, NULL, 0},
-        {GEMLET_PIXELS_RGB, 2, 0, pixels, 6, NULL, 0},
-        {GEMLET_PIXELS_RGB, 2, 2, pixels, 5, NULL, 0},
-        {GEMLET_PIXELS_RGB, GEMLET_LARGEST_IMAGE + 1, 2, pixels, SIZE_MAX, NULL, 0},
-        {GEMLET_PIXELS_RGB, 2, UINT32_MAX, pixels, 6, NULL, 0},
-        {(gemlet_pixel_format)9, 2, 2, pixels, 6, NULL, 0},
-        {GEMLET_PIXELS_YUYV, 3, 2, pixels, 6, NULL, 0},
-        {GEMLET_PIXELS_NV12, 2, 3, pixels, 6, pixels, 2},
-        {GEMLET_PIXELS_NV12, 2, 2, pixels, 6, NULL, 2},
-        {GEMLET_PIXELS_NV12, 2, 2, pixels, 6, pixels, 1},
+        image_of(GEMLET_PIXELS_RGB, 2, 2, NULL, 6, NULL, 0),
+        image_of(GEMLET_PIXELS_RGB, 0, 2, pixels, 6, NULL, 0),
+        image_of(GEMLET_PIXELS_RGB, 2, 0, pixels, 6, NULL, 0),
+        image_of(GEMLET_PIXELS_RGB, 2, 2, pixels, 5, NULL, 0),
+        image_of(GEMLET_PIXELS_RGB, GEMLET_LARGEST_IMAGE + 1, 2, pixels, SIZE_MAX, NULL, 0),
+        image_of(GEMLET_PIXELS_RGB, 2, UINT32_MAX, pixels, 6, NULL, 0),
+        image_of((gemlet_pixel_format)9, 2, 2, pixels, 6, NULL, 0),
+        image_of(GEMLET_PIXELS_YUYV, 3, 2, pixels, 6, NULL, 0),
+        image_of(GEMLET_PIXELS_NV12, 2, 3, pixels, 6, pixels, 2),
+        image_of(GEMLET_PIXELS_NV12, 2, 2, pixels, 6, NULL, 2),
+        image_of(GEMLET_PIXELS_NV12, 2, 2, pixels, 6, pixels, 1),
+        image_of(GEMLET_PIXELS_I420, 2, 3, pixels, 6, pixels, 1),
+        image_of(GEMLET_PIXELS_I420, 3, 2, pixels, 6, pixels, 1),
+        image_of(GEMLET_PIXELS_I420, 2, 2, pixels, 6, pixels, 0),
+        image_of(GEMLET_PIXELS_I420, 2, 2, pixels, 6, pixels, 1), /* no V */
+        {.format = GEMLET_PIXELS_I420,
+         .width = 2,
+         .height = 2,
+         .pixels = pixels,
+         .stride = 2,
+         .chroma_v = pixels,
+         .chroma_stride = 1},
+        {.format = GEMLET_PIXELS_YUYV, .width = 2, .height = 2, .pixels = pixels, .stride = 4, .matrix = (gemlet_color_matrix)2},
+        {.format = GEMLET_PIXELS_YUYV, .width = 2, .height = 2, .pixels = pixels, .stride = 4, .range = (gemlet_color_range)2},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         guarded_free(resize_to(&wrong[i], SIZE, GEMLET_ERROR_ARGUMENT));
@@ -148,7 +208,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pillow_gives_the_same_bytes),  cmocka_unit_test(all_formats_show_the_same_grey),
         cmocka_unit_test(channels_are_in_their_places), cmocka_unit_test(the_longest_images_fit_the_scratch),
-        cmocka_unit_test(what_can_t_be_is_refused),
+        cmocka_unit_test(what_can_t_be_is_refused),     cmocka_unit_test(each_matrix_and_range_is_that_of_its_standard),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
