@@ -107,7 +107,7 @@ static gemlet_status count_rows(const builder *b, const pack_tensor *table, uint
 }
 
 /* How many rows a tensor is to have: what the configuration says, or as many as the source has. */
-static gemlet_status rows_of(const builder *b, const gemlet_text_need *need, uint32_t *rows) {
+static gemlet_status rows_wanted(const builder *b, const gemlet_text_need *need, uint32_t *rows) {
     pack_tensor *source;
     gemlet_status status = pack_need(b->model, need->name, &source, b->error);
     if (status != GEMLET_OK || need->rows != 0) {
@@ -126,7 +126,7 @@ static gemlet_status add_tensor(const builder *b, const gemlet_text_need *need) 
     if (need->tensor->form == GEMLET_FORM_REALS) {
         return pack_add_reals(b->model, b->layout, need->name, (uint32_t)need->rows, columns, b->error);
     }
-    gemlet_status status = rows_of(b, need, &rows);
+    gemlet_status status = rows_wanted(b, need, &rows);
     if (status != GEMLET_OK) {
         return status;
     }

@@ -7,7 +7,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 awk '/^```c$/ { inside = 1; next } /^```$/ { inside = 0 } inside' README.md >"$work/readme.c"
 grep -q 'int main' "$work/readme.c"
-"$1" -std=c11 -O2 -Wall -Wextra -Werror -I. "$work/readme.c" "$2/libgemlet-posix.a" "$2/libgemlet.a" -lm -pthread -o "$work/readme"
+"$1" -std=c11 -O2 -Wall -Wextra -Werror -Iinclude "$work/readme.c" "$2/libgemlet-posix.a" "$2/libgemlet.a" -lm -pthread -o "$work/readme"
 cp examples/demo/demo.gguf "$work/model.gguf"
 cd "$work"
 answer=$(./readme)

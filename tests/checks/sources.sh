@@ -1,7 +1,7 @@
 # Sourced by the checks: the C files under the given directories, or everywhere.
 c_files() {
     if [ $# = 0 ]; then
-        set -- core model port examples tests toolchains
+        set -- include core model port examples tests toolchains
     fi
     find "$@" -name '*.[ch]' | sort
 }

@@ -8,9 +8,9 @@ seconds=${1:-60}
 out=${OUT:-build/fuzz}
 clang=${CLANG:-$(command -v clang || command -v clang-14)}
 mkdir -p "$out"
-flags="-std=c11 -g -O1 -I. -D_DEFAULT_SOURCE -D_POSIX_C_SOURCE=200809L -D_FILE_OFFSET_BITS=64 -ffp-contract=off
+flags="-std=c11 -g -O1 -Iinclude -I. -DGEMLET_LEVEL_LIMIT=0 -D_DEFAULT_SOURCE -D_POSIX_C_SOURCE=200809L -D_FILE_OFFSET_BITS=64 -ffp-contract=off
        -fsanitize=address,undefined -fno-sanitize-recover=all -fsanitize-coverage-ignorelist=tests/fuzz/uncovered.txt"
-sources="core/status.c core/arena.c core/text.c core/quant/packing.c core/quant/conv.c port/posix/*.c model/container*.c core/crc32.c model/tokenizer*.c core/utf8.c model/pack/*.c
+sources="$(find core model -name '*.c' ! -path 'core/neon/*') port/posix/*.c
          tests/container/memory_port.c tests/container/forge.c tests/fuzz/sections.c"
 for source in tests/*/fuzz_*.c; do
     name=$(basename "$source" .c); name=${name#fuzz_}

@@ -21,6 +21,6 @@ if [ ! -f "$folder/gemma3.gguf" ]; then
 fi
 "$python" $here/gguf_vocabulary.py "$folder/gemma3.gguf" "$folder/gemma3.rows" "$folder/tokenizer.model"
 "$python" $here/make_reference.py --model "$folder/tokenizer.model" --out "$folder/reference.bin" --transformers
-${CC:-cc} -std=c11 -O3 -I. core/status.c core/utf8.c model/tokenizer*.c model/pack/tokenizer_build.c model/pack/vocabulary_index.c \
+${CC:-cc} -std=c11 -O3 -Iinclude -I. core/status.c core/text.c core/utf8.c model/tokenizer/*.c model/pack/tokenizer_build.c model/pack/vocabulary_index.c \
     model/pack/sentencepiece_model.c $here/reference.c $here/bench_tokenizer.c -o "$folder/bench_tokenizer"
 "$folder/bench_tokenizer" "$folder/tokenizer.model" "$folder/gemma3.rows" "$folder/reference.bin"
