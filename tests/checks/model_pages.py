@@ -2,7 +2,8 @@
 """usage: model_pages.py GEMLET_PACK
 
 The tables of docs/models/*.md name every tensor that the packer writes for a model of the family, and no other.  A name is what stands in
-backticks in a table's first column; N, S, B and I stand for the numbers of a layer, a stage, a block and a stream or convolution.
+backticks in a table's first column; N, S, B and I stand for the numbers of a layer, a stage, a block and a stream or convolution.  The
+scales of a convolution NAME, which are the tensor NAME.scale, go without saying.
 """
 import re
 import subprocess
@@ -17,6 +18,7 @@ NUMBERS = [(r"^(a\.)?blk\.\d+\.", r"\1blk.N."), (r"^v\.blk\.\d+\.\d+\.", "v.blk.
 
 
 def general(name):
+    name = name.removesuffix(".scale")
     for pattern, to in NUMBERS:
         name = re.sub(pattern, to, name)
     return name
