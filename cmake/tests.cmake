@@ -119,8 +119,8 @@ if(GEMLET_SANITIZE MATCHES "address" AND CMAKE_C_COMPILER_ID MATCHES "Clang")
         set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY tests)
         target_link_libraries(${target} PRIVATE gemlet-test-support -fsanitize=fuzzer)
         gemlet_add_test(fuzz/${name} ${target} -max_total_time=20 -timeout=60 -max_len=200000 -verbosity=0
-                        -artifact_prefix=${CMAKE_BINARY_DIR}/ ${CMAKE_BINARY_DIR}/fuzz-${name} ${directory}/corpus/${name})
-        file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz-${name})
+                        -artifact_prefix=${CMAKE_CURRENT_BINARY_DIR}/ ${CMAKE_CURRENT_BINARY_DIR}/fuzz-${name} ${directory}/corpus/${name})
+        file(MAKE_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/fuzz-${name})
     endforeach()
 endif()
 
