@@ -33,21 +33,21 @@ if(NOT GEMLET_SANITIZE)
     if(TARGET gemlet-pack AND NOT CMAKE_CROSSCOMPILING)
         gemlet_add_check(model-pages model_pages $<TARGET_FILE:gemlet-pack>)
     endif()
-    gemlet_add_check(rooms rooms ${CMAKE_BINARY_DIR} ${CMAKE_NM})
-    if(TARGET bill-of-materials)
-        gemlet_add_check(bill-of-materials bill_of_materials ${CMAKE_BINARY_DIR} ${CMAKE_READELF})
+    gemlet_add_check(rooms rooms ${CMAKE_CURRENT_BINARY_DIR} ${CMAKE_NM})
+    if(TARGET gemlet-bill-of-materials)
+        gemlet_add_check(bill-of-materials bill_of_materials ${CMAKE_CURRENT_BINARY_DIR} ${CMAKE_READELF})
     endif()
 
     if(arm)
-        gemlet_add_check(tidy tidy ${CMAKE_BINARY_DIR}) # where arm_neon.h is the compiler's own
+        gemlet_add_check(tidy tidy ${CMAKE_CURRENT_BINARY_DIR}) # where arm_neon.h is the compiler's own
         set_tests_properties(${GEMLET_TEST_PREFIX}/check/tidy PROPERTIES PROCESSORS 2)
-        gemlet_add_check(analyzer analyzer ${CMAKE_BINARY_DIR}) # likewise
+        gemlet_add_check(analyzer analyzer ${CMAKE_CURRENT_BINARY_DIR}) # likewise
     endif()
     if(CMAKE_CROSSCOMPILING)
-        gemlet_add_check(reproducible reproducible ${CMAKE_BINARY_DIR} ${CMAKE_TOOLCHAIN_FILE})
+        gemlet_add_check(reproducible reproducible ${CMAKE_CURRENT_BINARY_DIR} ${CMAKE_TOOLCHAIN_FILE})
         gemlet_add_check(bare-metal bare_metal $<TARGET_FILE:gemlet-program> cortex-a72 cortex-a76)
         set(compilers ${CMAKE_C_COMPILER} ${CMAKE_CXX_COMPILER})
-        gemlet_add_check(installed installed ${CMAKE_BINARY_DIR} ${compilers} ${CMAKE_TOOLCHAIN_FILE}
+        gemlet_add_check(installed installed ${CMAKE_CURRENT_BINARY_DIR} ${compilers} ${CMAKE_TOOLCHAIN_FILE}
                          cortex-a72=neon cortex-a76=dotprod max=i8mm)
         gemlet_add_check(level-neon level_max neon ${CMAKE_TOOLCHAIN_FILE} ${compilers} cortex-a72=neon cortex-a76=neon max=neon)
         gemlet_add_check(level-dotprod level_max dotprod ${CMAKE_TOOLCHAIN_FILE} ${compilers}
@@ -59,12 +59,12 @@ if(NOT GEMLET_SANITIZE)
         else()
             set(expected_level i8mm)
         endif()
-        gemlet_add_check(installed installed ${CMAKE_BINARY_DIR} ${CMAKE_C_COMPILER} ${HOST_CXX} none native=${expected_level})
+        gemlet_add_check(installed installed ${CMAKE_CURRENT_BINARY_DIR} ${CMAKE_C_COMPILER} ${HOST_CXX} none native=${expected_level})
         gemlet_add_check(cppcheck cppcheck)
         gemlet_add_check(coverage coverage)
         set_tests_properties(${GEMLET_TEST_PREFIX}/check/coverage PROPERTIES PROCESSORS 2)
         gemlet_add_check(format format)
-        gemlet_add_check(readme readme ${CMAKE_C_COMPILER} ${CMAKE_BINARY_DIR})
+        gemlet_add_check(readme readme ${CMAKE_C_COMPILER} ${CMAKE_CURRENT_BINARY_DIR})
         if(TARGET gemlet-program AND EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/examples/demo/demo.gguf)
             gemlet_add_check(demo demo $<TARGET_FILE:gemlet-program> examples/demo/demo.gguf)
         endif()

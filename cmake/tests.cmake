@@ -34,7 +34,7 @@ else()
     set(test_cpus native)
     set(argument_of_robust/arena examples/demo/demo.gguf)
 endif()
-set(without_kernels "^(container|tokenizer|robust)/|^golden/memory$|^camera/|^unit/(arena|fault_port|port_template|sampler|status)$|^vision/resize$")
+set(without_kernels "^(container|tokenizer|robust)/|^golden/memory$|^camera/|^unit/(arena|fault_port|port_template|sampler|status|version)$|^vision/resize$")
 
 set(cost_of_robust/long 90) # minutes: begun early, or the other processor would wait for it in the end
 
@@ -100,6 +100,7 @@ foreach(source ${test_sources})
         gemlet_add_test(${group}/${name} ${target})
     endif()
 endforeach()
+target_compile_definitions(unit-version PRIVATE BUILD_VERSION="${PROJECT_VERSION}")
 target_link_libraries(unit-port_template PRIVATE gemlet-template)
 target_link_libraries(unit-fault_port PRIVATE gemlet-template)
 if(TARGET unit-port_semihosting)
@@ -122,8 +123,8 @@ if(GEMLET_SANITIZE MATCHES "address" AND CMAKE_C_COMPILER_ID MATCHES "Clang")
         set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY tests)
         target_link_libraries(${target} PRIVATE gemlet-test-support -fsanitize=fuzzer $<$<STREQUAL:${name},picture>:gemlet-commands>)
         gemlet_add_test(fuzz/${name} ${target} -max_total_time=20 -timeout=60 -max_len=200000 -verbosity=0
-                        -artifact_prefix=${CMAKE_BINARY_DIR}/ ${CMAKE_BINARY_DIR}/fuzz-${name} ${directory}/corpus/${name})
-        file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz-${name})
+                        -artifact_prefix=${CMAKE_CURRENT_BINARY_DIR}/ ${CMAKE_CURRENT_BINARY_DIR}/fuzz-${name} ${directory}/corpus/${name})
+        file(MAKE_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/fuzz-${name})
     endforeach()
 endif()
 

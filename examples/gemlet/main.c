@@ -1,6 +1,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <gemlet/version.h>
+
 #include "examples/gemlet/image.h"
 #include "examples/gemlet/program.h"
 #include "port/posix/standard.h"
@@ -29,7 +31,7 @@ static void print_usage(FILE *out) {
 }
 
 static int print_version(void) {
-    printf("gemlet " GEMLET_PROGRAM_VERSION "\npictures: %s\n", image_formats());
+    printf("gemlet %s\npictures: %s\n", gemlet_version(), image_formats());
     return 0;
 }
 

@@ -20,6 +20,7 @@
 #include <gemlet/arena.h>
 #include <gemlet/port.h>
 #include <gemlet/status.h>
+#include <gemlet/version.h>
 
 #ifdef __cplusplus
 extern "C" {

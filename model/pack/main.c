@@ -1,6 +1,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <gemlet/version.h>
+
 #include "model/pack/pack.h"
 #include "port/posix/standard.h"
 
@@ -66,7 +68,7 @@ static int run(int argc, char **argv) {
             fputs(usage, stdout);
             return 0;
         } else if (strcmp(argv[i], "--version") == 0) {
-            puts("gemlet-pack " GEMLET_PROGRAM_VERSION);
+            printf("gemlet-pack %s\n", gemlet_version());
             return 0;
         } else {
             fprintf(stderr, "gemlet-pack: unknown option \"%s\"\n\n%s", argv[i], usage);

@@ -68,9 +68,9 @@ def check_includes(files, faults):
 def check_calls(build, nm, faults):
     """The same for symbols: which object defines what another one wants."""
     defined, wanted = {}, {}
-    for item in sorted(Path(build).glob("CMakeFiles/*.dir/**/*.o")):
-        parts = item.relative_to(Path(build) / "CMakeFiles").parts
-        source = "/".join(parts[1:]).removesuffix(".o")
+    for item in sorted(Path(build).glob("**/CMakeFiles/*.dir/**/*.o")):
+        parts = [part for part in item.relative_to(build).parts if part != "__"] # how CMake writes ".."
+        source = "/".join(parts[parts.index("CMakeFiles") + 2:]).removesuffix(".o")
         if room_of(source) is None:
             continue
         for line in subprocess.run([nm, "-g", str(item)], capture_output=True, text=True, check=True).stdout.splitlines():
