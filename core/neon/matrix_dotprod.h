@@ -95,7 +95,7 @@ GEMLET_INLINE void unpack(gemlet_weight_type type, micro_panel *m) {
 /* sums[4 q + r]: row r of quad q. */
 GEMLET_INLINE void accumulate_block(gemlet_weight_type type, size_t tile, const unsigned char *w, const unsigned char *w_scales,
                                     const unsigned char *record, float32x4_t *sums) {
-    static const int32_t zeros[4];
+    static const int32_t zeros[4] = {0};
     /* 16 float sums, 8 vectors of weights and the rows' scales leave just these. */
     ORDERED_LOCAL int32x4_t row0 ORDERED_REGISTER("v0"), row1 ORDERED_REGISTER("v1");
     ORDERED_LOCAL int32x4_t row2 ORDERED_REGISTER("v2"), row3 ORDERED_REGISTER("v3");

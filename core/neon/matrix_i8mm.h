@@ -90,7 +90,7 @@ GEMLET_INLINE void load_row_pairs(gemlet_weight_type type, const unsigned char *
 /* sums[4 q ..]: quad q's first pair with rows 0 and 1, with 2 and 3, then its second pair. */
 GEMLET_INLINE void accumulate_block(gemlet_weight_type type, size_t tile, const unsigned char *w, const unsigned char *w_scales,
                                     const unsigned char *record, float32x4_t *sums) {
-    static const int32_t zeros[4];
+    static const int32_t zeros[4] = {0};
     /* 16 float sums, 8 vectors of weights and two of the rows' scales leave just these. */
     ORDERED_LOCAL int32x4_t first01 ORDERED_REGISTER("v0"), first23 ORDERED_REGISTER("v1");
     ORDERED_LOCAL int32x4_t second01 ORDERED_REGISTER("v2"), second23 ORDERED_REGISTER("v3");

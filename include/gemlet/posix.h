@@ -10,8 +10,9 @@ extern "C" {
 
 typedef struct gemlet_posix gemlet_posix;
 
-/* Makes the port with `threads` threads (the caller's included; 0: one for each core that the process may use) and fills `*port`.  The threads start here
- * and wait until gemlet_posix_close.  NULL where memory or a thread is refused; nothing is left behind then. */
+/* Makes the port with `threads` threads (the caller's included; 0: one for each core that the process may use) and fills `*port`.
+ * The threads start here and wait until gemlet_posix_close.  NULL where memory or a thread is refused; nothing is left behind then.
+ */
 gemlet_posix *gemlet_posix_open(size_t threads, gemlet_port *port);
 void gemlet_posix_close(gemlet_posix *posix);
 

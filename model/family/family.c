@@ -44,7 +44,7 @@ gemlet_status gemlet_family_of(gemlet_container *container, const gemlet_family 
     gemlet_fail(error, GEMLET_ERROR_UNSUPPORTED, container->path);
     gemlet_error_text(error, ": architecture must be ");
     for (size_t i = 0; i < FAMILIES; i++) {
-        gemlet_error_text(error, i == 0 ? "" : i + 1 < FAMILIES ? ", " : " or ");
+        gemlet_error_text(error, i == 0 ? "" : " or ");
         gemlet_error_text(error, families[i].architecture);
     }
     gemlet_error_text(error, " but is ");

@@ -6,8 +6,11 @@
 
 gemlet_image_facts gemlet_session_image_facts(const gemlet_session *session) {
     const gemlet_image_run *run = &session->image.run;
-    return session->images == NULL ? (gemlet_image_facts){0}
-                                   : (gemlet_image_facts){run->image_size, run->most_soft_tokens, session->model->config.width};
+    gemlet_image_facts facts = {0};
+    if (session->images != NULL) {
+        facts = (gemlet_image_facts){run->image_size, run->most_soft_tokens, session->model->config.width};
+    }
+    return facts;
 }
 
 gemlet_status gemlet_encode_image(gemlet_session *session, const gemlet_image *image, const float **soft_tokens, size_t *count,

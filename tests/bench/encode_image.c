@@ -123,7 +123,8 @@ static gemlet_status set_band(gemlet_session *session, uint32_t band, gemlet_err
     v->band = band;
     gemlet_status status = gemlet_mobilenetv5_plan(v, &session->model->container, error);
     v->run.memory = status == GEMLET_OK ? aligned_alloc(GEMLET_ALIGNMENT, v->run.bytes) : NULL;
-    return status == GEMLET_OK && v->run.memory == NULL ? gemlet_fail(error, GEMLET_ERROR_MEMORY, "no memory for the bands") : status;
+    return status == GEMLET_OK && v->run.memory == NULL ? gemlet_fail(error, GEMLET_ERROR_MEMORY, "no memory for the bands")
+                                                        : status;
 }
 
 static uint32_t number(const char *text) {

@@ -92,18 +92,20 @@ for how in add_subdirectory FetchContent; do
 done
 
 # --- Folders of the user's own -------------------------------------------------------------------------------------------------------
-folders=(-DCMAKE_INSTALL_LIBDIR="$work/own/libraries" -DCMAKE_INSTALL_INCLUDEDIR="$work/own/headers")
+own=$(mktemp -d) # CMake refuses headers that are installed below the source tree
+trap 'rm -rf "$own"' EXIT
+folders=(-DCMAKE_INSTALL_LIBDIR="$own/libraries" -DCMAKE_INSTALL_INCLUDEDIR="$own/headers")
 cmake -S "$source" -B own-build -G Ninja -DGEMLET_PROGRAMS=OFF -DGEMLET_TESTS=OFF "${folders[@]}" \
     -DCMAKE_TOOLCHAIN_FILE="$toolchain" -DCMAKE_INSTALL_PREFIX="$work/own-prefix" >/dev/null
 cmake --build own-build >/dev/null
 cmake --install own-build >/dev/null
-export PKG_CONFIG_LIBDIR=$work/own/libraries/pkgconfig
+export PKG_CONFIG_LIBDIR=$own/libraries/pkgconfig
 read -ra flags <<<"$(pkg-config --cflags gemlet-posix)"
 read -ra libraries <<<"$(pkg-config --libs gemlet-posix)"
 # shellcheck disable=SC2086
 $cc -std=c11 $warnings "${flags[@]}" embed.c -o embed-own "${libraries[@]}"
 check ./embed-own "$1"
-cmake -S . -B own-cmake -G Ninja -DCMAKE_PREFIX_PATH="$work/own/libraries" -Dgemlet_DIR="$work/own/libraries/cmake/gemlet" \
+cmake -S . -B own-cmake -G Ninja -DCMAKE_PREFIX_PATH="$own/libraries" -Dgemlet_DIR="$own/libraries/cmake/gemlet" \
     -DCMAKE_TOOLCHAIN_FILE="$toolchain" >/dev/null
 cmake --build own-cmake >/dev/null
 check ./own-cmake/embed "$1"

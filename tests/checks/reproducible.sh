@@ -7,7 +7,7 @@ build=$1 toolchain=$2
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/elsewhere"
-cp -r CMakeLists.txt cmake core model port toolchains "$work/elsewhere"
+cp -r CMakeLists.txt cmake core include model port toolchains "$work/elsewhere"
 cd "$work/elsewhere"
 export CCACHE_DISABLE=1
 unset CMAKE_C_COMPILER_LAUNCHER

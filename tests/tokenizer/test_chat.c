@@ -225,9 +225,9 @@ static void test_special_text_stays_text(void **state) {
 static void check_refused(const gemlet_message *messages, size_t count, const char *message) {
     receiver r = {.left = 0};
     gemlet_error error = {0};
-    assert_int_equal(
-        gemlet_chat_render(&gemlet_gemma3_chat, messages, count, (gemlet_chat_options){.bos = true, .generation_prompt = true}, receive, &r, &error),
-        GEMLET_ERROR_ARGUMENT);
+    assert_int_equal(gemlet_chat_render(&gemlet_gemma3_chat, messages, count,
+                                        (gemlet_chat_options){.bos = true, .generation_prompt = true}, receive, &r, &error),
+                     GEMLET_ERROR_ARGUMENT);
     assert_string_equal(error.message, message);
 }
 

@@ -129,7 +129,8 @@ static void hot_activations_are_the_reference_s(void **state) {
     running r;
     stage_watch w = {{NULL}};
     running_open(&r, packed, 1, &options);
-    gemlet_mobilenetv5_block *block = r.model->image_model.mobilenetv5.weights.blocks + r.model->image_model.mobilenetv5.config.blocks[0];
+    gemlet_mobilenetv5_block *block =
+        r.model->image_model.mobilenetv5.weights.blocks + r.model->image_model.mobilenetv5.config.blocks[0];
     float *scales[GEMLET_MOBILENETV5_MOST_BLOCKS];
     size_t count = r.model->image_model.mobilenetv5.config.blocks[1];
     for (size_t i = 0; i < count; i++) {
