@@ -195,7 +195,8 @@ enum { TILE_PANELS = 2 };
 /* Sums of a pixel and panel: outputs 0-3 and 4-7. */
 typedef int32x4_t tile_sums[TILE_PANELS][TILE_PIXELS][2];
 
-/* A block of 8 channels: lanes `lane` and lane + 1 of each pixel's vector. */
+/* A block of 8 channels: lanes `lane` and lane + 1 of each pixel's vector, which become a part of an instruction's text. */
+/* NOLINTBEGIN(bugprone-macro-parentheses) */
 #define ADD_BLOCK(sum, w0, w1, w2, w3, pixel, half, lane)                                                                          \
     for (int p = 0; p < TILE_PIXELS; p++) {                                                                                        \
         ORDERED_DOT_LANE((sum)[p][0], w0, (pixel)[p][half], lane);                                                                 \
@@ -205,6 +206,7 @@ typedef int32x4_t tile_sums[TILE_PANELS][TILE_PIXELS][2];
         ORDERED_DOT_LANE((sum)[p][0], w1, (pixel)[p][half], lane + 1);                                                             \
         ORDERED_DOT_LANE((sum)[p][1], w3, (pixel)[p][half], lane + 1);                                                             \
     }
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 /* Blocks take turns in two sets of registers, all that sums and pixels leave: a core that executes in order would wait for the
  * loads. */

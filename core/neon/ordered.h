@@ -63,10 +63,13 @@ typedef int8x8_t ordered_half_bytes __attribute__((may_alias, aligned(1)));
                      : "Ump"(ORDERED_BYTES(from)), "m"(ORDERED_BYTES((const char *)(from) + 16)))
 #endif
 
+/* An instruction's text can't stand in parentheses. */
+/* NOLINTBEGIN(bugprone-macro-parentheses) */
 #define ORDERED_1(text, result, a) __asm__ volatile(text : "=w"(result) : "w"(a))
 #define ORDERED_2(text, result, a, b) __asm__ volatile(text : "=w"(result) : "w"(a), "w"(b))
 #define ORDERED_ADD(text, sum, a, b) __asm__ volatile(text : "+w"(sum) : "w"(a), "w"(b))
 #define ORDERED_CHANGE(text, x) __asm__ volatile(text : "+w"(x))
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 #define ORDERED_SET_BYTES(to, value) __asm__ volatile("movi %0.16b, " #value : "=w"(to))
 #define ORDERED_AND(to, a, b) ORDERED_2("and %0.16b, %1.16b, %2.16b", to, a, b)

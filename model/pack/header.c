@@ -9,9 +9,9 @@
 /* One key of the text model, of all its elements where it is per layer. */
 static void put_text_key(const pack_model *model, const gemlet_text_key *key, pack_bytes *b) {
     char name[GEMLET_KEY_BYTES];
-    uint32_t whole[GEMLET_MAX_LAYERS];
-    float real[GEMLET_MAX_LAYERS];
-    bool local[GEMLET_MAX_LAYERS];
+    uint32_t whole[GEMLET_MAX_LAYERS] = {0};
+    float real[GEMLET_MAX_LAYERS] = {0};
+    bool local[GEMLET_MAX_LAYERS] = {false};
     uint32_t count = gemlet_text_key_elements(key, &model->text);
     snprintf(name, sizeof name, "%s.%s", model->family->architecture, key->suffix);
     for (uint32_t i = 0; i < count; i++) {

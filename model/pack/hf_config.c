@@ -21,7 +21,7 @@ static const cJSON *member(const cJSON *json, const char *name) {
 }
 
 static double read_number(part *p, const cJSON *json, const char *name, double least, double most) {
-    double value = cJSON_IsNumber(json) ? json->valuedouble : NAN;
+    double value = json != NULL && cJSON_IsNumber(json) ? json->valuedouble : NAN;
     if (value >= least && value <= most) {
         return value;
     }

@@ -20,6 +20,9 @@ gemlet_status gemlet_encode_image(gemlet_session *session, const gemlet_image *i
         return gemlet_fail(error, GEMLET_ERROR_UNSUPPORTED,
                            "this session takes no images: the model has no image encoder, or it was opened without");
     }
+    if (image == NULL) {
+        return gemlet_fail(error, GEMLET_ERROR_ARGUMENT, "image must not be NULL");
+    }
     gemlet_status status = session->images->prepare(run, image, error);
     if (status != GEMLET_OK) {
         return status;

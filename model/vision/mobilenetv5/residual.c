@@ -110,7 +110,7 @@ static void phase_task(void *argument, size_t task) {
     size_t end = 0;
     gemlet_share((r->end - r->first) * job->width, task, r->v->run.threads, &p, &end);
     while (p < end) {
-        size_t column = p % job->width;
+        size_t column = p % job->width; /* NOLINT(clang-analyzer-core.DivideZero): of at least one pixel */
         size_t count = job->width - column < end - p ? job->width - column : end - p;
         count = count < r->v->chunk ? count : r->v->chunk;
         job->step(r, &r->scratch[task], r->first + p / job->width, column, count);
