@@ -226,7 +226,7 @@ ends 1 'the context holds 300 tokens .*, found 400' "$gemlet" dump -m "$model" -
 if command -v taskset >/dev/null; then
     taskset -c 0 "$gemlet" run "${small[@]}" -p x --stats 2>&1 >/dev/null | grep -q 'threads 1,' || complain "more threads than cores that may be used"
 fi
-version=$(sed -n 's/^project(gemlet VERSION \([0-9.]*\).*/\1/p' CMakeLists.txt)
+version=$(awk '/^#define GEMLET_VERSION_(MAJOR|MINOR|PATCH) / { printf "%s%s", dot, $3; dot = "." }' include/gemlet/version.h)
 [ "$("$gemlet" --version | head -n 1)" = "gemlet $version" ] || complain "version: $("$gemlet" --version)"
 [ "$("$packer" --version)" = "gemlet-pack $version" ] || complain "version: $("$packer" --version)"
 for i in 1 2; do

@@ -68,7 +68,8 @@ def check_includes(files, faults):
 def check_calls(build, nm, faults):
     """The same for symbols: which object defines what another one wants."""
     defined, wanted = {}, {}
-    for item in sorted(Path(build).glob("**/CMakeFiles/*.dir/**/*.o")):
+    objects = [item for below in ("", "cmake/levels/") for item in Path(build).glob(below + "CMakeFiles/*.dir/**/*.o")]
+    for item in sorted(objects):
         parts = [part for part in item.relative_to(build).parts if part != "__"] # how CMake writes ".."
         source = "/".join(parts[parts.index("CMakeFiles") + 2:]).removesuffix(".o")
         if room_of(source) is None:
