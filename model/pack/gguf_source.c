@@ -331,17 +331,94 @@ static gemlet_status place_embedders(pack_model *model, const char *path, gemlet
     return GEMLET_OK;
 }
 
+/* ---- A model in several files ---- */
+
+/* How many files the source is split into (1: it is whole), and which one this is, from 0. */
+static gemlet_status read_split(gemlet_container *c, uint32_t *count, uint32_t *number, gemlet_error *error) {
+    *count = 1;
+    *number = 0;
+    if (!gemlet_container_find(c, "split.count", NULL)) {
+        return GEMLET_OK;
+    }
+    gemlet_status status = gemlet_container_u32(c, "split.count", 0, count, error);
+    return status != GEMLET_OK ? status : gemlet_container_u32(c, "split.no", 0, number, error);
+}
+
+/* The path of part `number` of `count` of "NAME-00001-of-00003.gguf"; false where that is not how the first is called. */
+static bool part_path(const char *first, uint32_t number, uint32_t count, char *out, size_t capacity) {
+    char ending[64];
+    int length = snprintf(ending, sizeof ending, "-00001-of-%05u.gguf", (unsigned)count);
+    size_t whole = strlen(first);
+    if (whole < (size_t)length || strcmp(first + whole - length, ending) != 0) {
+        return false;
+    }
+    int stem = (int)(whole - (size_t)length);
+    return snprintf(out, capacity, "%.*s-%05u-of-%05u.gguf", stem, first, (unsigned)number + 1, (unsigned)count) < (int)capacity;
+}
+
+static gemlet_status add_part(pack_model *model, const char *path, uint32_t number, uint32_t count, gemlet_error *error) {
+    gguf_source s;
+    const pack_file *file;
+    uint32_t found_count, found_number;
+    gemlet_error why = {GEMLET_OK, ""};
+    gemlet_status status = open_source(&s, path, &why);
+    if (status != GEMLET_OK) {
+        return pack_fail(error, status, "part %u of %u of a split model: %s", number + 1, count, why.message);
+    }
+    status = read_split(&s.container, &found_count, &found_number, error);
+    if (status == GEMLET_OK && (found_count != count || found_number != number)) {
+        status = pack_fail(error, GEMLET_ERROR_FORMAT, "%s: must be part %u of %u of a split model, but is part %u of %u", path,
+                           number + 1, count, found_number + 1, found_count);
+    }
+    status = status != GEMLET_OK ? status : pack_open(model, path, &file, error);
+    status = status != GEMLET_OK ? status : add_tensors(model, &s.container, file, error);
+    close_source(&s);
+    return status;
+}
+
+/* Other parts than the first hold no description of the model. */
+static gemlet_status check_first(gemlet_container *c, const char *path, uint32_t *count, gemlet_error *error) {
+    uint32_t number;
+    gemlet_status status = read_split(c, count, &number, error);
+    if (status == GEMLET_OK && (number != 0 || *count > PACK_MAX_FILES)) {
+        return pack_fail(error, GEMLET_ERROR_UNSUPPORTED,
+                         "%s: is part %u of a model that is split into %u files: give the first one, of at most %d", path,
+                         number + 1, *count, PACK_MAX_FILES);
+    }
+    return status;
+}
+
+/* The tensors of the other parts of the model whose first of `count` is at `path`. */
+static gemlet_status add_parts(pack_model *model, const char *path, uint32_t count, gemlet_error *error) {
+    char other[4096];
+    gemlet_status status = GEMLET_OK;
+    for (uint32_t i = 1; i < count && status == GEMLET_OK; i++) {
+        if (!part_path(path, i, count, other, sizeof other)) {
+            return pack_fail(
+                error, GEMLET_ERROR_UNSUPPORTED,
+                "%s: is split into %u files, so it must be called NAME-00001-of-%05u.gguf, for the others to be found beside it",
+                path, count, count);
+        }
+        status = add_part(model, other, i, count, error);
+    }
+    return status;
+}
+
 /* ---- Public ---- */
 
 static gemlet_status load_text(pack_model *model, const char *path, gemlet_error *error) {
     gguf_source s;
     char architecture[64];
     const pack_file *file;
+    uint32_t parts = 1;
     gemlet_status status = open_source(&s, path, error);
     if (status != GEMLET_OK) {
         return status;
     }
-    status = gemlet_container_string(&s.container, "general.architecture", architecture, sizeof architecture, error);
+    status = check_first(&s.container, path, &parts, error);
+    status = status != GEMLET_OK
+                 ? status
+                 : gemlet_container_string(&s.container, "general.architecture", architecture, sizeof architecture, error);
     if (status == GEMLET_OK) {
         model->family = pack_family_of_architecture(architecture);
         if (model->family == NULL) {
@@ -358,6 +435,7 @@ static gemlet_status load_text(pack_model *model, const char *path, gemlet_error
     status = status != GEMLET_OK ? status : read_tokens(model, &s.container, error);
     status = status != GEMLET_OK ? status : pack_open(model, path, &file, error);
     status = status != GEMLET_OK ? status : add_tensors(model, &s.container, file, error);
+    status = status != GEMLET_OK ? status : add_parts(model, path, parts, error);
     close_source(&s);
     return status;
 }

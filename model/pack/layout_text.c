@@ -168,10 +168,37 @@ static gemlet_status check_config(const builder *b) {
     return status;
 }
 
+/* Whether two tensors are the same numbers in the same bytes. */
+static gemlet_status same_bytes(const builder *b, const pack_tensor *one, const pack_tensor *other, bool *same) {
+    enum { PIECE = 1 << 16 };
+    unsigned char *pieces = malloc((size_t)2 * PIECE);
+    gemlet_status status =
+        pieces != NULL ? GEMLET_OK : pack_fail(b->error, GEMLET_ERROR_MEMORY, "out of memory for a piece of a tensor");
+    *same = one->type == other->type && one->bytes == other->bytes;
+    for (uint64_t at = 0; status == GEMLET_OK && *same && at < one->bytes; at += PIECE) {
+        size_t length = one->bytes - at < PIECE ? (size_t)(one->bytes - at) : PIECE;
+        status = pack_read(one->file, one->offset + at, pieces, length, b->error);
+        status = status != GEMLET_OK ? status : pack_read(other->file, other->offset + at, pieces + PIECE, length, b->error);
+        *same = status == GEMLET_OK && memcmp(pieces, pieces + PIECE, length) == 0;
+    }
+    free(pieces);
+    return status;
+}
+
+/* A head that is a copy of the embedding is none of its own. */
+static gemlet_status find_head(const builder *b) {
+    const pack_tensor *head = pack_find(b->model, GEMLET_HEAD_TENSOR), *words = pack_find(b->model, "token_embd.weight");
+    bool same = head == NULL;
+    gemlet_status status = head != NULL && words != NULL ? same_bytes(b, head, words, &same) : GEMLET_OK;
+    b->model->text.own_head = !same;
+    return status;
+}
+
 gemlet_status pack_lay_out_text(pack_model *model, pack_types types, pack_layout *layout, gemlet_error *error) {
     const builder b = {model, layout, types, error};
     gemlet_text_need need = {0};
-    gemlet_status status = check_config(&b);
+    gemlet_status status = find_head(&b);
+    status = status != GEMLET_OK ? status : check_config(&b);
     while (status == GEMLET_OK && gemlet_text_next(&model->text, &need)) {
         status = add_tensor(&b, &need);
     }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "model/pack/model.h"
+#include "model/text/tensors.h"
 
 typedef struct renaming {
     const char *from;
@@ -159,6 +160,7 @@ static bool rename_vision(const char *rest, char *out) {
 }
 
 bool pack_gguf_name(const char *name, char out[GEMLET_NAME_BYTES], bool *norm) {
+    static const char *const heads[] = {"lm_head.weight", "language_model.lm_head.weight", "model.lm_head.weight"};
     static const char *const text_prefixes[] = {"model.language_model.", "language_model.model.", "model."};
     const char *rest;
     *norm = false;
@@ -173,6 +175,11 @@ bool pack_gguf_name(const char *name, char out[GEMLET_NAME_BYTES], bool *norm) {
     }
     if ((rest = after(name, "model.embed_audio.")) != NULL) {
         return rename_by(embedder_names, COUNT_EMBEDDER, "mm.a.", rest, out, norm);
+    }
+    for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++) {
+        if (strcmp(name, heads[i]) == 0) {
+            return snprintf(out, GEMLET_NAME_BYTES, "%s", GEMLET_HEAD_TENSOR) > 0;
+        }
     }
     for (size_t i = 0; i < sizeof text_prefixes / sizeof text_prefixes[0]; i++) {
         if ((rest = after(name, text_prefixes[i])) != NULL) {

@@ -8,6 +8,7 @@ bool gemlet_text_has(const gemlet_text_config *config, gemlet_text_part part, ui
     const gemlet_text_traits *traits = config->traits;
     switch (part) {
     case GEMLET_TEXT_ALWAYS: return true;
+    case GEMLET_TEXT_OWN_HEAD: return config->own_head;
     case GEMLET_TEXT_OWN_KEYS: return layer < config->first_shared;
     case GEMLET_TEXT_SHARED_KEYS: return traits->shared_keys;
     case GEMLET_TEXT_ALTUP: return traits->altup;

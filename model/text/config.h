@@ -15,8 +15,8 @@ typedef enum gemlet_per_layer_entry {
 } gemlet_per_layer_entry;
 
 /* What a family's decoders are made of.  No trait follows from another one.  What all of Gemma's families share is none: RMSNorms
- * before and behind attention and feed-forward, norms of queries and keys, gates with GELU (tanh), and a head that is the embedding
- * (its soft cap, where there is one, is a number of the model). */
+ * before and behind attention and feed-forward, norms of queries and keys, gates with GELU (tanh), and a head (whether it is the
+ * embedding, and its soft cap, are the model's to say). */
 typedef struct gemlet_text_traits {
     bool altup;              /* several residual streams, of which a layer computes one; else one stream */
     bool laurel;             /* a low-rank branch beside attention */
@@ -56,6 +56,7 @@ typedef struct gemlet_text_config {
     uint32_t width;         /* of a residual stream */
     uint32_t streams;
     uint32_t active_stream; /* that layers compute: 0 */
+    bool own_head;          /* the head is a matrix of its own, output.weight; else the embedding */
     uint32_t heads;
     uint32_t vocabulary;
     uint32_t per_layer_width;
@@ -76,6 +77,7 @@ typedef struct gemlet_text_config {
 /* A part that not every layer of every family has. */
 typedef enum gemlet_text_part {
     GEMLET_TEXT_ALWAYS,
+    GEMLET_TEXT_OWN_HEAD,
     GEMLET_TEXT_OWN_KEYS, /* layers before first_shared */
     GEMLET_TEXT_SHARED_KEYS,
     GEMLET_TEXT_ALTUP,

@@ -29,7 +29,7 @@ uint64_t gemlet_text_token_bytes(const gemlet_text_config *config, const gemlet_
     const gemlet_text_config *c = config;
     const gemlet_text_weights *w = weights;
     gemlet_weight_type type = w->embedding.type;
-    uint64_t bytes = matrix_bytes(&w->embedding) + matrix_bytes(&w->per_layer_projection);
+    uint64_t bytes = matrix_bytes(c->own_head ? &w->head : &w->embedding) + matrix_bytes(&w->per_layer_projection);
     for (uint32_t s = 1; s < c->streams; s++) {
         bytes += matrix_bytes(&w->stream_in[s]) + matrix_bytes(&w->stream_out[s]);
     }

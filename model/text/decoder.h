@@ -26,7 +26,8 @@ typedef struct gemlet_text_layer {
 
 typedef struct gemlet_text_weights {
     gemlet_text_layer *layers;
-    gemlet_matrix embedding;            /* [vocabulary][width]: look-up and LM head */
+    gemlet_matrix embedding;            /* [vocabulary][width]: look-up and, unless the model has one of its own, head */
+    gemlet_matrix head;                 /* [vocabulary][width], config->own_head */
     gemlet_matrix per_layer_table;      /* data NULL: read a row at a time */
     uint64_t per_layer_offset;          /* of the table in the file */
     gemlet_matrix per_layer_projection; /* [layers * per_layer_width][width] */

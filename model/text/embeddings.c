@@ -122,7 +122,7 @@ static void join_streams(const gemlet_text_decoder *d, size_t token) {
 void gemlet_text_logits(const gemlet_text_decoder *d, size_t token) {
     join_streams(d, token);
     gemlet_text_quantize(d, d->scratch.normed, 1, d->config->width);
-    gemlet_text_product(d, &d->weights->embedding, 1, d->logits);
+    gemlet_text_product(d, d->config->own_head ? &d->weights->head : &d->weights->embedding, 1, d->logits);
     if (d->config->soft_cap > 0.0f) {
         d->kernels.real->soft_cap(d->logits, d->config->soft_cap, d->config->vocabulary);
     }

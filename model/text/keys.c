@@ -1,5 +1,7 @@
 #include "model/text/keys.h"
 
+#include "model/text/tensors.h"
+
 #define PLACE(member) offsetof(gemlet_text_config, member)
 #define LAYER_PLACE(member) offsetof(gemlet_layer_config, member)
 
@@ -99,6 +101,7 @@ gemlet_status gemlet_text_read_config(gemlet_container *container, const char *a
         read_special_ids(&reader, "gemlet.vision", &config->vision_offset, &config->vision_count);
         read_special_ids(&reader, "gemlet.audio", &config->audio_offset, &config->audio_count);
     }
+    config->own_head = gemlet_container_has_tensor(container, GEMLET_HEAD_TENSOR);
     if (reader.status == GEMLET_OK) {
         complete(&reader, config);
     }

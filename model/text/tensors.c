@@ -35,6 +35,7 @@ const gemlet_text_tensor gemlet_text_model_tensors[] = {
     {"altup_proj", MATRIX, WIDTH, WIDTH, PLACE(stream_in[1]), ALTUP, .of_streams = true},
     {"altup_unembd_proj", MATRIX, WIDTH, WIDTH, PLACE(stream_out[1]), ALTUP, .of_streams = true},
     {"output_norm.weight", REALS, ONE, WIDTH, PLACE(output_norm)},
+    {GEMLET_HEAD_TENSOR, MATRIX, GEMLET_SIZE_VOCABULARY, WIDTH, PLACE(head), .part = GEMLET_TEXT_OWN_HEAD},
 };
 const size_t gemlet_text_model_tensor_count = sizeof gemlet_text_model_tensors / sizeof *gemlet_text_model_tensors;
 

@@ -43,6 +43,9 @@ typedef struct gemlet_text_tensor {
     bool of_streams; /* NAME.I.weight for each stream but the active one, in matrices that follow each other */
 } gemlet_text_tensor;
 
+/* The head where it is a matrix of its own; a file says so by having it. */
+#define GEMLET_HEAD_TENSOR "output.weight"
+
 extern const gemlet_text_tensor gemlet_text_model_tensors[];
 extern const size_t gemlet_text_model_tensor_count;
 extern const gemlet_text_tensor gemlet_text_layer_tensors[];

@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# usage: sources_of_models.sh GEMLET GEMLET_PACK
+# What a source may be: a GGUF in several files, a head that is a copy of the embedding, one that is not.
+set -euo pipefail
+gemlet=$1 packer=$2
+text=tests/data/tiny/text-q4_0.gguf
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failed=0
+complain() {
+    echo "$1"
+    failed=1
+}
+change() {
+    python3 tests/container/change_gguf.py "$text" "$@"
+}
+pack() { # SOURCE: to $work/NAME.packed
+    "$packer" --text "$1" -o "${1%.gguf}.packed" --quiet
+}
+refused() { # WORDS SOURCE
+    local message
+    message=$("$packer" --text "$2" -o "$work/none" --quiet 2>&1) && complain "$2 is packed"
+    [[ $message == *$1* ]] || complain "expected \"$1\", found \"$message\""
+    [ ! -e "$work/none" ] || complain "something is left of $2"
+}
+
+"$packer" --text "$text" -o "$work/whole.packed" --quiet
+
+# --- In several files --------------------------------------------------------------------------------------------------------------
+for count in 2 5; do
+    change "$work/parts" split $count
+    pack "$work/parts-00001-of-0000$count.gguf"
+    cmp "$work/whole.packed" "$work/parts-00001-of-0000$count.packed" || complain "a model in $count files is packed otherwise than whole"
+done
+refused "is part 2 of a model that is split into 2 files: give the first one" "$work/parts-00002-of-00002.gguf"
+cp "$work/parts-00001-of-00002.gguf" "$work/other.gguf"
+refused "must be called NAME-00001-of-00002.gguf" "$work/other.gguf"
+cp "$work/parts-00003-of-00005.gguf" "$work/parts-00002-of-00002.gguf"
+refused "must be part 2 of 2 of a split model, but is part 3 of 5" "$work/parts-00001-of-00002.gguf"
+rm "$work/parts-00002-of-00002.gguf"
+refused "part 2 of 2 of a split model: $work/parts-00002-of-00002.gguf: can't be opened" "$work/parts-00001-of-00002.gguf"
+
+# --- A head of its own: rows of the embedding moved up by one give the logits moved up by one ----------------------------------------
+change "$work/copied.gguf" head-copied
+pack "$work/copied.gguf"
+cmp "$work/whole.packed" "$work/copied.packed" || complain "a head that is the embedding is packed once more"
+change "$work/rotated.gguf" head-rotated
+pack "$work/rotated.gguf"
+echo "2 10 20 30" >"$work/ids"
+for name in whole rotated; do
+    "$gemlet" dump -m "$work/$name.packed" --tokens "$work/ids" --logits "$work/$name.npy"
+done
+python3 - "$work/whole.npy" "$work/rotated.npy" <<'PYTHON' || failed=1
+import struct, sys
+def rows(path):
+    data = open(path, "rb").read()
+    start = 10 + struct.unpack_from("<H", data, 8)[0]
+    numbers = struct.unpack(f"<{(len(data) - start) // 4}f", data[start:])
+    return [numbers[i:i + 528] for i in range(0, len(numbers), 528)]
+whole, rotated = map(rows, sys.argv[1:])
+same = len(whole) == 4 and all(b == a[1:] + a[:1] for a, b in zip(whole, rotated))
+sys.exit(0 if same else "the logits of a head of its own are not those of its rows")
+PYTHON
+exit $failed
