@@ -56,20 +56,27 @@ static float gemma3_scale(const gemlet_text_config *config) {
     return 1.0f / sqrtf((float)(config->layers == 62 && config->heads != 0 ? config->width / config->heads : head));
 }
 
+/* Images are not supported, and text does not depend on their encoder. */
+static const char *const gemma3_left_out[] = {"vision_tower.", "model.vision_tower.", "multi_modal_projector.",
+                                              "model.multi_modal_projector.", NULL};
+static const char *const gemma3n_left_out[] = {NULL};
+
 static const pack_family families[] = {
     {.architecture = "gemma3n",
      .model_types = {"gemma3n", "gemma3n_text"},
      .global_period = 5,
      .numbers = gemma3n_numbers,
      .defaults = gemma3n_defaults,
-     .projector = "gemma3nv"},
+     .projector = "gemma3nv",
+     .left_out = gemma3n_left_out},
     {.architecture = "gemma3",
      .model_types = {"gemma3", "gemma3_text"},
      .norms_less_one = true,
      .global_period = 6,
      .attention_scale = gemma3_scale,
      .numbers = gemma3_numbers,
-     .defaults = gemma3_defaults},
+     .defaults = gemma3_defaults,
+     .left_out = gemma3_left_out},
 };
 enum { FAMILIES = sizeof families / sizeof families[0] };
 

@@ -39,6 +39,12 @@ gemlet_status pack_add_tensor(pack_model *model, const pack_tensor *tensor, geml
     return GEMLET_OK;
 }
 
+gemlet_status pack_refuse_tensor(const pack_model *model, const pack_file *file, const char *name, gemlet_error *error) {
+    return pack_fail(error, GEMLET_ERROR_UNSUPPORTED,
+                     "%s: tensor \"%s\" has no place in a %s model: without it this would be another model", file->path, name,
+                     model->family->architecture);
+}
+
 static bool is_digit(char c) {
     return c >= '0' && c <= '9';
 }

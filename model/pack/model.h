@@ -95,6 +95,9 @@ uint64_t pack_elements(const pack_tensor *tensor);
 /* printf into a message. */
 gemlet_status pack_fail(gemlet_error *error, gemlet_status status, const char *format, ...);
 
+/* Refuses a tensor of the source that no part of the model takes: without it, it would be another model. */
+gemlet_status pack_refuse_tensor(const pack_model *model, const pack_file *file, const char *name, gemlet_error *error);
+
 /* Fills the model from a text GGUF and, unless NULL, its mmproj GGUF. */
 gemlet_status pack_load_gguf(pack_model *model, const char *text, const char *projector, gemlet_error *error);
 

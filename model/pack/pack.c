@@ -5,6 +5,7 @@
 
 #include "model/pack/layout.h"
 #include "model/pack/writer.h"
+#include "model/text/tensors.h"
 
 static gemlet_status choose_types(const char *name, pack_types *types, gemlet_error *error) {
     types->reals = GEMLET_Q4_0;
@@ -36,6 +37,33 @@ static void list_items(const pack_model *model, const pack_layout *layout, FILE 
     fprintf(out, "%zu tensors, %llu bytes\n", layout->count, (unsigned long long)total);
 }
 
+/* Whether the model is the same without the tensor: keys and values of layers that read those of others, a head that is a copy of
+ * the embedding, the encoder that is not wanted. */
+static bool is_harmless(const pack_model *model, const pack_tensor *tensor) {
+    unsigned layer = 0;
+    int end = 0;
+    const char *name = tensor->name;
+    if (sscanf(name, "blk.%u.%n", &layer, &end) == 1 && end > 0 && layer >= model->text.first_shared &&
+        layer < model->text.layers) {
+        return strcmp(name + end, "attn_k.weight") == 0 || strcmp(name + end, "attn_v.weight") == 0 ||
+               strcmp(name + end, "attn_k_norm.weight") == 0;
+    }
+    bool image = strncmp(name, "v.", 2) == 0 || strncmp(name, "mm.", 3) == 0;
+    bool sound = strncmp(name, "a.", 2) == 0 || strncmp(name, "mm.a.", 5) == 0;
+    return strcmp(name, GEMLET_HEAD_TENSOR) == 0 || (image && !model->image.present) ||
+           (sound && (!model->sound.present || model->no_sound));
+}
+
+static gemlet_status check_unused(const pack_model *model, gemlet_error *error) {
+    for (size_t i = 0; i < model->tensor_count; i++) {
+        const pack_tensor *tensor = &model->tensors[i];
+        if (!tensor->used && !is_harmless(model, tensor)) {
+            return pack_refuse_tensor(model, tensor->file, tensor->name, error);
+        }
+    }
+    return GEMLET_OK;
+}
+
 /* `tables` are the tokenizer's prebuilt bytes, which must outlive the layout. */
 static gemlet_status lay_out(pack_model *model, pack_types types, const void *tables, size_t table_bytes, pack_layout *layout,
                              gemlet_error *error) {
@@ -43,7 +71,8 @@ static gemlet_status lay_out(pack_model *model, pack_types types, const void *ta
         .name = "tokenizer.tables", .action = PACK_BLOB, .kind = GEMLET_KIND_BLOB, .blob = tables, .bytes = table_bytes};
     gemlet_status status = tables != NULL ? pack_add_item(layout, &item, error) : GEMLET_OK;
     status = status != GEMLET_OK ? status : pack_lay_out_text(model, types, layout, error);
-    return status != GEMLET_OK || !model->image.present ? status : pack_lay_out_encoders(model, layout, error);
+    status = status != GEMLET_OK || !model->image.present ? status : pack_lay_out_encoders(model, layout, error);
+    return status != GEMLET_OK ? status : check_unused(model, error);
 }
 
 static gemlet_status pack_model_to(const pack_options *options, pack_model *model, gemlet_error *error) {

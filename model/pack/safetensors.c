@@ -43,12 +43,30 @@ static bool read_shape(const cJSON *json, pack_tensor *t) {
     return true;
 }
 
+/* What the arithmetic does not depend on: RoPE's frequencies follow from its base, some encoders are not run. */
+static bool is_left_out(const pack_family *family, const char *name) {
+    static const char frequencies[] = "rotary_emb.inv_freq";
+    size_t length = strlen(name), ending = sizeof frequencies - 1;
+    if (length >= ending && strcmp(name + length - ending, frequencies) == 0) {
+        return true;
+    }
+    for (const char *const *beginning = family->left_out; *beginning != NULL; beginning++) {
+        if (strncmp(name, *beginning, strlen(*beginning)) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static gemlet_status add_entry(pack_model *model, const pack_file *file, const cJSON *entry, uint64_t data, gemlet_error *error) {
     pack_tensor t = {.file = file};
     bool norm;
     uint64_t first, end;
-    if (strcmp(entry->string, "__metadata__") == 0 || !pack_gguf_name(entry->string, t.name, &norm)) {
+    if (strcmp(entry->string, "__metadata__") == 0) {
         return GEMLET_OK;
+    }
+    if (!pack_gguf_name(entry->string, t.name, &norm)) {
+        return is_left_out(model->family, entry->string) ? GEMLET_OK : pack_refuse_tensor(model, file, entry->string, error);
     }
     const cJSON *offsets = cJSON_GetObjectItemCaseSensitive(entry, "data_offsets");
     if (!read_type(cJSON_GetObjectItemCaseSensitive(entry, "dtype"), &t)) {

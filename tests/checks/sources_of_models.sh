@@ -61,4 +61,16 @@ whole, rotated = map(rows, sys.argv[1:])
 same = len(whole) == 4 and all(b == a[1:] + a[:1] for a, b in zip(whole, rotated))
 sys.exit(0 if same else "the logits of a head of its own are not those of its rows")
 PYTHON
+
+# --- What no part of the model takes -------------------------------------------------------------------------------------------------
+change "$work/biased.gguf" bias
+refused 'tensor "blk.0.attn_q.bias" has no place in a gemma3n model' "$work/biased.gguf"
+cp -r tests/data/gemma3-small/hf "$work/folder"
+python3 tests/container/add_tensor.py "$work/folder/model.safetensors" model.layers.0.self_attn.q_proj.bias
+message=$("$packer" --hf "$work/folder" -o "$work/none" --quiet 2>&1) && complain "a folder with a bias is packed"
+[[ $message == *'tensor "model.layers.0.self_attn.q_proj.bias" has no place in a gemma3 model'* ]] || complain "a bias: $message"
+cp tests/data/gemma3-small/hf/model.safetensors "$work/folder"
+python3 tests/container/add_tensor.py "$work/folder/model.safetensors" vision_tower.embeddings.weight
+"$packer" --hf "$work/folder" -o "$work/with" --quiet && "$packer" --hf tests/data/gemma3-small/hf -o "$work/without" --quiet
+cmp <(tail -c 4096 "$work/with") <(tail -c 4096 "$work/without") || complain "an encoder that is left out changes the text model"
 exit $failed

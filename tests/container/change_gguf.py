@@ -2,6 +2,7 @@
 """Writes a GGUF file anew, changed, for tests of what a source may be:
 
     change_gguf.py IN OUT head-copied | head-rotated      output.weight: token_embd.weight, or that with its rows moved up by one
+    change_gguf.py IN OUT bias                            and blk.0.attn_q.bias
     change_gguf.py IN STEM split COUNT                    STEM-00001-of-0000N.gguf, ..., as llama.cpp splits
 """
 import struct
@@ -94,6 +95,8 @@ def main():
     keys, tensors = load(source)
     if change == "split":
         split(keys, tensors, out, int(sys.argv[4]))
+    elif change == "bias":
+        save(out, keys, tensors + [(b"blk.0.attn_q.bias", [32], 0, struct.pack("<32f", *range(32)))])
     else:
         add_head(keys, tensors, out, change == "head-rotated")
 
