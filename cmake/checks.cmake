@@ -45,6 +45,7 @@ if(NOT GEMLET_SANITIZE)
         gemlet_add_check(analyzer analyzer ${CMAKE_CURRENT_BINARY_DIR}) # likewise
     endif()
     if(CMAKE_CROSSCOMPILING)
+        gemlet_add_check(flags flags ${CMAKE_TOOLCHAIN_FILE})
         gemlet_add_check(reproducible reproducible ${CMAKE_CURRENT_BINARY_DIR} ${CMAKE_TOOLCHAIN_FILE})
         gemlet_add_check(bare-metal bare_metal $<TARGET_FILE:gemlet-program> cortex-a72 cortex-a76)
         set(compilers ${CMAKE_C_COMPILER} ${CMAKE_CXX_COMPILER})
