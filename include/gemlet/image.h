@@ -50,7 +50,7 @@ typedef struct gemlet_image {
 
 typedef struct gemlet_image_facts {
     uint32_t size;        /* side of the square that frames are brought to; 0: this session takes no images */
-    uint32_t soft_tokens; /* of an image */
+    uint32_t soft_tokens; /* that a frame gives, at most */
     uint32_t width;       /* of a soft token */
 } gemlet_image_facts;
 
@@ -62,8 +62,9 @@ gemlet_image_facts gemlet_session_image_facts(const gemlet_session *session);
 gemlet_status gemlet_encode_image(gemlet_session *session, const gemlet_image *image, const float **soft_tokens, size_t *count,
                                   gemlet_error *error);
 
-/* Encodes a frame and appends it as the model was trained to see it: "\n\n<start_of_image>", the soft tokens, "<end_of_image>\n\n"
- * (and <bos> before where the session is empty).  Where the session ends with a token of line ends, as behind
+/* Encodes a frame and appends it as the model was trained to see it, with what its family has around the soft tokens: for Gemma 3n
+ * "\n\n<start_of_image>" and "<end_of_image>\n\n" (and <bos> before where the session is empty).  Where the session ends with a
+ * token of line ends, as behind
  * "<start_of_turn>user\n", that token is replaced by the one that joins it with the two before the image, as in the text that the
  * model was trained on; GEMLET_ERROR_STATE where the session can't go back by it (gemlet_session_rewind).  GEMLET_ERROR_CONTEXT
  * where the image does not fit: before anything is computed.  On GEMLET_ERROR_IO and GEMLET_ERROR_CANCELLED the chunks done so far
