@@ -172,8 +172,10 @@ static gemlet_status check_config(const builder *b) {
 static gemlet_status same_bytes(const builder *b, const pack_tensor *one, const pack_tensor *other, bool *same) {
     enum { PIECE = 1 << 16 };
     unsigned char *pieces = malloc((size_t)2 * PIECE);
-    gemlet_status status =
-        pieces != NULL ? GEMLET_OK : pack_fail(b->error, GEMLET_ERROR_MEMORY, "out of memory for a piece of a tensor");
+    if (pieces == NULL) {
+        return pack_fail(b->error, GEMLET_ERROR_MEMORY, "out of memory for a piece of a tensor");
+    }
+    gemlet_status status = GEMLET_OK;
     *same = one->type == other->type && one->bytes == other->bytes;
     for (uint64_t at = 0; status == GEMLET_OK && *same && at < one->bytes; at += PIECE) {
         size_t length = one->bytes - at < PIECE ? (size_t)(one->bytes - at) : PIECE;

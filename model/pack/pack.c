@@ -40,13 +40,13 @@ static void list_items(const pack_model *model, const pack_layout *layout, FILE 
 /* Whether the model is the same without the tensor: keys and values of layers that read those of others, a head that is a copy of
  * the embedding, the encoder that is not wanted. */
 static bool is_harmless(const pack_model *model, const pack_tensor *tensor) {
-    unsigned layer = 0;
-    int end = 0;
     const char *name = tensor->name;
-    if (sscanf(name, "blk.%u.%n", &layer, &end) == 1 && end > 0 && layer >= model->text.first_shared &&
-        layer < model->text.layers) {
-        return strcmp(name + end, "attn_k.weight") == 0 || strcmp(name + end, "attn_v.weight") == 0 ||
-               strcmp(name + end, "attn_k_norm.weight") == 0;
+    if (strncmp(name, "blk.", 4) == 0) {
+        char *end;
+        unsigned long layer = strtoul(name + 4, &end, 10);
+        return layer >= model->text.first_shared && layer < model->text.layers &&
+               (strcmp(end, ".attn_k.weight") == 0 || strcmp(end, ".attn_v.weight") == 0 ||
+                strcmp(end, ".attn_k_norm.weight") == 0);
     }
     bool image = strncmp(name, "v.", 2) == 0 || strncmp(name, "mm.", 3) == 0;
     bool sound = strncmp(name, "a.", 2) == 0 || strncmp(name, "mm.a.", 5) == 0;
