@@ -19,6 +19,16 @@ static const gemlet_family families[] = {
         .chat = &gemlet_gemma3_chat,
         .images = &gemlet_mobilenetv5_encoder,
     },
+    {
+        .architecture = "gemma4",
+        .text = {.value_norm = true,
+                 .shared_keys = true,
+                 .per_layer_inputs = GEMLET_PER_LAYER_INPUTS_TO_STREAM,
+                 .local_heads = true,
+                 .partial_rotation = true,
+                 .layer_scalar = true},
+        .chat = &gemlet_gemma3_chat,
+    },
 };
 enum { FAMILIES = sizeof families / sizeof *families };
 

@@ -132,21 +132,58 @@ static void read_key(gemlet_key_reader *r, const pack_family *family, const geml
     }
 }
 
+/* A key that says what another one does: values are as wide as keys. */
+static void check_repeated(gemlet_key_reader *r, const gemlet_text_key *key, const gemlet_text_config *t) {
+    uint32_t wanted = *(const uint32_t *)(const void *)((const unsigned char *)t + gemlet_text_key_offset(key, 0));
+    uint32_t found = gemlet_key_u32(r, key->suffix, 0, 0, UINT32_MAX);
+    if (r->status == GEMLET_OK && found != wanted) {
+        r->status =
+            pack_fail(r->error, GEMLET_ERROR_UNSUPPORTED, "%s: values must be as wide as keys, %u, but are %u wide (\"%s\")",
+                      r->container->path, wanted, found, key->suffix);
+    }
+}
+
+/* llama.cpp divides the frequency of each pair of a global layer's heads by a number of the tensor rope_freqs: 1 for the pairs that
+ * turn, 1e30 for the others. */
+static gemlet_status read_rotated_pairs(pack_model *model, const char *path, gemlet_error *error) {
+    gemlet_attention_config *globals = &model->text.kinds[GEMLET_GLOBAL_LAYER];
+    pack_tensor *divisors = pack_find(model, "rope_freqs.weight");
+    uint32_t pairs = globals->head_width / 2, turned = 0;
+    float numbers[512] = {0};
+    if (divisors == NULL || divisors->type != GEMLET_TYPE_F32 || pack_elements(divisors) != pairs || pairs > 512) {
+        return pack_fail(error, GEMLET_ERROR_FORMAT, "%s: must hold the F32 tensor \"rope_freqs.weight\" of %u numbers", path,
+                         pairs);
+    }
+    gemlet_status status = pack_read(divisors->file, divisors->offset, numbers, pairs * sizeof numbers[0], error);
+    while (turned < pairs && numbers[turned] >= 1.0f && numbers[turned] <= 1.0f) {
+        turned++;
+    }
+    for (uint32_t i = turned; i < pairs && status == GEMLET_OK; i++) {
+        if (!(numbers[i] >= 1e29f)) {
+            status =
+                pack_fail(error, GEMLET_ERROR_UNSUPPORTED,
+                          "%s: \"rope_freqs.weight\" must be 1 for the first pairs and 1e30 for the others, but number %u is %g",
+                          path, i, (double)numbers[i]);
+        }
+    }
+    globals->rotated_pairs = turned;
+    divisors->used = true;
+    return status;
+}
+
 static gemlet_status read_text(pack_model *model, gemlet_container *c, gemlet_error *error) {
     gemlet_text_config *t = &model->text;
     gemlet_key_reader r = {.container = c, .error = error, .prefix = model->family->architecture};
     pack_begin_config(model->family, t);
     for (size_t i = 0; i < gemlet_text_key_count && r.status == GEMLET_OK; i++) {
         const gemlet_text_key *key = &gemlet_text_keys[i];
-        if (gemlet_text_has(t, key->part, 0) && !key->only_written) {
-            read_key(&r, model->family, key, t);
+        if (gemlet_text_has(t, key->part, 0)) {
+            if (key->only_written) {
+                check_repeated(&r, key, t);
+            } else {
+                read_key(&r, model->family, key, t);
+            }
         }
-    }
-    uint32_t value_width = gemlet_key_u32(&r, "attention.value_length", 0, 0, UINT32_MAX);
-    uint32_t key_width = t->kinds[GEMLET_GLOBAL_LAYER].head_width;
-    if (r.status == GEMLET_OK && value_width != key_width) {
-        return pack_fail(error, GEMLET_ERROR_UNSUPPORTED, "%s: values must be as wide as keys, %u, but are %u wide", c->path,
-                         key_width, value_width);
     }
     if (r.status == GEMLET_OK && model->family->attention_scale != NULL && !gemlet_key_there(&r, "attention.scale")) {
         t->attention_scale = model->family->attention_scale(t);
@@ -462,6 +499,9 @@ gemlet_status pack_load_gguf(pack_model *model, const char *text, const char *pr
         status = load_projector(model, projector, text, error);
     }
     status = status != GEMLET_OK ? status : pack_sort_tensors(model, error);
+    if (status == GEMLET_OK && model->text.traits->partial_rotation) {
+        status = read_rotated_pairs(model, text, error);
+    }
     if (status == GEMLET_OK && projector != NULL) {
         status = place_embedders(model, projector, error);
     }

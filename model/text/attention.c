@@ -6,9 +6,15 @@
 void gemlet_text_rotate_tables(const gemlet_text_decoder *d) {
     for (size_t kind = 0; kind < GEMLET_LAYER_KINDS; kind++) {
         size_t pairs = d->config->kinds[kind].head_width / 2;
+        size_t rotated = d->config->kinds[kind].rotated_pairs;
         for (size_t t = 0; t < d->rotated; t++) {
-            gemlet_rope_table(d->weights->turns[kind], pairs, d->position + t, d->scratch.cosine[kind] + t * pairs,
-                              d->scratch.sine[kind] + t * pairs);
+            float *cosine = d->scratch.cosine[kind] + t * pairs;
+            float *sine = d->scratch.sine[kind] + t * pairs;
+            gemlet_rope_table(d->weights->turns[kind], rotated, d->position + t, cosine, sine);
+            for (size_t i = rotated; i < pairs; i++) {
+                cosine[i] = 1.0f;
+                sine[i] = 0.0f;
+            }
         }
     }
 }

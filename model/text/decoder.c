@@ -1,15 +1,18 @@
 /* The forward pass of the Gemma decoders, top to bottom.
  *
- * | stage                  | trait or number   | Gemma 3n                               | Gemma 3           |
- * |------------------------|-------------------|----------------------------------------|-------------------|
- * | residual               | altup             | 4 AltUp streams, predicted, corrected  | 1                 |
- * | beside attention       | laurel            | LAuReL                                 | -                 |
- * | values                 | value_norm        | RMSNorm without weight                 | as they are       |
- * | attention scale        | attention_scale   | 1                                      | head width ^ -1/2 |
- * | keys and values        | shared_keys       | shared by the last layers              | of each layer     |
- * | feed-forward           | sparsity          | 95 % sparse gates in the first layers  | dense             |
- * | after the feed-forward | per_layer_inputs  | per-layer input                        | -                 |
- * | logits                 | soft_cap          | soft-capped                            | as they are       |
+ * | stage                  | trait or number   | Gemma 4                | Gemma 3n                               | Gemma 3 |
+ * |------------------------|-------------------|------------------------|----------------------------------------|-------------------|
+ * | residual               | altup             | 1                      | 4 AltUp streams, predicted, corrected  | 1 | | beside
+ * attention       | laurel            | -                      | LAuReL                                 | -                 | |
+ * heads                  | local_heads       | wider in global layers | the same                               | the same | | RoPE
+ * | partial_rotation  | a quarter of the pairs | all pairs                              | all pairs         | | values | value_norm
+ * | RMSNorm without weight | RMSNorm without weight                 | as they are       | | attention scale        |
+ * attention_scale   | 1                      | 1                                      | head width ^ -1/2 | | keys and values |
+ * shared_keys       | shared by the last     | shared by the last layers              | of each layer     | | feed-forward |
+ * sparsity          | dense                  | 95 % sparse gates in the first layers  | dense             | | after the
+ * feed-forward | per_layer_inputs  | to the stream          | to all streams but the first           | -                 | | end of
+ * a layer         | layer_scalar      | times a number         | -                                      | -                 | |
+ * logits                 | soft_cap          | soft-capped            | soft-capped                            | as they are |
  */
 #include "model/text/decoder.h"
 
@@ -83,7 +86,8 @@ static void add_feed_forward(const gemlet_text_decoder *d, uint32_t index, size_
     }
 }
 
-/* Streams 1 .. += rms_norm(projection(gelu(gate(stream 0 * scale)) * per-layer input)), in three steps between two products. */
+/* Streams 1 .. += rms_norm(projection(gelu(gate(stream 0 * scale)) * per-layer input)), in three steps between two products;
+ * without AltUp the only stream, unscaled, is where it comes from and goes to. */
 static void scale_first_stream(const gemlet_text_decoder *d, uint32_t layer, size_t token) {
     const gemlet_text_config *c = d->config;
     float *first = d->scratch.normed + token * c->width;
@@ -101,8 +105,9 @@ static void gate_per_layer_input(const gemlet_text_decoder *d, uint32_t layer, s
 static void add_per_layer_input(const gemlet_text_decoder *d, uint32_t layer, size_t token) {
     const gemlet_text_config *c = d->config;
     float *branch = d->scratch.branch + token * c->width;
+    bool to_others = c->traits->per_layer_inputs == GEMLET_PER_LAYER_INPUTS_TO_OTHER_STREAMS;
     d->kernels.real->rms_norm(branch, d->weights->layers[layer].per_layer_norm, c->epsilon, c->width, branch);
-    for (size_t s = 1; s < c->streams; s++) {
+    for (size_t s = to_others ? 1 : 0; s < c->streams; s++) {
         d->kernels.real->add_scaled(d->scratch.streams + (token * c->streams + s) * c->width, 1.0f, branch, c->width);
     }
 }
@@ -110,8 +115,12 @@ static void add_per_layer_input(const gemlet_text_decoder *d, uint32_t layer, si
 static void per_layer_input(const gemlet_text_decoder *d, uint32_t index, size_t count) {
     const gemlet_text_config *c = d->config;
     const gemlet_text_layer *layer = &d->weights->layers[index];
-    gemlet_text_each(d, index, count, scale_first_stream);
-    gemlet_text_quantize(d, d->scratch.normed, count, c->width);
+    const float *gated = d->scratch.streams;
+    if (c->traits->per_layer_inputs == GEMLET_PER_LAYER_INPUTS_TO_OTHER_STREAMS) {
+        gemlet_text_each(d, index, count, scale_first_stream);
+        gated = d->scratch.normed;
+    }
+    gemlet_text_quantize(d, gated, count, c->width);
     gemlet_text_product(d, &layer->per_layer_gate, count, d->scratch.narrow);
     gemlet_text_each(d, index, count, gate_per_layer_input);
     gemlet_text_quantize(d, d->scratch.narrow, count, c->per_layer_width);
@@ -119,12 +128,18 @@ static void per_layer_input(const gemlet_text_decoder *d, uint32_t index, size_t
     gemlet_text_each(d, index, count, add_per_layer_input);
 }
 
+static void scale_stream(const gemlet_text_decoder *d, uint32_t layer, size_t token) {
+    const gemlet_text_config *c = d->config;
+    size_t numbers = (size_t)c->streams * c->width;
+    d->kernels.real->scale(d->scratch.streams + token * numbers, d->weights->layers[layer].scalar[0], numbers);
+}
+
 /* Keys and values of `count` tokens into the cache.  Answers for how many the rest of the layer is to be computed: `wanted` in the
  * last layer that has keys, all before. */
 static size_t keys_and_values(const gemlet_text_decoder *d, uint32_t index, size_t count, size_t wanted) {
     const gemlet_text_layer *layer = &d->weights->layers[index];
-    const gemlet_text_output outputs[] = {{&layer->key, d->scratch.key, layer->key.rows},
-                                          {&layer->value, d->scratch.value, layer->value.rows}};
+    const gemlet_text_output outputs[] = {{&layer->key, d->scratch.key, layer->key.rows, 0},
+                                          {&layer->value, d->scratch.value, layer->value.rows, 0}};
     if (index >= d->config->first_shared) {
         return count;
     }
@@ -141,8 +156,8 @@ static size_t keys_and_values(const gemlet_text_decoder *d, uint32_t index, size
 /* query and laurel from the quantised normed. */
 static void query_and_laurel(const gemlet_text_decoder *d, uint32_t index, size_t count) {
     const gemlet_text_layer *layer = &d->weights->layers[index];
-    const gemlet_text_output outputs[] = {{&layer->query, d->scratch.query, layer->query.rows},
-                                          {&layer->laurel_left, d->scratch.narrow, layer->laurel_left.rows}};
+    const gemlet_text_output outputs[] = {{&layer->query, d->scratch.query, layer->query.rows, 0},
+                                          {&layer->laurel_left, d->scratch.narrow, layer->laurel_left.rows, 0}};
     bool has_laurel = d->config->traits->laurel;
     gemlet_text_products(d, outputs, has_laurel ? 2 : 1, count);
     if (has_laurel) {
@@ -171,8 +186,11 @@ static size_t layer_forward(const gemlet_text_decoder *d, uint32_t index, size_t
     gemlet_text_each(d, index, count, add_attention);
     gemlet_text_feed_forward(d, index, count);
     gemlet_text_each(d, index, count, add_feed_forward);
-    if (c->traits->per_layer_inputs == GEMLET_PER_LAYER_INPUTS_TO_OTHER_STREAMS) {
+    if (c->traits->per_layer_inputs != GEMLET_NO_PER_LAYER_INPUTS) {
         per_layer_input(d, index, count);
+    }
+    if (c->traits->layer_scalar) {
+        gemlet_text_each(d, index, count, scale_stream);
     }
     return count;
 }

@@ -1,7 +1,7 @@
 /* The Gemma decoders: weights and state, and one forward pass over them (decoder.c).
  *
- * Reference: transformers, modeling_gemma3n.py and modeling_gemma3.py.  Which stages a model has is said by the traits of its
- * family (config.h), never by weights that are there or not.
+ * Reference: transformers, modeling_gemma4.py, modeling_gemma3n.py and modeling_gemma3.py.  Which stages a model has is said by the
+ * traits of its family (config.h), never by weights that are there or not.
  */
 #ifndef GEMLET_MODEL_TEXT_DECODER_H
 #define GEMLET_MODEL_TEXT_DECODER_H
@@ -20,6 +20,7 @@ typedef struct gemlet_text_layer {
     const float *attention_norm, *query_norm, *key_norm, *post_attention_norm;
     const float *feed_forward_norm, *post_feed_forward_norm;
     const float *laurel_norm, *per_layer_norm;
+    const float *scalar; /* [1] */
     const float *router, *router_norm, *predict, *correct,
         *correct_scale; /* AltUp: [streams][width], [width], [streams^2][streams], ... */
 } gemlet_text_layer;
@@ -134,11 +135,11 @@ typedef void (*gemlet_text_step)(const gemlet_text_decoder *d, uint32_t layer, s
 void gemlet_text_each(const gemlet_text_decoder *d, uint32_t layer, size_t count, gemlet_text_step step);
 
 /* y[v][row] = (w x_v)[row] for the quantised vectors of scratch.activations, rows split over the threads; `products`: of several
- * matrices with the same inputs, or of the first `rows` rows (whole panels) of some. */
+ * matrices with the same inputs, or of the `rows` rows (whole panels) of some that follow the first `before`. */
 typedef struct gemlet_text_output {
     const gemlet_matrix *w;
     float *y; /* [count][w->rows] */
-    size_t rows;
+    size_t rows, before;
 } gemlet_text_output;
 void gemlet_text_product(const gemlet_text_decoder *d, const gemlet_matrix *w, size_t count, float *y);
 void gemlet_text_products(const gemlet_text_decoder *d, const gemlet_text_output *outputs, size_t number, size_t count);
@@ -146,7 +147,7 @@ void gemlet_text_products(const gemlet_text_decoder *d, const gemlet_text_output
 /* Quantises `count` vectors into scratch.activations, vectors split over the threads. */
 void gemlet_text_quantize(const gemlet_text_decoder *d, const float *x, size_t count, size_t length);
 
-/* embeddings.c: rows of the tables into stream 0; the other streams; the per-layer inputs of layers [first, end). */
+/* embeddings.c: rows of the tables into stream 0; the other streams; the per-layer inputs of the layers that will want them. */
 void gemlet_text_embed(const gemlet_text_decoder *d, const gemlet_text_chunk *chunk);
 void gemlet_text_expand_streams(const gemlet_text_decoder *d, size_t count);
 gemlet_status gemlet_text_per_layer_inputs(const gemlet_text_decoder *d, const gemlet_text_chunk *chunk, gemlet_error *error);

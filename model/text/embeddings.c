@@ -1,5 +1,5 @@
 /* Into the streams and out of them: token embeddings, per-layer inputs, the other AltUp streams, logits.
- * transformers, Gemma3nTextModel. */
+ * transformers, Gemma3nTextModel and Gemma4TextModel. */
 #include <math.h>
 #include <string.h>
 
@@ -84,20 +84,31 @@ static void finish_per_layer(const gemlet_text_decoder *d, size_t token, size_t 
     real->scale(inputs, sqrtf(0.5f), end_layer * c->per_layer_width);
 }
 
+/* scratch.per_layer = projection x normed, of layers [first, end), for the last `count` of the chunk's tokens. */
+static void project_per_layer(const gemlet_text_decoder *d, size_t first, size_t end, size_t skipped, size_t count) {
+    size_t width = d->config->width;
+    size_t per_layer = d->config->per_layer_width;
+    float *inputs = d->scratch.per_layer + skipped * d->config->layers * per_layer;
+    gemlet_text_output output = {&d->weights->per_layer_projection, inputs, (end - first) * per_layer, first * per_layer};
+    gemlet_text_quantize(d, d->scratch.normed + skipped * width, count, width);
+    gemlet_text_products(d, &output, 1, count);
+}
+
 gemlet_status gemlet_text_per_layer_inputs(const gemlet_text_decoder *d, const gemlet_text_chunk *chunk, gemlet_error *error) {
     const gemlet_text_config *c = d->config;
     /* Tokens whose logits nobody wants stop where the last keys are written. */
-    bool all = chunk->wanted > 0 || d->no_skipping;
-    size_t layers = all ? c->layers : c->first_shared - 1;
-    gemlet_text_quantize(d, d->scratch.normed, chunk->count, c->width);
-    gemlet_text_output output = {&d->weights->per_layer_projection, d->scratch.per_layer, layers * c->per_layer_width};
-    gemlet_text_products(d, &output, 1, chunk->count);
+    size_t skipped = d->no_skipping ? 0 : chunk->count - chunk->wanted;
+    size_t common = skipped == 0 ? c->layers : c->first_shared - 1;
+    project_per_layer(d, 0, common, 0, chunk->count);
+    if (common < c->layers && chunk->wanted > 0) {
+        project_per_layer(d, common, c->layers, skipped, chunk->wanted);
+    }
     for (size_t t = 0; t < chunk->count; t++) {
         if (!read_table_row(d, chunk->tokens != NULL ? chunk->tokens[t] : 0)) {
             return gemlet_fail(error, GEMLET_ERROR_IO,
                                "the per-layer table could not be read: a row lies beyond what the port answers");
         }
-        finish_per_layer(d, t, layers);
+        finish_per_layer(d, t, t < skipped ? common : c->layers);
     }
     return GEMLET_OK;
 }

@@ -49,9 +49,10 @@ static void product_task(void *argument, size_t task) {
     for (size_t i = 0; i < job->number; i++) {
         const gemlet_text_output *out = &job->outputs[i];
         size_t panels = panels_of(out);
+        size_t before = out->before / GEMLET_PANEL_ROWS;
         if (first < panels && end > 0) {
-            d->kernels.matrix->multiply(out->w, first, end < panels ? end : panels, d->scratch.activations, job->count, out->y,
-                                        out->w->rows);
+            d->kernels.matrix->multiply(out->w, before + first, before + (end < panels ? end : panels), d->scratch.activations,
+                                        job->count, out->y, out->w->rows);
         }
         first = first > panels ? first - panels : 0;
         end = end > panels ? end - panels : 0;
@@ -68,7 +69,7 @@ void gemlet_text_products(const gemlet_text_decoder *d, const gemlet_text_output
 }
 
 void gemlet_text_product(const gemlet_text_decoder *d, const gemlet_matrix *w, size_t count, float *y) {
-    gemlet_text_products(d, &(gemlet_text_output){w, y, w->rows}, 1, count);
+    gemlet_text_products(d, &(gemlet_text_output){w, y, w->rows, 0}, 1, count);
 }
 
 typedef struct quantize_job {
