@@ -104,6 +104,12 @@ static inline const gemlet_attention_config *gemlet_attention_of(const gemlet_te
     return &config->kinds[config->layer[layer].kind];
 }
 
+/* How many layers compute all tokens: those before the last one that has keys and values.  What is beyond those is only for tokens
+ * whose logits are wanted. */
+static inline uint32_t gemlet_text_common_layers(const gemlet_text_config *config) {
+    return config->first_shared - 1;
+}
+
 /* The most that any kind of layer has: numbers of all queries, or of all keys, of a token. */
 size_t gemlet_most_queries(const gemlet_text_config *config);
 size_t gemlet_most_keys(const gemlet_text_config *config);

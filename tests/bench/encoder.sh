@@ -86,5 +86,5 @@ make_hot
 echo
 echo "| llama.cpp's soft tokens, against the reference | NaN | mean cosine of the others |"
 echo "|---|---:|---:|"
-compare_soft_tokens "tiny encoder" "$projector" tests/data/golden/image_soft_tokens.f32
+compare_soft_tokens "tiny encoder" "$projector" tests/data/golden/gemma3n/image_soft_tokens.f32
 compare_soft_tokens "the same, activations around 1e5" "$work/hot.gguf" tests/data/vision/hot_soft.f32

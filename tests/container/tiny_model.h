@@ -7,6 +7,9 @@
 #define TINY_TEXT "tests/data/tiny/text-q4_0.gguf"
 #define TINY_PROJECTOR "tests/data/tiny/mm-f16.gguf"
 
+/* A tiny Gemma 4, text alone. */
+#define GEMMA4_TEXT "tests/data/gemma4-tiny/text-q4_0.gguf"
+
 /* An open GGUF.  Fails the test where it can't be opened. */
 typedef struct open_gguf {
     struct gemlet_posix *posix;
