@@ -55,7 +55,7 @@ static bool succeeded(gemlet_status status, const gemlet_error *error) {
 
 bool test_tokenizer_load(test_tokenizer *out, const char *model, const char *added, size_t rows) {
     gemlet_error error = {0};
-    gemlet_vocabulary vocabulary = {0, NULL};
+    gemlet_vocabulary vocabulary = {0};
     size_t bytes;
     size_t added_bytes;
     *out = (test_tokenizer){0};
@@ -100,7 +100,7 @@ static gemlet_status read_rows(const unsigned char *data, size_t bytes, gemlet_v
 
 bool test_tokenizer_load_rows(test_tokenizer *out, const char *path) {
     gemlet_error error = {0};
-    gemlet_vocabulary vocabulary = {0, NULL};
+    gemlet_vocabulary vocabulary = {0};
     size_t bytes;
     *out = (test_tokenizer){0};
     unsigned char *data = read_file(path, &bytes);
