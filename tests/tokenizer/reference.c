@@ -6,6 +6,7 @@
 
 #include "model/pack/sentencepiece_model.h"
 #include "model/pack/tokenizer_build.h"
+#include "model/pack/tokenizer_json.h"
 
 unsigned char *read_file(const char *path, size_t *bytes) {
     FILE *file = fopen(path, "rb");
@@ -61,8 +62,12 @@ bool test_tokenizer_load(test_tokenizer *out, const char *model, const char *add
     *out = (test_tokenizer){0};
     unsigned char *data = read_file(model, &bytes);
     char *lines = added != NULL ? (char *)read_file(added, &added_bytes) : NULL;
+    void *texts = NULL;
+    bool json = strlen(model) > 5 && strcmp(model + strlen(model) - 5, ".json") == 0;
     gemlet_status status = GEMLET_ERROR_IO;
-    if (data != NULL) {
+    if (data != NULL && json) {
+        status = gemlet_tokenizer_json_read((const char *)data, bytes, model, &vocabulary, &texts, &error);
+    } else if (data != NULL) {
         status = gemlet_sentencepiece_read(data, bytes, &vocabulary, &error);
     }
     if (status == GEMLET_OK && lines != NULL) {
@@ -75,6 +80,7 @@ bool test_tokenizer_load(test_tokenizer *out, const char *model, const char *add
         status = build(out, &vocabulary, &error);
     }
     gemlet_vocabulary_free(&vocabulary);
+    free(texts);
     free(lines);
     free(data);
     return succeeded(status, &error);
