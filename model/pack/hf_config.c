@@ -7,6 +7,7 @@
 
 #include "model/pack/model.h"
 #include "model/pack/numbers.h"
+#include "model/pack/switches.h"
 
 /* A part of the configuration, the errors it met, and how it is called. */
 typedef struct part {
@@ -304,6 +305,7 @@ gemlet_status pack_load_config(pack_model *model, const char *folder, gemlet_err
     }
     part whole_file = {json, path, error, status};
     part text = {nested != NULL ? nested : json, path, error, status};
+    status = status != GEMLET_OK ? status : pack_check_config(model, json, path, error);
     status = status != GEMLET_OK ? status : read_text(&text, model);
     status = status != GEMLET_OK || model->family->projector == NULL ? status : read_encoders(&whole_file, model);
     status = status != GEMLET_OK || !model->image.present ? status : read_image_size(model, folder, error);
