@@ -27,7 +27,7 @@ static const gemlet_family families[] = {
                  .local_heads = true,
                  .partial_rotation = true,
                  .layer_scalar = true},
-        .chat = &gemlet_gemma3_chat,
+        .chat = &gemlet_gemma4_chat,
     },
 };
 enum { FAMILIES = sizeof families / sizeof *families };

@@ -43,7 +43,7 @@ typedef struct build {
     size_t expansion_token_count;
     size_t expansion_token_capacity;
     uint32_t byte_tokens[256];
-    uint32_t special[GEMLET_SPECIAL_COUNT];
+    uint32_t special[GEMLET_TABLES_SPECIALS];
 } build;
 
 static gemlet_status no_memory(gemlet_error *error) {
@@ -66,7 +66,7 @@ static bool text_is(const gemlet_piece *piece, const char *text) {
 }
 
 /* Gemma 3's and 3n's name, and Gemma 4's where that is another one. */
-static const char *const special_names[GEMLET_SPECIAL_COUNT][2] = {
+static const char *const special_names[GEMLET_TABLES_SPECIALS][2] = {
     [GEMLET_SPECIAL_BOS] = {"<bos>", "<bos>"},
     [GEMLET_SPECIAL_EOS] = {"<eos>", "<eos>"},
     [GEMLET_SPECIAL_PAD] = {"<pad>", "<pad>"},
@@ -93,7 +93,7 @@ static bool is_mark(const gemlet_piece *piece) {
 }
 
 static bool has_special_name(const gemlet_piece *piece) {
-    for (size_t i = 0; i < GEMLET_SPECIAL_COUNT; i++) {
+    for (size_t i = 0; i < GEMLET_TABLES_SPECIALS; i++) {
         if (is_named(piece, i)) {
             return true;
         }
@@ -187,7 +187,7 @@ static gemlet_status classify(build *b) {
             return GEMLET_ERROR_UNSUPPORTED;
         }
     }
-    for (size_t i = 0; i < GEMLET_SPECIAL_COUNT; i++) {
+    for (size_t i = 0; i < GEMLET_TABLES_SPECIALS; i++) {
         b->special[i] = GEMLET_NO_TOKEN;
         for (size_t row = b->count; row-- > 0;) {
             if (b->kinds[row] == GEMLET_TOKEN_KIND_SPECIAL && is_named(&b->vocabulary->pieces[row], i)) {

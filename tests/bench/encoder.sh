@@ -30,6 +30,7 @@ use_full() {
     . tests/golden/reference.sh
     local folder=$out/300M-256-pixels
     make_model 300M-256-pixels --full-vision --image-size 256 --hidden 2048 --seed 1
+    make_picture 300M-256-pixels
     text=$folder/text.gguf
     projector=$folder/mmproj.gguf
     picture=$folder/image.rgb

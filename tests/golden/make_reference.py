@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Reduces golden.npz, which reference_model.py writes, to what the tests read: raw little-endian files without headers.
+"""Reduces golden.npz, which reference_gemma3n.py or reference_gemma4.py writes, to what the tests read: raw little-endian files without headers.
 
     make_reference.py GOLDEN.npz FOLDER
 
