@@ -219,8 +219,8 @@ bool gemlet_tensor_matrix(const gemlet_tensor *tensor, gemlet_matrix *out);
 /* "plain", "q4_0 panels", ...; NULL for a number that is no kind. */
 const char *gemlet_kind_name(uint32_t kind);
 
-/* "F32", "Q4_0", "IQ2_XXS", ...: what ggml calls it, read by gemlet or not; "unknown" and never NULL for a number that ggml does not
- * use. */
+/* "F32", "Q4_0", "IQ2_XXS", ...: what ggml calls it, whether gemlet reads it or not.  "unknown" and never NULL for a number that
+ * ggml does not use. */
 const char *gemlet_type_name(uint32_t type);
 
 /* Elements and bytes of a block of a tensor type; false for one that gemlet does not know. */

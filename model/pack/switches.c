@@ -353,6 +353,11 @@ static void write_number(double value, found *f) {
 
 /* ---- config.json ---- */
 
+/* NULL where it is no object, or an empty one. */
+static const cJSON *first_member(const cJSON *json) {
+    return json != NULL && cJSON_IsObject(json) ? json->child : NULL;
+}
+
 static found read_json(const cJSON *json) {
     found f = {"", false};
     if (cJSON_IsNumber(json)) {
@@ -417,7 +422,7 @@ static gemlet_status check_object(const check *whole, const config_part *part, c
     gemlet_status status = GEMLET_OK;
     snprintf(prefix, sizeof prefix, "%s%s%s", part->name, path, top ? "" : ".");
     c.prefix = prefix;
-    for (const cJSON *m = cJSON_IsObject(json) ? json->child : NULL; m != NULL && status == GEMLET_OK; m = m->next) {
+    for (const cJSON *m = first_member(json); m != NULL && status == GEMLET_OK; m = m->next) {
         const row *r = find_row(rows, m->string);
         r = r == NULL && top ? find_row(any_part, m->string) : r;
         if (r == NULL && (part->tolerant || (top && is_taken(m->string, part->numbers, part->encoder_numbers)))) {
@@ -443,7 +448,7 @@ static gemlet_status check_objects(const check *c, const config_part *part, cons
         return check_object(c, part, o->path, o->rows, json);
     }
     gemlet_status status = GEMLET_OK;
-    for (const cJSON *m = cJSON_IsObject(json) ? json->child : NULL; m != NULL && status == GEMLET_OK; m = m->next) {
+    for (const cJSON *m = first_member(json); m != NULL && status == GEMLET_OK; m = m->next) {
         snprintf(path, sizeof path, "%.*s%s", (int)(at - o->path), o->path, m->string);
         status = check_object(c, part, path, o->rows, m);
     }
@@ -490,26 +495,34 @@ gemlet_status pack_check_config(const pack_model *model, const cJSON *json, cons
 
 /* ---- GGUF ---- */
 
-/* One value of `type` at the cursor, behind what is in `f` already. */
-static void read_scalar(gemlet_cursor *at, gemlet_value_type type, found *f) {
-    unsigned char bytes[8] = {0};
+static double number_of(uint64_t bits, gemlet_value_type type) {
+    uint32_t half = (uint32_t)bits;
     float real;
     double wide;
-    int64_t number = 0;
-    uint32_t size = gemlet_value_bytes((uint32_t)type);
-    gemlet_cursor_bytes(at, bytes, size);
-    for (uint32_t i = size; i-- > 0;) {
-        number = (int64_t)((uint64_t)number << 8 | bytes[i]);
+    memcpy(&real, &half, sizeof real);
+    memcpy(&wide, &bits, sizeof wide);
+    switch (type) {
+    case GEMLET_VALUE_INT8: return (double)(int8_t)bits;
+    case GEMLET_VALUE_INT16: return (double)(int16_t)bits;
+    case GEMLET_VALUE_INT32: return (double)(int32_t)bits;
+    case GEMLET_VALUE_INT64: return (double)(int64_t)bits;
+    case GEMLET_VALUE_FLOAT32: return (double)real;
+    case GEMLET_VALUE_FLOAT64: return wide;
+    default: return (double)bits;
     }
-    bool is_signed = type == GEMLET_VALUE_INT8 || type == GEMLET_VALUE_INT16 || type == GEMLET_VALUE_INT32;
-    if (is_signed && size < 8 && (number >> (8 * size - 1)) != 0) {
-        number -= (int64_t)1 << (8 * size);
+}
+
+/* One value of `type` at the cursor. */
+static void read_scalar(gemlet_cursor *at, gemlet_value_type type, found *f) {
+    unsigned char bytes[8] = {0};
+    uint64_t bits = 0;
+    gemlet_cursor_bytes(at, bytes, gemlet_value_bytes((uint32_t)type));
+    for (int i = 8; i-- > 0;) {
+        bits = bits << 8 | bytes[i];
     }
-    memcpy(&real, bytes, sizeof real);
-    memcpy(&wide, bytes, sizeof wide);
-    write_number(type == GEMLET_VALUE_FLOAT32 ? (double)real : type == GEMLET_VALUE_FLOAT64 ? wide : (double)number, f);
+    write_number(number_of(bits, type), f);
     if (type == GEMLET_VALUE_BOOL) {
-        snprintf(f->text, sizeof f->text, "%s", number != 0 ? "true" : "false");
+        snprintf(f->text, sizeof f->text, "%s", bits != 0 ? "true" : "false");
     }
 }
 
@@ -529,9 +542,9 @@ static void read_list(gemlet_cursor *at, const gemlet_value *value, found *f) {
 
 static found read_value(gemlet_container *container, const gemlet_value *value) {
     found f = {"", false};
-    char text[sizeof f.text - 2] = "";
     gemlet_cursor at = gemlet_cursor_at(container, value->offset);
     if (value->type == GEMLET_VALUE_STRING && !value->array) {
+        char text[sizeof f.text - 2] = "";
         gemlet_cursor_bytes(&at, text, value->count < sizeof text ? (size_t)value->count : sizeof text - 1);
         snprintf(f.text, sizeof f.text, "\"%s\"", text);
         f.off = value->count == 0;
