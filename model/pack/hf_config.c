@@ -291,8 +291,11 @@ static gemlet_status read_image_size(pack_model *model, const char *folder, geml
     if (read_json(folder, "preprocessor_config.json", path, sizeof path, &json, NULL) != GEMLET_OK) {
         return GEMLET_OK; /* newer folders keep it elsewhere; 768 is what every published model has */
     }
-    part p = {member(json, "size"), path, error, GEMLET_OK};
+    part p = {member(json, "size"), path, error, pack_check_preprocessor(model, json, path, error)};
     model->image_size = whole_or(&p, "height", 768);
+    if (whole_or(&p, "width", model->image_size) != model->image_size && p.status == GEMLET_OK) {
+        p.status = pack_fail(error, GEMLET_ERROR_UNSUPPORTED, "%s: \"size\" must be a square", path);
+    }
     cJSON_Delete(json);
     return p.status;
 }

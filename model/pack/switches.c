@@ -218,6 +218,20 @@ static const row usm[] = {
 };
 static const object usm_objects[] = {{"", usm}, {NULL, NULL}};
 
+/* Pictures are stretched to the model's square, antialiased bilinear, and divided by 255.  The rest of the file is about sound, or
+ * what do_normalize leaves alone. */
+static const row preprocessor[] = {
+    {"do_normalize", OFF, NULL},
+    {"do_center_crop", OFF, NULL},
+    {"do_pad", OFF, NULL},
+    {"do_resize", MUST_BE, "true"},
+    {"resample", MUST_BE, "2"},
+    {"do_rescale", MUST_BE, "true"},
+    {"rescale_factor", MUST_BE, "0.003921569"},
+    {NULL, OFF, NULL},
+};
+static const object preprocessor_objects[] = {{"", preprocessor}, {NULL, NULL}};
+
 /* ---- Rows of GGUF ---- */
 
 /* ARCHITECTURE.suffix.  RoPE's scaling is linear where there is a factor and nothing else is said. */
@@ -491,6 +505,12 @@ gemlet_status pack_check_config(const pack_model *model, const cJSON *json, cons
         status = check_part(&c, &parts[i]);
     }
     return status;
+}
+
+gemlet_status pack_check_preprocessor(const pack_model *model, const cJSON *json, const char *path, gemlet_error *error) {
+    check c = {path, "", model->family->architecture, error};
+    const config_part part = {json, "", preprocessor_objects, NULL, {NULL, NULL}, true};
+    return check_part(&c, &part);
 }
 
 /* ---- GGUF ---- */

@@ -11,6 +11,10 @@
  * is known to matter.  `model->family` is set.  GEMLET_ERROR_UNSUPPORTED. */
 gemlet_status pack_check_config(const pack_model *model, const cJSON *json, const char *path, gemlet_error *error);
 
+/* Checks preprocessor_config.json, where pictures are packed: what it says of them that the library does not do.
+ * GEMLET_ERROR_UNSUPPORTED. */
+gemlet_status pack_check_preprocessor(const pack_model *model, const cJSON *json, const char *path, gemlet_error *error);
+
 /* Checks the keys ARCHITECTURE.* of a text GGUF; `model->text` has been read.  GEMLET_ERROR_IO, GEMLET_ERROR_UNSUPPORTED. */
 gemlet_status pack_check_text_keys(const pack_model *model, gemlet_container *container, gemlet_error *error);
 

@@ -154,6 +154,33 @@ static void switches_are_refused_by_name(void **state) {
     }
 }
 
+static void preprocessors_are_checked(void **state) {
+    static pack_model model;
+    static const char *const cases[][2] = {
+        {"{\"do_normalize\": false, \"resample\": 2, \"rescale_factor\": 0.00392156862745098, \"do_resize\": true, "
+         "\"image_mean\": [0.5, 0.5, 0.5], \"do_center_crop\": null, \"fft_overdrive\": true}",
+         NULL},
+        {"{}", NULL},
+        {"{\"do_normalize\": true}",
+         "preprocessor_config.json: \"do_normalize\" is true, which is not supported in a gemma3n model"},
+        {"{\"resample\": 3}", "\"resample\" is 3, which is not supported in a gemma3n model: 2 expected"},
+        {"{\"rescale_factor\": 0.0078125}", "\"rescale_factor\" is 0.0078125, which"},
+    };
+    (void)state;
+    model.family = pack_family_of_architecture("gemma3n");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        gemlet_error error = {GEMLET_OK, ""};
+        cJSON *json = cJSON_Parse(cases[i][0]);
+        assert_non_null(json);
+        gemlet_status status = pack_check_preprocessor(&model, json, "preprocessor_config.json", &error);
+        if (status != (cases[i][1] != NULL ? GEMLET_ERROR_UNSUPPORTED : GEMLET_OK) ||
+            (cases[i][1] != NULL && strstr(error.message, cases[i][1]) == NULL)) {
+            fail_msg("%s: found \"%s\"", cases[i][0], error.message);
+        }
+        cJSON_Delete(json);
+    }
+}
+
 /* ---- GGUF ---- */
 
 typedef struct key_case {
@@ -248,6 +275,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(saved_configurations_pass),
         cmocka_unit_test(switches_are_refused_by_name),
+        cmocka_unit_test(preprocessors_are_checked),
         cmocka_unit_test(keys_are_refused_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
