@@ -7,6 +7,7 @@
 #include "model/container/cursor.h"
 #include "model/container/key_reader.h"
 #include "model/pack/model.h"
+#include "model/pack/switches.h"
 #include "model/pack/vocabulary_index.h"
 #include <gemlet/posix.h>
 #include <gemlet/tokenizer.h>
@@ -522,6 +523,7 @@ static gemlet_status load_text(pack_model *model, const char *path, gemlet_error
         model->name[0] = '\0';
     }
     status = status != GEMLET_OK ? status : read_text(model, &s.container, error);
+    status = status != GEMLET_OK ? status : pack_check_text_keys(model, &s.container, error);
     status = status != GEMLET_OK ? status : read_tokens(model, &s.container, error);
     status = status != GEMLET_OK ? status : pack_open(model, path, &file, error);
     status = status != GEMLET_OK ? status : add_tensors(model, &s.container, file, error);
@@ -539,6 +541,7 @@ static gemlet_status load_projector(pack_model *model, const char *path, const c
     }
     status = check_projector(model, &s.container, text, error);
     status = status != GEMLET_OK ? status : read_projector(model, &s.container, error);
+    status = status != GEMLET_OK ? status : pack_check_projector_keys(model, &s.container, error);
     status = status != GEMLET_OK ? status : pack_open(model, path, &file, error);
     status = status != GEMLET_OK ? status : add_tensors(model, &s.container, file, error);
     close_source(&s);
