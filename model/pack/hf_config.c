@@ -151,6 +151,10 @@ static void read_numbers(part *p, const pack_family *family, gemlet_text_config 
         for (uint32_t i = 0; i < elements && p->status == GEMLET_OK; i++) {
             pack_set_key(t, key, i, transformed(element(p, n->name, i, otherwise(n, i, t), most), n->transform));
         }
+        bool needed = family->needed != NULL && strcmp(family->needed, n->suffix) == 0;
+        if (needed && p->status == GEMLET_OK && *(const uint32_t *)(const void *)((const unsigned char *)t + key->place) == 0) {
+            p->status = pack_fail(p->error, GEMLET_ERROR_UNSUPPORTED, "%s: %s", p->path, family->without);
+        }
         if (t->layers > GEMLET_MAX_LAYERS) {
             p->status = pack_fail(p->error, GEMLET_ERROR_UNSUPPORTED, "%s: 1 to %d layers expected, found %u", p->path,
                                   GEMLET_MAX_LAYERS, t->layers);

@@ -86,6 +86,19 @@ switched '"gemma3n.expert_count" is 8' gemma3n.expert_count number 8
 change "$work/same.gguf" key gemma3n.attention.causal bool true
 pack "$work/same.gguf"
 cmp "$work/whole.packed" "$work/same.packed" || complain "a key that changes nothing changes the packed model"
+
+# --- Larger models of a family ------------------------------------------------------------------------------------------------------
+gemma4=tests/data/gemma4-tiny/text-q4_0.gguf
+larger() { # WORDS NAME TYPE VALUE: of Gemma 4
+    python3 tests/container/change_gguf.py $gemma4 "$work/larger.gguf" key "${@:2}"
+    refused "$1" "$work/larger.gguf"
+}
+larger 'has no per-layer inputs: of Gemma 4, E2B and E4B are supported, not the larger models' gemma4.embedding_length_per_layer_input number 0
+larger '"gemma4.expert_count" is 128, which is not supported in a gemma4 model' gemma4.expert_count number 128
+larger '"gemma4.attention.head_count_kv" must be the same for all layers, but is 1 and 2' gemma4.attention.head_count_kv numbers 1,1,1,1,2,1,1,1,1,2
+python3 tests/container/change_gguf.py $gemma4 "$work/alike.gguf" key gemma4.attention.head_count_kv numbers 1,1,1,1,1,1,1,1,1,1
+pack "$work/alike.gguf"
+
 projector=tests/data/tiny/mm-f16.gguf
 python3 tests/container/change_gguf.py $projector "$work/projector.gguf" key clip.vision.attention.layer_norm_epsilon real 0.001
 message=$("$packer" --text $text --mmproj "$work/projector.gguf" -o "$work/none" --quiet 2>&1) && complain "a projector with another epsilon is packed"

@@ -3,7 +3,7 @@
 
     change_gguf.py IN OUT head-copied | head-rotated      output.weight: token_embd.weight, or that with its rows moved up by one
     change_gguf.py IN OUT bias                            and blk.0.attn_q.bias
-    change_gguf.py IN OUT key NAME TYPE VALUE             the key NAME too, or instead; TYPE is text, number, real or bool
+    change_gguf.py IN OUT key NAME TYPE VALUE             the key NAME too, or instead; TYPE is text, number, numbers (1,2,...), real or bool
     change_gguf.py IN OUT type TENSOR NUMBER              another type for a tensor, whose bytes stay
     change_gguf.py IN STEM split COUNT                    STEM-00001-of-0000N.gguf, ..., as llama.cpp splits
 """
@@ -98,6 +98,9 @@ def encode(kind, value):
         return STRING, struct.pack("<Q", len(value)) + value.encode()
     if kind == "number":
         return 4, struct.pack("<I", int(value))
+    if kind == "numbers":
+        numbers = [int(number) for number in value.split(",")]
+        return ARRAY, struct.pack(f"<IQ{len(numbers)}I", 4, len(numbers), *numbers)
     return (6, struct.pack("<f", float(value))) if kind == "real" else (7, bytes([value == "true"]))
 
 

@@ -18,7 +18,7 @@ inside() {
 if [ ! -f "$root/installed" ]; then
     rm -rf "$root"
     debootstrap --foreign --arch=arm64 --variant=minbase "$release" "$root" "$mirror" >build/arm64-root.log
-    inside /debootstrap/debootstrap --second-stage >>build/arm64-root.log
+    inside env DEBOOTSTRAP_DIR=/debootstrap /debootstrap/debootstrap --second-stage >>build/arm64-root.log
     touch "$root/installed"
 fi
 mkdir -p "$root/packages"
