@@ -1,5 +1,4 @@
 # Run by cpack on each package's tree before it is packed: copyright and changelog, compressed manual pages.
-file(STRINGS ${CPACK_GEMLET_SOURCE}/LICENSE license)
 set(packages_program gemlet)
 set(packages_packer gemlet-pack)
 set(packages_development libgemlet-dev)
@@ -14,7 +13,7 @@ foreach(component program packer development)
 Upstream-Name: gemlet
 
 Files: *
-Copyright: The gemlet authors
+Copyright: 2026 The gemlet authors
 License: Apache-2.0
  On Debian systems the whole text of this license is in
  /usr/share/common-licenses/Apache-2.0.

@@ -21,23 +21,18 @@ set(CPACK_DEBIAN_PACKER_PACKAGE_NAME gemlet-pack)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_NAME libgemlet-dev)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SHLIBDEPS OFF)
-set(CPACK_DEBIAN_PROGRAM_DESCRIPTION "ask Gemma vision-language models in fixed memory
- gemlet answers prompts and questions about pictures and cameras with a packed
+set(CPACK_DEBIAN_PROGRAM_DESCRIPTION "gemlet answers prompts and questions about pictures and cameras with a packed
  Gemma-class model, on the processor alone; how much memory it takes is planned
  before it starts.")
-set(CPACK_DEBIAN_PACKER_DESCRIPTION "pack Gemma models for gemlet
- gemlet-pack makes the one file that gemlet runs, out of GGUF files or a folder
+set(CPACK_DEBIAN_PACKER_DESCRIPTION "gemlet-pack makes the one file that gemlet runs, out of GGUF files or a folder
  of Hugging Face.")
-set(CPACK_DEBIAN_DEVELOPMENT_DESCRIPTION "Gemma vision-language models in fixed memory: static library
- A C11 static library without dynamic memory, with its headers, pkg-config files
- and CMake package.")
+set(CPACK_DEBIAN_DEVELOPMENT_DESCRIPTION "A C11 static library without dynamic memory, with its headers,
+ pkg-config files and CMake package.")
 if(CMAKE_SYSTEM_PROCESSOR STREQUAL "aarch64")
     set(CPACK_DEBIAN_PACKAGE_ARCHITECTURE arm64)
 elseif(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
     set(CPACK_DEBIAN_PACKAGE_ARCHITECTURE amd64)
 endif()
 # What Debian wants of every package, and manual pages compressed.
-set(CPACK_INSTALL_SCRIPTS "")
 set(CPACK_PRE_BUILD_SCRIPTS ${CMAKE_CURRENT_SOURCE_DIR}/cmake/finish_packages.cmake)
-set(CPACK_GEMLET_SOURCE ${CMAKE_CURRENT_SOURCE_DIR})
 include(CPack)

@@ -13,9 +13,16 @@ static int call_open(void *context, const char *path) {
     return open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
 }
 
+/* POSIX and musl have an int, glibc a longer number. */
+#ifdef __GLIBC__
+typedef unsigned long control_request;
+#else
+typedef int control_request;
+#endif
+
 static int call_control(void *context, int device, unsigned long request, void *argument) {
     (void)context;
-    return ioctl(device, request, argument);
+    return ioctl(device, (control_request)request, argument);
 }
 
 static void *call_map(void *context, int device, size_t bytes, int64_t offset) {

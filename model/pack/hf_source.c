@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "model/pack/model.h"
 #include "model/pack/sentencepiece_model.h"
@@ -94,19 +93,27 @@ static gemlet_status load_added(pack_model *model, const char *folder, gemlet_er
     return status;
 }
 
+static bool is_there(const char *path) {
+    FILE *file = fopen(path, "rb");
+    if (file != NULL) {
+        fclose(file);
+    }
+    return file != NULL;
+}
+
 /* Where there is tokenizer.model, tokenizer.json was made from it; Gemma 4 and what fast tokenizers save have the latter alone. */
 static gemlet_status load_pieces(pack_model *model, const char *folder, gemlet_error *error) {
     char path[4096], *bytes = NULL;
     size_t length = 0;
     snprintf(path, sizeof path, "%s/tokenizer.model", folder);
-    if (access(path, F_OK) == 0) {
+    if (is_there(path)) {
         gemlet_status status = pack_read_whole(path, 64 << 20, &bytes, &length, error);
         model->texts[0] = bytes;
         status = status != GEMLET_OK ? status : gemlet_sentencepiece_read(bytes, length, &model->vocabulary, error);
         return status != GEMLET_OK ? status : load_added(model, folder, error);
     }
     snprintf(path, sizeof path, "%s/tokenizer.json", folder);
-    if (access(path, F_OK) != 0) {
+    if (!is_there(path)) {
         return pack_fail(
             error, GEMLET_ERROR_IO,
             "%s: holds neither tokenizer.model nor tokenizer.json: copy one from the folder of the published model that "

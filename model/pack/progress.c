@@ -30,7 +30,7 @@ void pack_progress_add(pack_progress *progress, uint64_t bytes) {
     double left = rate > 0.0 ? (double)(progress->total - progress->done) / rate : 0.0;
     fputs("\r[", progress->out);
     for (int i = 0; i < BAR; i++) {
-        fputc(i < (int)(part * BAR) ? '#' : ' ', progress->out);
+        fputc(i < (int)(part * (double)BAR) ? '#' : ' ', progress->out);
     }
     fprintf(progress->out, "] %3.0f %%  %7.1f MB/s  %2d:%02d left ", 100.0 * part, rate / 1e6, (int)left / 60, (int)left % 60);
     fflush(progress->out);

@@ -89,8 +89,9 @@ static void check_settings(reading *r, const cJSON *json, const cJSON *model) {
 
 static bool row_of(const cJSON *id, size_t *row) {
     double value = cJSON_IsNumber(id) ? id->valuedouble : -1.0;
-    *row = value >= 0.0 && value < GEMLET_TABLES_MAX_TOKENS ? (size_t)value : 0;
-    return value >= 0.0 && value < GEMLET_TABLES_MAX_TOKENS && (double)*row >= value && (double)*row <= value;
+    bool fits = value >= 0.0 && value < (double)GEMLET_TABLES_MAX_TOKENS;
+    *row = fits ? (size_t)value : 0;
+    return fits && (double)*row >= value && (double)*row <= value;
 }
 
 /* How many rows the ids of all tokens need. */

@@ -19,7 +19,7 @@ static uint64_t feed_forward_bytes(const gemlet_text_config *c, uint32_t layer, 
     double weights = (double)c->width * (double)c->layer[layer].feed_forward;
     double share = open_share(c->layer[layer].sparsity);
     double value_bytes = type == GEMLET_Q4_0 ? 0.5 : 1.0;
-    double scale_bytes = 2.0 / GEMLET_BLOCK;
+    double scale_bytes = 2.0 / (double)GEMLET_BLOCK;
     double touched = 1.0 - pow(1.0 - share, GEMLET_BLOCK);
     return (uint64_t)(weights * ((value_bytes + scale_bytes) + share * (value_bytes + scale_bytes) + share * value_bytes +
                                  touched * scale_bytes));

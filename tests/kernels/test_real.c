@@ -377,13 +377,13 @@ static void check_digits(const gemlet_real_kernels *kernels, const float *x, siz
         int t = GEMLET_DIGIT * high[i] + low[i];
         assert_in_range(t, 0, GEMLET_DIGIT * (GEMLET_DIGIT - 1));
         assert_true(low[i] >= -GEMLET_DIGIT / 2 && low[i] < GEMLET_DIGIT / 2);
-        double exact = i < length ? exp((double)x[i] - largest) * GEMLET_DIGIT * (GEMLET_DIGIT - 1) : 0.0;
+        double exact = i < length ? exp((double)x[i] - largest) * (double)(GEMLET_DIGIT * (GEMLET_DIGIT - 1)) : 0.0;
         assert_true(fabs(t - exact) <= 0.52);
         total += t;
     }
     if (length > 0) {
         assert_true(fabs((double)scale * total - 1.0) < 1e-6);
-        assert_true(fabs(1.0 / ((double)scale * GEMLET_DIGIT * (GEMLET_DIGIT - 1)) - sum) <
+        assert_true(fabs(1.0 / ((double)scale * (double)(GEMLET_DIGIT * (GEMLET_DIGIT - 1))) - sum) <
                     0.52 * (double)length / 16256.0 + 1e-4 * sum);
     } else {
         assert_true(scale == 0.0f);
@@ -680,9 +680,9 @@ static void test_select_above_accuracy(void **state) {
         sum += (double)x[i];
     }
     for (size_t i = 0; i < LENGTH; i++) {
-        squares += ((double)x[i] - sum / LENGTH) * ((double)x[i] - sum / LENGTH);
+        squares += ((double)x[i] - sum / (double)LENGTH) * ((double)x[i] - sum / (double)LENGTH);
     }
-    double cutoff = sum / LENGTH + 1.6448536269514722 * sqrt(squares / LENGTH);
+    double cutoff = sum / (double)LENGTH + 1.6448536269514722 * sqrt(squares / (double)LENGTH);
     size_t count = scalar()->select_above(x, LENGTH, 1.6448536f, list, values);
     assert_true(count > LENGTH / 40 && count < LENGTH / 10);
     size_t next = 0;

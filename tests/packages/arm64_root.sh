@@ -24,7 +24,7 @@ fi
 mkdir -p "$root/packages"
 cp build/aarch64/packages/*.deb examples/demo/demo.gguf examples/demo/one.jpg "$root/packages/"
 cp -r tests/data/gemma3-small/hf "$root/packages/"
-inside sh -c 'apt-get update -qq && apt-get install -y -qq /packages/*.deb' >>build/arm64-root.log
+inside sh -c 'apt-get update -qq && apt-get install -y -qq --reinstall /packages/*.deb' >>build/arm64-root.log
 inside dpkg -s gemlet gemlet-pack libgemlet-dev | grep -E '^(Package|Status|Version|Depends)'
 answer=$(inside gemlet run -m /packages/demo.gguf --image /packages/one.jpg -p "Where is the star?" --temp 0)
 echo "$answer"
