@@ -1,5 +1,3 @@
-#include <string.h>
-
 #include <gemlet/chat.h>
 
 void gemlet_reply_begin(gemlet_reply *reply, const gemlet_tokenizer *tokenizer) {
@@ -9,14 +7,11 @@ void gemlet_reply_begin(gemlet_reply *reply, const gemlet_tokenizer *tokenizer) 
 
 /* Takes a channel's name from the front of the text. */
 static void drop_name(gemlet_reply *reply, const char **text, size_t *bytes) {
-    if (!reply->in_name) {
-        return;
+    while (reply->in_name && *bytes > 0) {
+        reply->in_name = **text != '\n';
+        ++*text;
+        --*bytes;
     }
-    const char *end = memchr(*text, '\n', *bytes);
-    size_t name = end != NULL ? (size_t)(end - *text) + 1 : *bytes;
-    reply->in_name = end == NULL;
-    *text += name;
-    *bytes -= name;
 }
 
 /* A mark's own text is not shown, but it may bring what the decoder held back: that belongs to what was before it. */
