@@ -45,6 +45,9 @@ typedef struct gemlet_options {
     bool no_images;          /* leave the image encoder out: no memory for it */
     uint32_t
         image_size;   /* pixels of the square that images are brought to, a multiple of 64; default what the model was made for */
+    bool no_sounds;         /* leave the sound encoder out: no memory for it */
+    uint32_t sound_seconds; /* of the longest sound, at most 30 (the default), what the models were trained for */
+    bool cut_sounds;        /* leave out what a sound has beyond that; else it is refused */
     bool no_skipping; /* compute what is known not to matter (KV-shared layers of earlier tokens, zero gates): for tests */
 } gemlet_options;
 
@@ -77,7 +80,7 @@ gemlet_status gemlet_session_open(gemlet_model *model, const gemlet_options *opt
 /* ---- Prompt in ---- */
 
 /* Called between chunks of a prompt with the tokens done so far and in all, and before them, behind each block of an image's
- * encoder, with the steps done so far and in all; false cancels (GEMLET_ERROR_CANCELLED: the tokens done so far stay in the
+ * encoder, with the steps done so far and in all, and behind each part of a sound with the samples done so far and in all; false cancels (GEMLET_ERROR_CANCELLED: the tokens done so far stay in the
  * session).  Called from the session's thread only. */
 typedef bool (*gemlet_progress)(void *context, size_t done, size_t total);
 

@@ -18,6 +18,7 @@ static const gemlet_family families[] = {
                  .per_layer_inputs = GEMLET_PER_LAYER_INPUTS_TO_OTHER_STREAMS},
         .chat = &gemlet_gemma3_chat,
         .images = &gemlet_mobilenetv5_encoder,
+        .sounds = &gemlet_usm,
     },
 };
 enum { FAMILIES = sizeof families / sizeof *families };

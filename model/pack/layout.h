@@ -12,7 +12,11 @@ typedef enum pack_action {
     PACK_SCALES,
     PACK_REAL_CONV,      /* F32 [taps][columns][rows] */
     PACK_HARD_EMBEDDING, /* the special ids' embeddings, computed from three tensors */
-    PACK_BLOB            /* bytes that are in memory already */
+    PACK_POSITIONS,      /* what attention adds to the keys of a sound, by distance */
+    PACK_QUERY_SCALE,    /* what its queries are multiplied by */
+    PACK_MEL_WINDOW,     /* of the sound's front end */
+    PACK_MEL_FILTERS,
+    PACK_BLOB /* bytes that are in memory already */
 } pack_action;
 
 typedef struct pack_item {
@@ -20,7 +24,7 @@ typedef struct pack_item {
     pack_action action;
     gemlet_tensor_kind kind;
     uint32_t rows, columns, taps;
-    const pack_tensor *source;     /* NULL for PACK_SCALES and PACK_BLOB */
+    const pack_tensor *source;     /* NULL for PACK_SCALES, PACK_MEL_... and PACK_BLOB */
     const pack_tensor *norm;       /* of PACK_HARD_EMBEDDING */
     const pack_tensor *projection; /* of PACK_HARD_EMBEDDING */
     float epsilon;                 /* of PACK_HARD_EMBEDDING */

@@ -1,0 +1,58 @@
+#!/usr/bin/env python3
+"""Writes what the sound encoder's tests compare with, out of the reference implementation's outputs.
+
+    python make_reference.py GOLDEN.npz tests/data/sound/NAME
+
+GOLDEN.npz holds, for a clip KEY, KEYpcm (int16) or none where mel rows are what goes in, KEYmel, KEYmel_valid, the outputs of the stages,
+KEYsoft_tokens, KEYids and KEYlogits_tail, KEY being "audio_short_", "audio_long_", "audio_" (Gemma 3n) or "audio0_", "audio1_" (Gemma 4).
+A clip's files are CLIP.pcm.s16, CLIP.ids.u32 and CLIP.STAGE.f32, rows of time after each other; invalid rows at the end are left out.
+Only the first clip has all stages, so that the data stay small.
+"""
+import os, sys
+import numpy as np
+
+CLIPS = {"audio_short_": "short", "audio_long_": "long", "audio_": "masked", "audio0_": "short", "audio1_": "long"}
+PARTS = {"ffw_start": "ffw_start", "attention": "attention", "lconv": "lconv", "ffw_end": "ffw_end",
+         "feed_forward1": "ffw_start", "lconv1d": "lconv", "feed_forward2": "ffw_end"}
+
+
+def stage_of(name):
+    """The name of a stage as the encoder's watch has it, or None."""
+    name = name.replace("layer", "block")
+    block, _, part = name.partition("_")
+    if block.startswith("block"):
+        return block if not part else f"{block}.{PARTS[part]}" if part in PARTS else None
+    return {"mel": "mel", "conv0": "conv0", "conv1": "conv1", "subsampled": "subsampled", "soft_tokens": "soft", "logits_tail": "logits"}.get(name)
+
+
+def main():
+    golden, out = np.load(sys.argv[1]), sys.argv[2]
+    os.makedirs(out, exist_ok=True)
+    gemma4 = "audio0_mel" in golden
+    for key, clip in CLIPS.items():
+        if key + "mel" not in golden:
+            continue
+        valid = golden[key + "mel_valid"]
+        rows = int(valid.sum())
+        frames = -(-(-(-rows // 2)) // 2)
+        if key + "pcm" in golden:
+            golden[key + "pcm"].astype("<i2").tofile(f"{out}/{clip}.pcm.s16")
+        golden[key + "ids"].astype("<u4").tofile(f"{out}/{clip}.ids.u32")
+        for name in golden.files:
+            if not name.startswith(key) or any(name.startswith(k) and len(k) > len(key) for k in CLIPS):
+                continue
+            stage, x = stage_of(name[len(key):]), golden[name]
+            if stage is None or (clip != "short" and stage not in ("mel", "soft", "logits") and not (stage.startswith("block") and "." not in stage)):
+                continue
+            if gemma4 and stage.startswith("conv"):
+                x = np.moveaxis(x, 0, -1)                       # [channel, time, bin] to [time, bin, channel]
+            if stage == "mel":
+                x = x if clip == "masked" else x[:rows]         # what is invalid goes in all the same
+            elif stage.startswith(("block", "subsampled")):
+                x = x[:frames]
+            elif stage == "soft":
+                x = x[:frames if gemma4 else -(-frames // 4)]
+            x.astype("<f4").tofile(f"{out}/{clip}.{stage}.f32")
+
+
+main()
