@@ -73,8 +73,8 @@ typedef struct gemlet_real_kernels {
     void (*gelu_multiply)(const float *gate, const float *up, size_t length, float *y);
 
     /* y = up * sigmoid(gate), the conformer's gated unit; with gate and up the same, SiLU.  sigmoid(x) = 1 / (1 + e) for x >= 0 and
-     * e / (1 + e) below, e = exp(-|x|) as softmax has it: a relative error of at most 4e-7 + 1e-7 |x|, and 0 below -87.8.  NaN stays
-     * NaN.  In place with either. */
+     * e / (1 + e) below, e = exp(-|x|) as softmax has it: a relative error of at most 4e-7 + 1e-7 |x|, and 0 below -87.8.  NaN
+     * stays NaN.  In place with either. */
     void (*sigmoid_multiply)(const float *gate, const float *up, size_t length, float *y);
 
     /* Softmax of a row, in place: e = exp(x - max), x = e * (1 / SUM16 of e).  exp has a relative error of at most

@@ -1,9 +1,9 @@
 /* Sound in: from a microphone's samples to soft tokens in a session.
  *
- * A sound is mono, 16,000 samples a second.  It is encoded while it is recorded: begin, feed what comes, end; when the speaker stops,
- * nearly all has been done.  Or all at once, with the same soft tokens to the bit.  The encoder works in the scratch that the text model
- * uses at other times; what it keeps between two calls is its own, so that the session may answer, and see images, meanwhile.  See
- * gemlet.h for the rest of the interface.
+ * A sound is mono, 16,000 samples a second.  It is encoded while it is recorded: begin, feed what comes, end; when the speaker
+ * stops, nearly all has been done.  Or all at once, with the same soft tokens to the bit.  The encoder works in the scratch that
+ * the text model uses at other times; what it keeps between two calls is its own, so that the session may answer, and see images,
+ * meanwhile.  See gemlet.h for the rest of the interface.
  */
 #ifndef GEMLET_SOUND_H
 #define GEMLET_SOUND_H
@@ -37,17 +37,18 @@ typedef struct gemlet_sound_facts {
 
 gemlet_sound_facts gemlet_session_sound_facts(const gemlet_session *session);
 
-/* How many soft tokens a sound of `samples` samples becomes: for Gemma 3n always the same number (188), filled up with the embedding of
- * its last audio id, for Gemma 4 25 a second.  0 for one that is too short or too long, and where the session takes no sounds. */
+/* How many soft tokens a sound of `samples` samples becomes: for Gemma 3n always the same number (188), filled up with the
+ * embedding of its last audio id, for Gemma 4 25 a second.  0 for one that is too short or too long, and where the session takes no
+ * sounds. */
 size_t gemlet_sound_soft_tokens(const gemlet_session *session, size_t samples);
 
 /* Begins a sound, and forgets what was fed of another.  GEMLET_ERROR_UNSUPPORTED where the session takes no sounds. */
 gemlet_status gemlet_sound_begin(gemlet_session *session, gemlet_error *error);
 
-/* Takes any number of samples, 0 and 1 too, and encodes what has become complete.  GEMLET_ERROR_ARGUMENT for a sample that is no finite
- * number, naming it, and where the sound becomes longer than the session's longest (with option cut_sounds what is beyond is left
- * out): nothing of these samples is taken then.  GEMLET_ERROR_STATE where no sound has begun, GEMLET_ERROR_CANCELLED: the sound is lost
- * then. */
+/* Takes any number of samples, 0 and 1 too, and encodes what has become complete.  GEMLET_ERROR_ARGUMENT for a sample that is no
+ * finite number, naming it, and where the sound becomes longer than the session's longest (with option cut_sounds what is beyond is
+ * left out): nothing of these samples is taken then.  GEMLET_ERROR_STATE where no sound has begun, GEMLET_ERROR_CANCELLED: the
+ * sound is lost then. */
 gemlet_status gemlet_sound_feed(gemlet_session *session, const gemlet_sound *samples, gemlet_error *error);
 
 /* Ends the sound: `*soft_tokens` [*count][width] stays valid until the next one begins.  Takes no position in the session; for

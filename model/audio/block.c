@@ -16,7 +16,7 @@ typedef struct block_job {
     const gemlet_conformer_work *work;
     size_t frames;
     size_t tasks;
-    const float *weight;                                     /* of a norm */
+    const float *weight;                                      /* of a norm */
     void (*frame)(const struct block_job *job, size_t frame); /* what is done to each */
 } block_job;
 

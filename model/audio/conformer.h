@@ -4,13 +4,14 @@
  *
  *     samples -> mel rows, 100 a second (mel.h)
  *             -> two convolutions 3 x 3, stride 2, each with a norm and ReLU (subsample.c): 25 frames a second
- *             -> blocks: half a feed-forward, attention over a few frames back, a convolution over 5 frames, half a feed-forward (block.c)
+ *             -> blocks: half a feed-forward, attention over a few frames back, a convolution over 5 frames, half a feed-forward
+ * (block.c)
  *             -> every `reduction`-th frame, normed and projected to the text's width (encoder.c)
  *
  * Nothing looks ahead but the two convolutions, so a clip is encoded while it is recorded.  What is kept between two calls is the
  * state: a few samples, three rows before each convolution, and of each block the keys and values of the frames that attention
- * still sees and four rows of its convolution.  Every frame is computed by itself, whichever are computed together with it: the soft
- * tokens are to the bit the same however the samples are cut, and for any number of threads.
+ * still sees and four rows of its convolution.  Every frame is computed by itself, whichever are computed together with it: the
+ * soft tokens are to the bit the same however the samples are cut, and for any number of threads.
  *
  * Linears are int8: weights with one scale per output channel; activations with one scale per frame, or, where a linear has bounds,
  * with these as the ends of a fixed range (the clamps are exact then). */
@@ -23,27 +24,27 @@
 #include "model/container/loader.h"
 
 enum {
-    GEMLET_CONFORMER_CHUNK = 32,  /* frames that pass through the blocks together, at most */
-    GEMLET_CONFORMER_LEAST = 8,   /* frames that are enough to begin with while more sound may come: weights are read once for them */
-    GEMLET_CONFORMER_TAPS = 5,    /* of the convolution over time */
+    GEMLET_CONFORMER_CHUNK = 32, /* frames that pass through the blocks together, at most */
+    GEMLET_CONFORMER_LEAST = 8, /* frames that are enough to begin with while more sound may come: weights are read once for them */
+    GEMLET_CONFORMER_TAPS = 5,  /* of the convolution over time */
     GEMLET_CONFORMER_MOST_BLOCKS = 64,
     GEMLET_CONFORMER_MOST_WINDOW = 64,
     GEMLET_CONVOLUTIONS = 2,
-    GEMLET_SUBSAMPLING = 4, /* mel rows of a frame */
+    GEMLET_SUBSAMPLING = 4,   /* mel rows of a frame */
     GEMLET_SOUND_LONGEST = 30 /* seconds that the models were trained for */
 };
 
 /* How the models differ. */
 typedef struct gemlet_conformer_traits {
     gemlet_mel_traits mel;
-    size_t rows_before;    /* zero rows before the first one of each convolution */
-    bool cumulative_norm;  /* over all channels and all time so far; else over the channels of one place */
-    size_t context_less;   /* frames that the key attention.context_left counts beyond those that attention sees */
-    bool bounded;          /* linears clamp what they take and give */
-    bool projected;        /* a linear with bias ends the tower */
-    bool soft_normed;      /* the embedder: norm with weight, projection, norm; else norm, projection */
-    bool padded;           /* each clip takes all soft tokens of the longest: the last special id's embedding fills them up */
-    double key_scale;      /* of keys, but not of positions: who packs folds it into the query scale */
+    size_t rows_before;   /* zero rows before the first one of each convolution */
+    bool cumulative_norm; /* over all channels and all time so far; else over the channels of one place */
+    size_t context_less;  /* frames that the key attention.context_left counts beyond those that attention sees */
+    bool bounded;         /* linears clamp what they take and give */
+    bool projected;       /* a linear with bias ends the tower */
+    bool soft_normed;     /* the embedder: norm with weight, projection, norm; else norm, projection */
+    bool padded;          /* each clip takes all soft tokens of the longest: the last special id's embedding fills them up */
+    double key_scale;     /* of keys, but not of positions: who packs folds it into the query scale */
     /* Names of tensors: */
     const char *input, *attention_norm, *attention_post_norm, *block_norm;
 } gemlet_conformer_traits;
@@ -87,14 +88,14 @@ typedef struct gemlet_conformer_block {
 } gemlet_conformer_block;
 
 typedef struct gemlet_conformer_weights {
-    const float *window, *filters; /* of the front end */
+    const float *window, *filters; /* of the front end (mel.h) */
     struct {
         const float *weights; /* [time][bin][inputs][outputs] */
         const float *norm;    /* [outputs] */
         size_t inputs, outputs;
     } conv[GEMLET_CONVOLUTIONS];
     gemlet_conformer_linear input;
-    gemlet_conformer_block *blocks; /* [block_count] */
+    gemlet_conformer_block *blocks;     /* [block_count] */
     gemlet_conformer_linear projection; /* where the traits say so */
     const float *projection_bias;
     const float *soft_norm;
@@ -111,11 +112,11 @@ typedef struct gemlet_conformer_model {
 
 /* A convolution on its way through a clip. */
 typedef struct gemlet_conformer_stage {
-    size_t bins; /* of an input row; an output row has half of them */
-    float *rows; /* [3][bins + 2][inputs]: row r at r % 3 */
-    float *out;  /* [bins / 2][outputs] */
+    size_t bins;         /* of an input row; an output row has half of them */
+    float *rows;         /* [3][bins + 2][inputs]: row r at r % 3 */
+    float *out;          /* [bins / 2][outputs] */
     size_t taken, given; /* rows */
-    double sum, square; /* of the cumulative norm */
+    double sum, square;  /* of the cumulative norm */
 } gemlet_conformer_stage;
 
 /* The session's part. */
@@ -138,16 +139,16 @@ typedef struct gemlet_conformer {
     /* Of the clip: */
     gemlet_mel mel;
     gemlet_conformer_stage stages[GEMLET_CONVOLUTIONS];
-    size_t rows;        /* mel rows */
-    size_t pending;     /* frames that are subsampled but not through the blocks */
-    size_t frames;      /* that are */
+    size_t rows;    /* mel rows */
+    size_t pending; /* frames that are subsampled but not through the blocks */
+    size_t frames;  /* that are */
     size_t soft_count;
     /* In the state: */
-    float *subsampled;  /* [chunk][subsampled] */
+    float *subsampled;    /* [chunk][subsampled] */
     float *keys, *values; /* [blocks][window - 1][width]: of the frames before */
-    float *convolved;   /* [blocks][taps - 1][width]: likewise, before the convolution */
-    /* For tests, may be NULL: called with "mel", "conv0", "conv1", "subsampled", "block0.ffw_start", ".attention", ".lconv", ".ffw_end",
-     * "block0" ... and what has just been computed: rows from `first` on. */
+    float *convolved;     /* [blocks][taps - 1][width]: likewise, before the convolution */
+    /* For tests, may be NULL: called with "mel", "conv0", "conv1", "subsampled", "block0.ffw_start", ".attention", ".lconv",
+     * ".ffw_end", "block0" ... and what has just been computed: rows from `first` on. */
     void (*watch)(void *context, const char *name, const float *values, size_t first, size_t rows, size_t width);
     void *watch_context;
 } gemlet_conformer;
@@ -159,10 +160,10 @@ gemlet_status gemlet_conformer_read_config(gemlet_container *container, gemlet_c
 gemlet_status gemlet_conformer_load(gemlet_conformer_model *model, gemlet_container *container, size_t text_width,
                                     gemlet_arena *arena, uint64_t *mapped, gemlet_error *error);
 
-/* encoder.c.  plan fills what it is to fill, from the model's shapes; open, what never changes between clips.  begin begins a clip; feed
- * takes samples in about -1 .. 1, of which the caller sees to it that they are finite and not beyond `longest`; `more` says whether more
- * are at hand, so that it may wait for a whole chunk; end computes what is
- * left, so that soft_tokens[0 .. soft_count) are all. */
+/* encoder.c.  plan fills what it is to fill, from the model's shapes; open, what never changes between clips.  begin begins a clip;
+ * feed takes samples in about -1 .. 1, of which the caller sees to it that they are finite and not beyond `longest`; `more` says
+ * whether more are at hand, so that it may wait for a whole chunk; end computes what is left, so that soft_tokens[0 .. soft_count)
+ * are all. */
 void gemlet_conformer_plan(gemlet_conformer *c);
 void gemlet_conformer_open(gemlet_conformer *c);
 void gemlet_conformer_begin(gemlet_conformer *c);
@@ -189,12 +190,12 @@ bool gemlet_conformer_flush(gemlet_conformer *c);
 
 /* The work memory of `chunk` frames. */
 typedef struct gemlet_conformer_work {
-    float *x;             /* [chunk][width], the stream */
-    float *y;             /* [chunk][width] */
-    float *wide;          /* [chunk][inner, or 2 width] */
-    float *keys, *values; /* [window - 1 + chunk][width]; keys also [taps - 1 + chunk][width] before the convolution */
-    int8_t *quantized;    /* [chunk][the longest input of a linear] */
-    float *scale;         /* [chunk] */
+    float *x;                /* [chunk][width], the stream */
+    float *y;                /* [chunk][width] */
+    float *wide;             /* [chunk][inner, or 2 width] */
+    float *keys, *values;    /* [window - 1 + chunk][width]; keys also [taps - 1 + chunk][width] before the convolution */
+    int8_t *quantized;       /* [chunk][the longest input of a linear] */
+    float *scale;            /* [chunk] */
     const int8_t **pointers; /* [chunk] */
 } gemlet_conformer_work;
 

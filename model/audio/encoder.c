@@ -39,8 +39,8 @@ static void carve_state(gemlet_conformer *c, gemlet_carver *carver) {
 
 static void set_up(gemlet_conformer *c, gemlet_carver *carver) {
     const gemlet_conformer_model *m = c->model;
-    c->mel = (gemlet_mel){
-        .traits = &m->traits->mel, .window = m->weights.window, .filters = m->weights.filters, .bins = m->config.bins};
+    c->mel =
+        (gemlet_mel){.traits = &m->traits->mel, .window = m->weights.window, .filters = m->weights.filters, .bins = m->config.bins};
     carve_state(c, carver);
 }
 

@@ -56,11 +56,10 @@ double gemlet_logarithm(double x) {
 
 static void make_row(gemlet_mel *mel) {
     const gemlet_mel_traits *traits = mel->traits;
-    double floor = (double)traits->floor;
     memset(mel->signal, 0, traits->points / 2 * sizeof *mel->signal);
     for (size_t i = 1; i < traits->frame; i++) {
-        double value = (double)mel->samples[i] - (double)traits->emphasis * (double)mel->samples[i - 1];
-        value *= (double)mel->window[i];
+        double value = (double)mel->samples[i] - traits->emphasis * (double)mel->samples[i - 1];
+        value *= (double)mel->window[i] + (double)mel->window[traits->frame + i];
         *(i % 2 == 0 ? &mel->signal[i / 2].re : &mel->signal[i / 2].im) = value;
     }
     gemlet_fourier_magnitudes(mel->roots, traits->points, mel->signal, mel->magnitudes);
@@ -70,7 +69,9 @@ static void make_row(gemlet_mel *mel) {
         for (size_t k = mel->ranges[j].first; k < mel->ranges[j].end; k++) {
             sum += (double)filter[k] * mel->magnitudes[k];
         }
-        mel->row[j] = (float)gemlet_logarithm(traits->floor_added ? sum + floor : sum > floor ? sum : floor);
+        mel->row[j] = (float)gemlet_logarithm(traits->floor_added   ? sum + traits->floor
+                                              : sum > traits->floor ? sum
+                                                                    : traits->floor);
     }
 }
 

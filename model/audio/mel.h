@@ -5,9 +5,9 @@
  *     mel[j] = sum over k of filters[j][k] * m[k]
  *     out[j] = ln(max(mel[j], floor)), or ln(mel[j] + floor)
  *
- * s being frame f, samples hop * f .. hop * f + frame - 1 of the clip with `lead` zeros before it.  The frame exists where one sample
- * more does.  A clip is padded with zeros to a multiple of `padding` samples.  Reference: transformers, feature_extraction_gemma3n.py
- * and feature_extraction_gemma4.py (whose padded frames are masked, as if they were not there). */
+ * s being frame f, samples hop * f .. hop * f + frame - 1 of the clip with `lead` zeros before it.  The frame exists where one
+ * sample more does.  A clip is padded with zeros to a multiple of `padding` samples.  Reference: transformers,
+ * feature_extraction_gemma3n.py and feature_extraction_gemma4.py (whose padded frames are masked, as if they were not there). */
 #ifndef GEMLET_MODEL_AUDIO_MEL_H
 #define GEMLET_MODEL_AUDIO_MEL_H
 
@@ -23,8 +23,8 @@ typedef struct gemlet_mel_traits {
     size_t points; /* of the transform */
     size_t lead;
     size_t padding;
-    float emphasis;
-    float floor;
+    double emphasis;
+    double floor;
     bool floor_added;
     double low, high; /* Hz, the ends of the first and the last triangle: for who makes the filters */
 } gemlet_mel_traits;
@@ -36,7 +36,7 @@ typedef struct gemlet_mel_range {
 
 typedef struct gemlet_mel {
     const gemlet_mel_traits *traits;
-    const float *window;  /* [frame] */
+    const float *window;  /* [2][frame]: its numbers, and what float32 leaves of them, for bins beside far louder ones */
     const float *filters; /* [bins][points / 2 + 1] */
     size_t bins;          /* numbers of a row */
     /* In the memory of the run: */

@@ -1,7 +1,7 @@
 #include "model/audio/conformer.h"
 
 const gemlet_conformer_traits gemlet_usm = {
-    .mel = {.frame = 512, .points = 1024, .padding = 128, .emphasis = 0.97f, .floor = 1e-5f, .low = 125.0, .high = 7600.0},
+    .mel = {.frame = 512, .points = 1024, .padding = 128, .emphasis = 0.97, .floor = 1e-5, .low = 125.0, .high = 7600.0},
     .cumulative_norm = true,
     .soft_normed = true,
     .padded = true,
@@ -14,7 +14,7 @@ const gemlet_conformer_traits gemlet_usm = {
 
 /* The key scale is ln(1 + e) / ln 2. */
 const gemlet_conformer_traits gemlet_gemma4a = {
-    .mel = {.frame = 320, .points = 512, .lead = 160, .padding = 1, .floor = 1e-3f, .floor_added = true, .low = 0.0, .high = 8000.0},
+    .mel = {.frame = 320, .points = 512, .lead = 160, .padding = 1, .floor = 1e-3, .floor_added = true, .low = 0.0, .high = 8000.0},
     .rows_before = 1,
     .context_less = 1,
     .bounded = true,

@@ -132,7 +132,7 @@ static void load_all(gemlet_loader *l, gemlet_conformer_model *m, size_t text_wi
     gemlet_conformer_weights *w = &m->weights;
     const gemlet_mel_traits *mel = &m->traits->mel;
     gemlet_loader_enter(l, "");
-    w->window = load_reals(l, "a.mel.window", mel->frame);
+    w->window = gemlet_loader_reals(l, "a.mel.window", 2, mel->frame);
     w->filters = gemlet_loader_reals(l, "a.mel.filters", m->config.bins, mel->points / 2 + 1);
     load_convolutions(l, w, m->config.bins);
     gemlet_loader_enter(l, "");

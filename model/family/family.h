@@ -11,7 +11,7 @@ typedef struct gemlet_family {
     const char *architecture; /* the name in files (general.architecture), and what their keys begin with */
     gemlet_text_traits text;
     const gemlet_chat_format *chat;
-    const gemlet_image_encoder *images; /* NULL: takes none */
+    const gemlet_image_encoder *images;    /* NULL: takes none */
     const gemlet_conformer_traits *sounds; /* NULL: takes none */
 } gemlet_family;
 

@@ -66,8 +66,8 @@ static gemlet_status add_computed(pack_model *model, pack_layout *layout, const 
     bool positions = computed[which].action == PACK_POSITIONS;
     if (positions ? t->dimension_count != 2 || t->shape[0] != t->shape[1] || t->shape[0] > UINT32_MAX || window == 0
                   : pack_elements(t) > UINT32_MAX) {
-        return pack_fail(error, GEMLET_ERROR_FORMAT, "%s: tensor \"%s\" must be square: the file is not of this model", t->file->path,
-                         name);
+        return pack_fail(error, GEMLET_ERROR_FORMAT, "%s: tensor \"%s\" must be square: the file is not of this model",
+                         t->file->path, name);
     }
     pack_item item = {.action = computed[which].action, .kind = GEMLET_KIND_PLAIN, .taps = 1, .source = t};
     item.rows = positions ? window : 1;
@@ -83,9 +83,9 @@ static gemlet_status add_mel(pack_model *model, pack_layout *layout, gemlet_erro
     const gemlet_mel_traits *mel = &pack_sound_traits(model)->mel;
     pack_item window = {.name = "a.mel.window", .action = PACK_MEL_WINDOW, .kind = GEMLET_KIND_PLAIN, .taps = 1};
     pack_item filters = {.name = "a.mel.filters", .action = PACK_MEL_FILTERS, .kind = GEMLET_KIND_PLAIN, .taps = 1};
-    window.rows = 1;
+    window.rows = 2;
     window.columns = (uint32_t)mel->frame;
-    window.bytes = 4 * (uint64_t)window.columns;
+    window.bytes = 8 * (uint64_t)window.columns;
     filters.rows = model->audio.mel_bins;
     filters.columns = (uint32_t)(mel->points / 2 + 1);
     filters.bytes = 4 * (uint64_t)filters.rows * filters.columns;

@@ -41,7 +41,9 @@ void pack_sinusoids(const pack_model *model, size_t window, size_t width, double
 void pack_mel_window(const gemlet_mel_traits *mel, size_t bins, float *out) {
     (void)bins;
     for (size_t i = 0; i < mel->frame; i++) {
-        out[i] = (float)(0.5 - 0.5 * cos(2.0 * pi * (double)i / (double)mel->frame));
+        double exact = 0.5 - 0.5 * cos(2.0 * pi * (double)i / (double)mel->frame);
+        out[i] = (float)exact;
+        out[mel->frame + i] = (float)(exact - (double)out[i]);
     }
 }
 

@@ -1,6 +1,6 @@
 #include "model/pack/writer.h"
-#include "model/pack/sound.h"
 #include "core/crc32.h"
+#include "model/pack/sound.h"
 
 #include <errno.h>
 #include <fcntl.h>

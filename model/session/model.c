@@ -78,7 +78,8 @@ static gemlet_status load_images(gemlet_model *model, const gemlet_options *opti
 }
 
 static gemlet_status read_sound_ids(gemlet_model *model, gemlet_error *error) {
-    return read_ids(model, "gemlet.audio.begin_token_id", &model->sound_begin, "gemlet.audio.end_token_id", &model->sound_end, error);
+    return read_ids(model, "gemlet.audio.begin_token_id", &model->sound_begin, "gemlet.audio.end_token_id", &model->sound_end,
+                    error);
 }
 
 /* The padding of a clip is the last special id's embedding, which the text model has loaded. */
@@ -99,9 +100,8 @@ static gemlet_status load_sounds(gemlet_model *model, const gemlet_options *opti
         return GEMLET_ERROR_FORMAT;
     }
     status = read_sound_ids(model, error);
-    return status != GEMLET_OK
-               ? status
-               : gemlet_conformer_load(sound, &model->container, model->config.width, arena, &model->mapped, error);
+    return status != GEMLET_OK ? status
+                               : gemlet_conformer_load(sound, &model->container, model->config.width, arena, &model->mapped, error);
 }
 
 static gemlet_status load_text(gemlet_model *model, gemlet_arena *arena, gemlet_error *error) {

@@ -60,8 +60,8 @@ static gemlet_status open_images(gemlet_session *s, const gemlet_options *option
     return status;
 }
 
-/* What the encoder keeps between two calls is its own; its work memory is the scratch of the others, `scratch` bytes down to `lowest`,
- * with what is missing taken below. */
+/* What the encoder keeps between two calls is its own; its work memory is the scratch of the others, `scratch` bytes down to
+ * `lowest`, with what is missing taken below. */
 static gemlet_status open_sounds(gemlet_session *s, const gemlet_options *options, size_t scratch, gemlet_arena *arena,
                                  gemlet_error *error) {
     const gemlet_model *model = s->model;
@@ -82,7 +82,8 @@ static gemlet_status open_sounds(gemlet_session *s, const gemlet_options *option
         c->padding = model->weights.audio_embedding + (size_t)(model->config.audio_count - 1) * model->config.width;
     }
     void *lowest = NULL;
-    gemlet_status status = take(arena, "sound's soft tokens", sizeof(float) * c->most_soft_tokens * c->text_width, &c->soft_tokens, error);
+    gemlet_status status =
+        take(arena, "sound's soft tokens", sizeof(float) * c->most_soft_tokens * c->text_width, &c->soft_tokens, error);
     if (status == GEMLET_OK) {
         status = take(arena, "sound encoder", c->state_bytes, &c->state, error);
     }

@@ -18,7 +18,7 @@ struct gemlet_model {
     const gemlet_image_encoder *images; /* NULL: no image encoder */
     gemlet_image_model image_model;
     uint32_t image_begin, image_end; /* the ids before and behind an image's soft tokens */
-    bool hears; /* whether there is a sound encoder */
+    bool hears;                      /* whether there is a sound encoder */
     gemlet_conformer_model sound_model;
     uint32_t sound_begin, sound_end; /* the ids before and behind a sound's soft tokens */
     gemlet_kernels kernels;
@@ -44,7 +44,7 @@ struct gemlet_session {
     size_t pending_count;
     const gemlet_image_encoder *images; /* NULL: takes none */
     gemlet_image_session image;
-    float *soft_tokens; /* [most soft tokens][width] of the last image */
+    float *soft_tokens;  /* [most soft tokens][width] of the last image */
     bool hears, listens; /* whether it takes sounds; whether one has begun and not ended */
     bool cut_sounds;
     gemlet_conformer sound;
@@ -82,8 +82,8 @@ size_t gemlet_session_begins(const gemlet_session *session);
 bool gemlet_session_begin_call(gemlet_session *session, size_t total);
 void gemlet_session_end_call(gemlet_session *session, bool outermost);
 
-/* What stands around the soft tokens of an image or a sound: the family says it.  Line ends that the session ends with belong to the
- * text before it, as the tokenizer joins line ends to one token. */
+/* What stands around the soft tokens of an image or a sound: the family says it.  Line ends that the session ends with belong to
+ * the text before it, as the tokenizer joins line ends to one token. */
 enum { GEMLET_MOST_LINE_ENDS = 64, GEMLET_LONGEST_BEFORE = 16 };
 
 typedef struct gemlet_frame {

@@ -5,7 +5,7 @@
 #include "model/session/session.h"
 
 enum {
-    PIECE = 256,                                      /* samples that are converted together */
+    PIECE = 256,                                                        /* samples that are converted together */
     PART = GEMLET_CONFORMER_CHUNK * GEMLET_SUBSAMPLING * GEMLET_MEL_HOP /* samples between two calls of progress */
 };
 
@@ -62,8 +62,8 @@ static gemlet_status check_samples(const gemlet_session *s, const gemlet_sound *
     *count = sound->count;
     if (sound->count > s->sound.longest - before) {
         if (!s->cut_sounds) {
-            return fail_numbers(error, "a sound must have at most ", s->sound.longest, " samples (options sound_seconds, cut_sounds) but has ",
-                                before + sound->count);
+            return fail_numbers(error, "a sound must have at most ", s->sound.longest,
+                                " samples (options sound_seconds, cut_sounds) but has ", before + sound->count);
         }
         *count = s->sound.longest - before;
     }

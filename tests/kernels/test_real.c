@@ -89,9 +89,10 @@ typedef enum vector_kernel {
 
 static const char *const vector_names[] = {"rms_norm",      "rms_norm without weight",
                                            "rms_norm_gelu", "gelu",
-                                           "gelu_multiply", "sigmoid_multiply", "softmax",
-                                           "soft_cap",      "scale",
-                                           "add_scaled",    "multiply", "multiply_add",
+                                           "gelu_multiply", "sigmoid_multiply",
+                                           "softmax",       "soft_cap",
+                                           "scale",         "add_scaled",
+                                           "multiply",      "multiply_add",
                                            "rope",          "mean_square"};
 
 /* Applies one kernel to x in place; `second` has as many elements. */

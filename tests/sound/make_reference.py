@@ -6,7 +6,8 @@
 GOLDEN.npz holds, for a clip KEY, KEYpcm (int16) or none where mel rows are what goes in, KEYmel, KEYmel_valid, the outputs of the stages,
 KEYsoft_tokens, KEYids and KEYlogits_tail, KEY being "audio_short_", "audio_long_", "audio_" (Gemma 3n) or "audio0_", "audio1_" (Gemma 4).
 A clip's files are CLIP.pcm.s16, CLIP.ids.u32 and CLIP.STAGE.f32, rows of time after each other; invalid rows at the end are left out.
-Only the first clip has all stages, so that the data stay small.
+Only the first clip has all stages, so that the data stay small.  CLIP.exact.f32 are the mel rows in double precision: the reference
+implementation computes its transform in float32.
 """
 import os, sys
 import numpy as np
@@ -25,6 +26,23 @@ def stage_of(name):
     return {"mel": "mel", "conv0": "conv0", "conv1": "conv1", "subsampled": "subsampled", "soft_tokens": "soft", "logits_tail": "logits"}.get(name)
 
 
+def filters(low, high, points):
+    edges = 700 * (10 ** (np.linspace(*(2595 * np.log10(1 + f / 700) for f in (low, high)), 130) / 2595) - 1)
+    f = np.arange(points // 2 + 1)[:, None] * (16000 / points)
+    return np.maximum(0, np.minimum((f - edges[:-2]) / np.diff(edges)[:-1], (edges[2:] - f) / np.diff(edges)[1:]))
+
+
+def exact_mel(pcm, gemma4):
+    """log-mel rows [frames, 128] of int16 samples, in double precision."""
+    frame, points = (320, 512) if gemma4 else (512, 1024)
+    x = np.concatenate([np.zeros(160 if gemma4 else 0), pcm / 32768, np.zeros(0 if gemma4 else -len(pcm) % 128)])
+    f = np.stack([x[160 * i:160 * i + frame] for i in range((len(x) - frame - 1) // 160 + 1)])
+    if not gemma4:
+        f = np.concatenate([f[:, :1], f[:, 1:] - 0.97 * f[:, :-1]], 1)
+    spectrum = np.abs(np.fft.rfft(f * (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(frame) / frame)), points))
+    return np.log(spectrum @ filters(0, 8000, 512) + 1e-3 if gemma4 else np.maximum(spectrum @ filters(125, 7600, 1024), 1e-5))
+
+
 def main():
     golden, out = np.load(sys.argv[1]), sys.argv[2]
     os.makedirs(out, exist_ok=True)
@@ -37,6 +55,7 @@ def main():
         frames = -(-(-(-rows // 2)) // 2)
         if key + "pcm" in golden:
             golden[key + "pcm"].astype("<i2").tofile(f"{out}/{clip}.pcm.s16")
+            exact_mel(golden[key + "pcm"], gemma4).astype("<f4").tofile(f"{out}/{clip}.exact.f32")
         golden[key + "ids"].astype("<u4").tofile(f"{out}/{clip}.ids.u32")
         for name in golden.files:
             if not name.startswith(key) or any(name.startswith(k) and len(k) > len(key) for k in CLIPS):
