@@ -19,4 +19,8 @@ static inline size_t gemlet_larger(size_t a, size_t b) {
     return a > b ? a : b;
 }
 
+static inline size_t gemlet_smaller(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+
 #endif

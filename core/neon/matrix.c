@@ -69,25 +69,27 @@ static void quantize_tile(const float *x, size_t stride, size_t tile, size_t blo
     }
 }
 
-static void quantize_one(const float *x, size_t blocks, void *out) {
+static void quantize_one(const float *x, size_t first, size_t end, size_t blocks, void *out) {
     one_vector vector = one_vector_at(out, blocks);
-    for (size_t b = 0; b < blocks; b++) {
-        quantized_block block = quantize_block(x + b * GEMLET_BLOCK);
+    for (size_t b = first; b < end; b++) {
+        quantized_block block = quantize_block(x + (b - first) * GEMLET_BLOCK);
         vector.scales[b] = (one_scale){block.correction, block.scale};
         vst1q_s8(vector.bytes + b * GEMLET_BLOCK, block.low);
         vst1q_s8(vector.bytes + b * GEMLET_BLOCK + HALF_BLOCK, block.high);
     }
 }
 
-static void quantize(const float *x, size_t stride, size_t count, size_t length, void *out) {
+static void quantize(const float *x, size_t stride, size_t count, size_t first, size_t end, size_t length, void *out) {
     unsigned char *to = out;
     size_t blocks = length / GEMLET_BLOCK;
+    size_t first_block = first / GEMLET_BLOCK;
+    size_t end_block = end / GEMLET_BLOCK;
     for (size_t v = 0; v < count;) {
         size_t tile = tile_size(count - v);
         if (tile == 1) {
-            quantize_one(x + v * stride, blocks, to);
+            quantize_one(x + v * stride, first_block, end_block, blocks, to);
         } else {
-            quantize_tile(x + v * stride, stride, tile, blocks, to);
+            quantize_tile(x + v * stride, stride, tile, end_block - first_block, to + first_block * record_bytes(tile));
         }
         to += blocks * record_bytes(tile);
         v += tile;

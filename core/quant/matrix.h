@@ -42,10 +42,11 @@ typedef struct gemlet_matrix {
 
 /* The functions of one level.  `x` is always what that level's `quantize` wrote: its layout is private to the level. */
 typedef struct gemlet_matrix_kernels {
-    /* Quantises `count` vectors of `length` floats (a multiple of GEMLET_BLOCK), `stride` floats apart, into `out`, which holds
-     * gemlet_activation_bytes(count, length) bytes.  Per block: scale = max|x| / 127, q = round to nearest even of x * (127 /
+    /* Quantises columns [first, end) (multiples of GEMLET_BLOCK) of `count` vectors of `length` floats (one, too) into `out`, which
+     * holds gemlet_activation_bytes(count, length) bytes for all columns.  `x` is where column `first` of the first vector is;
+     * vectors are `stride` floats apart.  Per block: scale = max|x| / 127, q = round to nearest even of x * (127 /
      * max|x|); a block without a finite non-zero maximum becomes zeros with scale 0. */
-    void (*quantize)(const float *x, size_t stride, size_t count, size_t length, void *out);
+    void (*quantize)(const float *x, size_t stride, size_t count, size_t first, size_t end, size_t length, void *out);
     /* Of a block of a quantised vector.  From a multiple of GEMLET_TILE on, vectors lie where those before end, and may be
      * quantised by themselves. */
     size_t block_bytes;

@@ -36,11 +36,11 @@ static activation_block quantize_block(const float *x) {
     return block;
 }
 
-static void quantize(const float *x, size_t stride, size_t count, size_t length, void *out) {
-    activation_block *blocks = out;
+static void quantize(const float *x, size_t stride, size_t count, size_t first, size_t end, size_t length, void *out) {
     for (size_t v = 0; v < count; v++) {
-        for (size_t b = 0; b < length / GEMLET_BLOCK; b++) {
-            *blocks++ = quantize_block(x + v * stride + b * GEMLET_BLOCK);
+        activation_block *blocks = (activation_block *)out + (v * length + first) / GEMLET_BLOCK;
+        for (size_t column = 0; column < end - first; column += GEMLET_BLOCK) {
+            *blocks++ = quantize_block(x + v * stride + column);
         }
     }
 }

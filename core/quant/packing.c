@@ -160,6 +160,14 @@ static void clear_group(gemlet_weight_type type, gemlet_packing packing, size_t 
     }
 }
 
+gemlet_matrix gemlet_matrix_panels(const gemlet_matrix *w, size_t first_row, size_t rows) {
+    size_t panel = gemlet_packing_group_bytes(w->type, GEMLET_PACKED_PANELS, w->rows, w->columns);
+    gemlet_matrix part = *w;
+    part.data = (const unsigned char *)w->data + first_row / GEMLET_PANEL_ROWS * panel;
+    part.rows = rows;
+    return part;
+}
+
 void gemlet_pack_group(gemlet_weight_type type, gemlet_packing packing, const void *source, size_t count, size_t columns,
                        void *packed) {
     const unsigned char *from = source;

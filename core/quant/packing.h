@@ -40,6 +40,9 @@ void gemlet_pack_group(gemlet_weight_type type, gemlet_packing packing, const vo
 void gemlet_unpack_group(gemlet_weight_type type, gemlet_packing packing, const void *packed, size_t count, size_t columns,
                          void *source);
 
+/* Rows [first_row, first_row + rows) of a matrix in panels, of which `first_row` begins one; it lies where the whole one does. */
+gemlet_matrix gemlet_matrix_panels(const gemlet_matrix *w, size_t first_row, size_t rows);
+
 /* Bytes that the scales of one row take in GEMLET_PACKED_ROWS. */
 size_t gemlet_row_scale_bytes(size_t columns);
 

@@ -3,8 +3,10 @@
 #include "examples/gemlet/turn.h"
 #include <gemlet/chat.h>
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static gemlet_sampler_settings sampler_settings(const options *o) {
     gemlet_sampler_settings settings = gemlet_sampler_defaults();
@@ -36,6 +38,9 @@ gemlet_status answerer_open(answerer *a, const options *o, bool (*cancelled)(voi
     if (status != GEMLET_OK) {
         return status;
     }
+    if (o->think && !gemlet_chat_thinks(gemlet_model_chat(a->engine.model))) {
+        return gemlet_fail(&a->error, GEMLET_ERROR_UNSUPPORTED, "--think: models of this family can't be asked to think");
+    }
     gemlet_session_on_progress(a->engine.session, go_on, a);
     gemlet_sampler_settings settings = sampler_settings(o);
     a->sampler_scratch = malloc(gemlet_sampler_bytes(&settings, a->engine.facts.vocabulary));
@@ -46,6 +51,8 @@ gemlet_status answerer_open(answerer *a, const options *o, bool (*cancelled)(voi
 }
 
 void answerer_close(answerer *a) {
+    free(a->answer);
+    free(a->before_answer);
     free(a->sampler_scratch);
     engine_close(&a->engine);
 }
@@ -70,6 +77,51 @@ static void print_text(const answerer *a, const char *text, size_t bytes) {
     }
 }
 
+/* Adds to the answer that is kept for later turns. */
+static bool keep_text(answerer *a, const char *text, size_t bytes) {
+    if (a->answer_bytes + bytes > a->answer_capacity) {
+        size_t capacity = 2 * (a->answer_bytes + bytes);
+        char *grown = realloc(a->answer, capacity);
+        if (grown == NULL) {
+            return false;
+        }
+        a->answer = grown;
+        a->answer_capacity = capacity;
+    }
+    if (bytes > 0) {
+        memcpy(a->answer + a->answer_bytes, text, bytes);
+    }
+    a->answer_bytes += bytes;
+    return true;
+}
+
+static void trim_kept(answerer *a) {
+    size_t start = 0;
+    while (a->answer_bytes > 0 && isspace((unsigned char)a->answer[a->answer_bytes - 1])) {
+        a->answer_bytes--;
+    }
+    while (start < a->answer_bytes && isspace((unsigned char)a->answer[start])) {
+        start++;
+    }
+    a->answer_bytes -= start;
+    if (start > 0) {
+        memmove(a->answer, a->answer + start, a->answer_bytes);
+    }
+}
+
+/* A piece of the reply to where it belongs. */
+static gemlet_status tell(answerer *a, const char *text, size_t bytes, bool thought) {
+    if (!thought) {
+        print_text(a, text, bytes);
+    } else if (a->options->show_thoughts) {
+        fwrite(text, 1, bytes, stderr);
+    }
+    if (!thought && a->options->think && !keep_text(a, text, bytes)) {
+        return gemlet_fail(&a->error, GEMLET_ERROR_MEMORY, "out of memory for the answer");
+    }
+    return GEMLET_OK;
+}
+
 static answer_end end_for(gemlet_status status) {
     return status == GEMLET_ERROR_CANCELLED ? ANSWER_CANCELLED
            : status == GEMLET_ERROR_CONTEXT ? ANSWER_CONTEXT_FULL
@@ -92,11 +144,12 @@ static gemlet_status make_room(answerer *a, size_t count) {
     return status == GEMLET_ERROR_UNSUPPORTED ? GEMLET_OK : status;
 }
 
-static answer_end print_tokens(answerer *a, gemlet_decoder *decoder) {
+static answer_end print_tokens(answerer *a, gemlet_reply *reply) {
     gemlet_session *session = a->engine.session;
     for (uint32_t i = 0; a->options->predict == 0 || i < a->options->predict; i++) {
         const char *text;
         size_t bytes;
+        bool thought = false;
         gemlet_status status = a->unfed ? make_room(a, 1) : GEMLET_OK;
         if (status == GEMLET_OK && a->unfed) {
             status = gemlet_feed(session, &a->last, 1, &a->error);
@@ -109,12 +162,15 @@ static answer_end print_tokens(answerer *a, gemlet_decoder *decoder) {
             return ANSWER_TURN_ENDED;
         }
         if (status == GEMLET_OK) {
-            status = gemlet_decoder_feed(decoder, a->last, &text, &bytes);
+            status = gemlet_reply_feed(reply, a->last, &text, &bytes, &thought);
+            a->thought = a->thought || reply->in_channel;
+        }
+        if (status == GEMLET_OK) {
+            status = tell(a, text, bytes, thought);
         }
         if (status != GEMLET_OK) {
             return end_for(status);
         }
-        print_text(a, text, bytes);
         a->unfed = true;
         a->work.tokens_out++;
         if (ferror(stdout)) {
@@ -125,15 +181,41 @@ static answer_end print_tokens(answerer *a, gemlet_decoder *decoder) {
     return ANSWER_LIMIT;
 }
 
+/* The session as it is before an answer, for thoughts to be taken out of it again. */
+static gemlet_status keep_state(answerer *a) {
+    size_t bytes = gemlet_session_state_bytes(a->engine.session);
+    void *grown = realloc(a->before_answer, bytes);
+    if (grown == NULL) {
+        return gemlet_fail(&a->error, GEMLET_ERROR_MEMORY, "out of memory for the state before the answer");
+    }
+    a->before_answer = grown;
+    a->before_bytes = bytes;
+    return gemlet_session_save(a->engine.session, a->before_answer, bytes, &a->error);
+}
+
+gemlet_status answerer_forget_answer(answerer *a) {
+    a->unfed = false;
+    return gemlet_session_restore(a->engine.session, a->before_answer, a->before_bytes, &a->error);
+}
+
 answer_end answer_print(answerer *a) {
     uint64_t started = engine_time(&a->engine);
-    gemlet_decoder decoder;
+    gemlet_reply reply;
     const char *text;
     size_t bytes;
-    gemlet_decoder_begin(&decoder, a->engine.tokenizer, false);
-    answer_end end = print_tokens(a, &decoder);
-    gemlet_decoder_flush(&decoder, &text, &bytes);
-    print_text(a, text, bytes);
+    bool thought;
+    a->thought = false;
+    a->answer_bytes = 0;
+    if (a->options->think && keep_state(a) != GEMLET_OK) {
+        return ANSWER_FAILED;
+    }
+    gemlet_reply_begin(&reply, a->engine.tokenizer);
+    answer_end end = print_tokens(a, &reply);
+    gemlet_reply_flush(&reply, &text, &bytes, &thought);
+    if (tell(a, text, bytes, thought) != GEMLET_OK) {
+        end = ANSWER_FAILED;
+    }
+    trim_kept(a);
     a->work.time_out += engine_time(&a->engine) - started;
     return end;
 }

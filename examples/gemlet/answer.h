@@ -30,6 +30,11 @@ typedef struct answerer {
     uint32_t last;         /* the token that was sampled last */
     size_t prompt_started; /* the session's length before the prompt */
     size_t first_prompt;   /* how many tokens of the context the first prompt took: what --slide never forgets */
+    bool thought;          /* whether the last answer had thoughts, or the mark of some */
+    char *answer;          /* with --think: its text without them, without the white space around it; ours */
+    size_t answer_bytes, answer_capacity;
+    void *before_answer; /* with --think: the session's state before it; ours */
+    size_t before_bytes;
     gemlet_error error;
 } answerer;
 
@@ -40,6 +45,9 @@ void answerer_close(answerer *a);
 /* Goes back to the first `length` positions, 0 for none; random numbers begin again from the seed.  GEMLET_ERROR_STATE where the
  * session can't: only 0 is sure. */
 gemlet_status answerer_rewind(answerer *a, size_t length);
+
+/* With --think: brings the session back to where the last answer began. */
+gemlet_status answerer_forget_answer(answerer *a);
 
 /* Feeds `prompt`, with the images of these files at its places for them, and prints what the model says, as whole UTF-8.  What does
  * not fit the context is refused before anything is read or computed. */

@@ -30,13 +30,20 @@ static gemlet_status begin_anew(conversation *c) {
     return answerer_rewind(&c->answerer, 0);
 }
 
+/* Thoughts are no part of the conversation: where the last answer had some, the session goes back to before it, and the answer
+ * alone is fed. */
 static gemlet_status make_prompt(conversation *c, const char *line, token_list *prompt) {
     answerer *a = &c->answerer;
-    gemlet_status status = a->unfed ? tokens_append(prompt, &a->last, 1) : GEMLET_OK;
-    if (status == GEMLET_OK) {
-        status = turn_append(prompt, a->engine.model, a->options->system, line, c->images.count, !c->begun, &a->error);
+    turn_before before = {.first = !c->begun, .system = a->options->system, .think = a->options->think};
+    gemlet_status status = GEMLET_OK;
+    if (c->begun && a->thought) {
+        status = answerer_forget_answer(a);
+        before.reply = a->answer;
+        before.reply_bytes = a->answer_bytes;
+    } else if (a->unfed) {
+        status = tokens_append(prompt, &a->last, 1);
     }
-    return status;
+    return status == GEMLET_OK ? turn_append(prompt, a->engine.model, &before, line, c->images.count, &a->error) : status;
 }
 
 /* After a prompt that was cancelled half way: as if it had not been asked. */

@@ -30,6 +30,28 @@ static void print_number(info *n, const char *label, const char *suffix) {
     }
 }
 
+/* Of each layer, neighbours with the same together: "6144 x 15, 12288 x 20". */
+static void print_widths(info *n, const char *label, const char *suffix) {
+    uint32_t layers, width, next, run = 0;
+    if (!number(n, "block_count", 0, &layers) || !number(n, suffix, 0, &width)) {
+        return;
+    }
+    printf("  %-28s ", label);
+    for (uint32_t i = 0; i <= layers; i++) {
+        if (i < layers && number(n, suffix, i, &next) && next == width) {
+            run++;
+            continue;
+        }
+        printf("%s%u", i > run ? ", " : "", width);
+        if (run < layers) {
+            printf(" x %u", run);
+        }
+        width = next;
+        run = 1;
+    }
+    printf("\n");
+}
+
 static void print_text(info *n) {
     char name[128];
     bool named = gemlet_container_string(&n->container, "general.name", name, sizeof name, NULL) == GEMLET_OK && name[0] != '\0';
@@ -37,10 +59,12 @@ static void print_text(info *n) {
     print_number(n, "layers", "block_count");
     print_number(n, "of them without own keys", "attention.shared_kv_layers");
     print_number(n, "width", "embedding_length");
-    print_number(n, "feed-forward width", "feed_forward_length");
+    print_widths(n, "feed-forward width", "feed_forward_length");
     print_number(n, "heads", "attention.head_count");
     print_number(n, "heads of keys and values", "attention.head_count_kv");
     print_number(n, "head width", "attention.key_length");
+    print_number(n, "head width, local layers", "attention.key_length_swa");
+    print_number(n, "pairs of it that RoPE turns", "rope.rotated_pairs");
     print_number(n, "sliding window", "attention.sliding_window");
     print_number(n, "context at most", "context_length");
     print_number(n, "streams", "altup.num_inputs");
@@ -262,6 +286,26 @@ static int print_plan(const gemlet_port *port, const char *path, const gemlet_op
     return 0;
 }
 
+/* What longer contexts would take, as far as the model was trained for them. */
+static int print_contexts(const gemlet_port *port, const char *path, const gemlet_options *chosen, uint32_t trained) {
+    static const uint32_t contexts[] = {4096, 32768, 131072};
+    printf("arena at other contexts                 f16           int8\n");
+    for (size_t i = 0; i < sizeof contexts / sizeof *contexts && (contexts[i] <= trained || i == 0); i++) {
+        gemlet_memory_plan plan[2];
+        gemlet_error error = {GEMLET_OK, ""};
+        for (int cache = 0; cache < 2; cache++) {
+            gemlet_options other = *chosen;
+            other.context = contexts[i] < trained ? contexts[i] : trained;
+            other.cache = (gemlet_cache_type)cache;
+            if (gemlet_plan(port, path, &other, &plan[cache], &error) != GEMLET_OK) {
+                return program_fail(&error);
+            }
+        }
+        printf("  %-28u %14zu %14zu\n", contexts[i] < trained ? contexts[i] : trained, plan[0].arena, plan[1].arena);
+    }
+    return 0;
+}
+
 static int show(info *n, bool verify, bool list) {
     totals t = {0};
     gemlet_status status = gemlet_container_require_packed(&n->container, &n->error);
@@ -292,9 +336,12 @@ static int open_and_show(const options *o) {
     } else if (gemlet_container_open(&n.container, &port, o->model, &n.error) != GEMLET_OK) {
         code = program_fail(&n.error);
     } else {
+        uint32_t trained = 0;
         code = show(&n, o->verify, o->tensors);
+        number(&n, "context_length", 0, &trained);
         gemlet_container_close(&n.container);
         code = code == 0 ? print_plan(&port, o->model, &chosen) : code;
+        code = code == 0 ? print_contexts(&port, o->model, &chosen, trained) : code;
     }
     if (posix != NULL) {
         gemlet_posix_close(posix);

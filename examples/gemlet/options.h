@@ -65,6 +65,8 @@ typedef struct options {
     float repeat_penalty;
     bool images_wanted; /* whether the command shows images to the model */
     bool raw;
+    bool think;
+    bool show_thoughts;
     bool slide;
     bool wait;
     bool every_frame;

@@ -10,7 +10,8 @@
 static gemlet_status make_prompt(answerer *a, const char *text, size_t bytes, token_list *prompt) {
     const gemlet_tokenizer *tokenizer = a->engine.tokenizer;
     if (!a->options->raw) {
-        return turn_append(prompt, a->engine.model, a->options->system, text, a->options->images.count, true, &a->error);
+        const turn_before before = {.first = true, .system = a->options->system, .think = a->options->think};
+        return turn_append(prompt, a->engine.model, &before, text, a->options->images.count, &a->error);
     }
     gemlet_status status = tokens_append_special(prompt, tokenizer, GEMLET_SPECIAL_BOS);
     return status == GEMLET_OK ? tokens_append_text(prompt, tokenizer, text, bytes, &a->error) : status;

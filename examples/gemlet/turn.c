@@ -84,23 +84,29 @@ static size_t split(const char *text, size_t images, gemlet_message_part parts[M
     return count;
 }
 
-static gemlet_status render(turn *t, const char *system, const char *text, size_t images, bool first) {
+static gemlet_status render(turn *t, const turn_before *before, const char *text, size_t images) {
+    const char *system = before->system;
     const gemlet_message_part instructions = {GEMLET_PART_TEXT, system, system != NULL ? strlen(system) : 0};
     gemlet_message_part parts[MOST_PARTS];
     size_t count = split(text, images, parts);
     const gemlet_message messages[] = {{GEMLET_ROLE_SYSTEM, &instructions, 1}, {GEMLET_ROLE_USER, parts, count}};
-    bool instructed = first && system != NULL;
-    gemlet_chat_options how = {.bos = first, .after_reply = !first, .generation_prompt = true};
+    bool instructed = before->first && system != NULL;
+    gemlet_chat_options how = {
+        .bos = before->first, .after_reply = !before->first, .generation_prompt = true, .think = before->first && before->think};
     gemlet_status status =
-        gemlet_chat_render(t->format, instructed ? messages : messages + 1, instructed ? 2 : 1, how, append_segment, t, t->error);
+        before->reply != NULL ? gemlet_encoder_feed(&t->encoder, before->reply, before->reply_bytes, t->error) : GEMLET_OK;
+    if (status == GEMLET_OK) {
+        status = gemlet_chat_render(t->format, instructed ? messages : messages + 1, instructed ? 2 : 1, how, append_segment, t,
+                                    t->error);
+    }
     return status == GEMLET_OK ? gemlet_encoder_finish(&t->encoder, t->error) : status;
 }
 
-gemlet_status turn_append(token_list *list, const gemlet_model *model, const char *system, const char *text, size_t images,
-                          bool first, gemlet_error *error) {
+gemlet_status turn_append(token_list *list, const gemlet_model *model, const turn_before *before, const char *text, size_t images,
+                          gemlet_error *error) {
     const gemlet_tokenizer *tokenizer = gemlet_model_tokenizer(model);
     turn t = {.list = list, .format = gemlet_model_chat(model), .tokenizer = tokenizer, .error = error};
-    gemlet_status checked = check_marks(first ? system : NULL, text, images, error);
+    gemlet_status checked = check_marks(before->first ? before->system : NULL, text, images, error);
     if (checked != GEMLET_OK) {
         return checked;
     }
@@ -111,7 +117,7 @@ gemlet_status turn_append(token_list *list, const gemlet_model *model, const cha
     gemlet_status status =
         gemlet_encoder_begin(&t.encoder, tokenizer, GEMLET_TEXT_PLAIN, scratch, GEMLET_ENCODER_BYTES, tokens_append, list, error);
     if (status == GEMLET_OK) {
-        status = render(&t, system, text, images, first);
+        status = render(&t, before, text, images);
     }
     free(scratch);
     return status;

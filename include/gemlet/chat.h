@@ -10,6 +10,16 @@
  * <end_of_audio>;
  * - user and model take turns, the user first.
  *
+ * Of Gemma 4:
+ *
+ *     <bos><|turn>system\n<|think|>\n{system}<turn|>\n<|turn>user\n{text}{image}{text}<turn|>\n<|turn>model\n ...
+ *
+ * - a system prompt has a turn of its own and loses white space like other text; <|think|>, where it is asked for, begins that
+ * turn;
+ * - nothing stands around images and sounds but their marks;
+ * - of the model's texts what stands between "<|channel>" and "<channel|>" is left out: earlier thoughts are no part of a
+ * conversation.
+ *
  * Where the template would drop something silently, this refuses: a system prompt without a user turn, or in a later place, or of
  * other than one text part.
  *
@@ -72,15 +82,38 @@ typedef struct gemlet_chat_options {
     bool bos;               /* begin with <bos>: true for the first turn of a session */
     bool generation_prompt; /* end with "<start_of_turn>model\n": the model is to answer */
     bool after_reply;       /* begin with the end of the model's turn: what it has generated does not hold that */
+    bool think;             /* ask for thoughts before the answers: in the beginning of a session, not with `after_reply` */
 } gemlet_chat_options;
 
 /* Renders the whole conversation.  GEMLET_ERROR_ARGUMENT, naming the message, for one that is out of turn or of an unknown role or
- * part type; nothing has been rendered then. */
+ * part type; GEMLET_ERROR_UNSUPPORTED for `think` where the family does not; nothing has been rendered then. */
 gemlet_status gemlet_chat_render(const gemlet_chat_format *format, const gemlet_message *messages, size_t count,
                                  gemlet_chat_options options, gemlet_segment_sink sink, void *context, gemlet_error *error);
 
 /* Whether `token`, which the model has generated, ends its answer. */
 bool gemlet_chat_is_end(const gemlet_chat_format *format, const gemlet_tokenizer *tokenizer, uint32_t token);
+
+/* Whether the model can be asked to think. */
+bool gemlet_chat_thinks(const gemlet_chat_format *format);
+
+/* ---- Out of what the model says ---- */
+
+/* A reply: token ids in, text out as by gemlet_decoder, its thoughts apart from its answer.  The members belong to reply.c. */
+typedef struct gemlet_reply {
+    gemlet_decoder decoder;
+    bool in_channel; /* between <|channel> and <channel|>, or behind the former where the latter has not come */
+    bool in_name;    /* of it: before the line end that ends the channel's name, which is no thought */
+} gemlet_reply;
+
+/* Begins a reply. */
+void gemlet_reply_begin(gemlet_reply *reply, const gemlet_tokenizer *tokenizer);
+
+/* `*text` (not NUL-terminated) is valid until the next call; `*bytes` may be 0; `*thought` says what it is part of.  In a family
+ * that does not think nothing is a thought.  Errors as gemlet_decoder_feed; the reply is unchanged then. */
+gemlet_status gemlet_reply_feed(gemlet_reply *reply, uint32_t token, const char **text, size_t *bytes, bool *thought);
+
+/* What is left at the end, as gemlet_decoder_flush. */
+void gemlet_reply_flush(gemlet_reply *reply, const char **text, size_t *bytes, bool *thought);
 
 #ifdef __cplusplus
 }

@@ -1,14 +1,15 @@
-/* The tokenizer: SentencePiece BPE with byte fallback, used in place on prebuilt tables.
+/* The tokenizer: byte-pair encoding with byte fallback, of SentencePiece or of ranked merges, used in place on prebuilt tables.
  *
  * The tables (built by model/pack/tokenizer_build.h, layout in model/tokenizer/tables.h) lie in the model file and are read where
  * they are mapped: opening checks the header and the sections' bounds and touches nothing else, so that it costs the same for 500
  * tokens and for 262,144.  Every index read from the tables is checked where it is used: damaged or hostile tables give
  * GEMLET_ERROR_FORMAT or wrong tokens, never an access outside them and never an endless loop.
  *
- * The ids are exactly those of SentencePiece (bpe_model.cc): the text becomes code points, each byte that is not valid UTF-8
- * becomes U+FFFD, a space becomes U+2581 and no prefix is added; user-defined symbols are cut out first (at each place the
- * longest, from left to right) and never merge; then of all neighbours whose concatenation is a piece the best score merges
- * first, the leftmost among equals; unused pieces are split again; a character outside the vocabulary becomes its UTF-8 bytes.
+ * The ids are exactly those of SentencePiece (bpe_model.cc), or where the vocabulary ranks its merges (Gemma 4) those of the
+ * package tokenizers: the text becomes code points, each byte that is not valid UTF-8 becomes U+FFFD, a space becomes U+2581 and no
+ * prefix is added; user-defined symbols are cut out first (at each place the longest, from left to right) and never merge; then of
+ * all neighbours whose concatenation is a piece the best score (or rank) merges first, the leftmost among equals; unused pieces are
+ * split again; a character outside the vocabulary becomes its UTF-8 bytes.
  */
 #ifndef GEMLET_TOKENIZER_H
 #define GEMLET_TOKENIZER_H
@@ -39,6 +40,10 @@ typedef enum gemlet_special {
     GEMLET_SPECIAL_START_OF_AUDIO,
     GEMLET_SPECIAL_END_OF_AUDIO,
     GEMLET_SPECIAL_AUDIO, /* <audio_soft_token> */
+    GEMLET_SPECIAL_THINK, /* <|think|>: asks for thoughts before the answer */
+    GEMLET_SPECIAL_START_OF_CHANNEL,
+    GEMLET_SPECIAL_END_OF_CHANNEL,
+    GEMLET_SPECIAL_START_OF_TOOL_RESPONSE,
     GEMLET_SPECIAL_COUNT
 } gemlet_special;
 

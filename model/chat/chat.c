@@ -61,16 +61,70 @@ static size_t space_before(const unsigned char *text, size_t bytes) {
     return 0;
 }
 
+/* A text of which some pieces are left out, and where the white space at both ends of the rest ends. */
+typedef struct kept_text {
+    const char *text, *end;
+    const char *open, *close; /* what stands between them is left out, they too; NULL: nothing is */
+} kept_text;
+
+static const char *find(const char *text, const char *end, const char *wanted) {
+    size_t bytes = strlen(wanted);
+    for (; (size_t)(end - text) >= bytes; text++) {
+        if (memcmp(text, wanted, bytes) == 0) {
+            return text;
+        }
+    }
+    return NULL;
+}
+
+/* The next piece that is kept, from `text` on; false behind the last one. */
+static bool next_piece(kept_text *k, const char **piece, size_t *bytes) {
+    if (k->text == NULL) {
+        return false;
+    }
+    const char *close = k->close != NULL ? find(k->text, k->end, k->close) : NULL;
+    const char *section = close != NULL ? close : k->end;
+    const char *open = k->open != NULL ? find(k->text, section, k->open) : NULL;
+    *piece = k->text;
+    *bytes = (size_t)((open != NULL ? open : section) - k->text);
+    k->text = close != NULL ? close + strlen(k->close) : NULL;
+    return true;
+}
+
+/* The pieces as one text, without the white space at both ends. */
+static void put_pieces(rendering *r, kept_text pieces) {
+    const char *piece, *last = NULL;
+    size_t bytes;
+    for (kept_text k = pieces; next_piece(&k, &piece, &bytes);) {
+        for (size_t length; (length = space_before((const unsigned char *)piece, bytes)) > 0;) {
+            bytes -= length;
+        }
+        last = bytes > 0 ? piece + bytes : last;
+    }
+    bool begun = false;
+    for (kept_text k = pieces; last != NULL && next_piece(&k, &piece, &bytes);) {
+        for (size_t length; !begun && (length = space_at((const unsigned char *)piece, bytes)) > 0;) {
+            piece += length;
+            bytes -= length;
+        }
+        begun = begun || bytes > 0;
+        bool is_last = last >= piece && last <= piece + bytes;
+        put_bytes(r, piece, is_last ? (size_t)(last - piece) : bytes);
+        last = is_last ? NULL : last;
+    }
+}
+
 static void put_trimmed(rendering *r, const char *text, size_t bytes) {
-    const unsigned char *start = (const unsigned char *)text;
-    for (size_t length; (length = space_at(start, bytes)) > 0;) {
-        start += length;
-        bytes -= length;
+    if (bytes > 0) {
+        put_pieces(r, (kept_text){.text = text, .end = text + bytes});
     }
-    for (size_t length; (length = space_before(start, bytes)) > 0;) {
-        bytes -= length;
+}
+
+/* Thoughts of earlier turns are no part of the conversation. */
+static void put_without_thoughts(rendering *r, const char *text, size_t bytes) {
+    if (bytes > 0) {
+        put_pieces(r, (kept_text){.text = text, .end = text + bytes, .open = "<|channel>", .close = "<channel|>"});
     }
-    put_bytes(r, (const char *)start, bytes);
 }
 
 static void put_slot(rendering *r, gemlet_segment_type type, size_t index, const gemlet_splice *around) {
@@ -81,9 +135,11 @@ static void put_slot(rendering *r, gemlet_segment_type type, size_t index, const
     put_text(r, around->after);
 }
 
-static void put_part(rendering *r, const gemlet_message_part *part) {
+static void put_part(rendering *r, gemlet_role role, const gemlet_message_part *part) {
     switch (part->type) {
-    case GEMLET_PART_TEXT: put_trimmed(r, part->text, part->bytes); break;
+    case GEMLET_PART_TEXT:
+        (role == GEMLET_ROLE_MODEL && r->format->thinks ? put_without_thoughts : put_trimmed)(r, part->text, part->bytes);
+        break;
     case GEMLET_PART_IMAGE: put_slot(r, GEMLET_SEGMENT_IMAGE, r->images++, &r->format->image); break;
     case GEMLET_PART_AUDIO: put_slot(r, GEMLET_SEGMENT_AUDIO, r->sounds++, &r->format->sound); break;
     }
@@ -106,7 +162,20 @@ static void put_turn(rendering *r, const gemlet_message *message, const gemlet_m
         put_text(r, r->format->behind_system);
     }
     for (size_t i = 0; i < message->part_count; i++) {
-        put_part(r, &message->parts[i]);
+        put_part(r, message->role, &message->parts[i]);
+    }
+    put_end(r);
+}
+
+/* The system's own turn; `message` NULL where there is no prompt in it. */
+static void put_system(rendering *r, const gemlet_message *message, bool think) {
+    put_start(r, r->format->system);
+    if (think) {
+        put_special(r, GEMLET_SPECIAL_THINK);
+        put_text(r, r->format->behind_think);
+    }
+    if (message != NULL) {
+        put_trimmed(r, message->parts[0].text, message->parts[0].bytes);
     }
     put_end(r);
 }
@@ -170,6 +239,9 @@ gemlet_status gemlet_chat_render(const gemlet_chat_format *format, const gemlet_
     if (messages == NULL || count == 0 || sink == NULL) {
         return gemlet_fail(error, GEMLET_ERROR_ARGUMENT, "chat: no messages or no receiver given");
     }
+    if (options.think && !format->thinks) {
+        return gemlet_fail(error, GEMLET_ERROR_UNSUPPORTED, "chat: the model can't be asked to think");
+    }
     rendering r = {.format = format, .sink = sink, .context = context, .error = error, .status = check(messages, count, error)};
     if (r.status == GEMLET_OK && options.bos) {
         put_special(&r, GEMLET_SPECIAL_BOS);
@@ -178,8 +250,13 @@ gemlet_status gemlet_chat_render(const gemlet_chat_format *format, const gemlet_
         put_end(&r);
     }
     bool has_system = messages[0].role == GEMLET_ROLE_SYSTEM;
+    bool own_turn = format->system != NULL;
+    bool think = options.think && !options.after_reply;
+    if (r.status == GEMLET_OK && own_turn && (has_system || think)) {
+        put_system(&r, has_system ? &messages[0] : NULL, think);
+    }
     for (size_t i = has_system; i < count && r.status == GEMLET_OK; i++) {
-        put_turn(&r, &messages[i], has_system && i == 1 ? &messages[0] : NULL);
+        put_turn(&r, &messages[i], has_system && !own_turn && i == 1 ? &messages[0] : NULL);
     }
     if (options.generation_prompt) {
         put_start(&r, format->model);
@@ -194,4 +271,8 @@ bool gemlet_chat_is_end(const gemlet_chat_format *format, const gemlet_tokenizer
         }
     }
     return false;
+}
+
+bool gemlet_chat_thinks(const gemlet_chat_format *format) {
+    return format->thinks;
 }

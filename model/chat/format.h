@@ -11,19 +11,24 @@ typedef struct gemlet_splice {
     const char *after;
 } gemlet_splice;
 
-enum { GEMLET_CHAT_ENDS = 2 };
+enum { GEMLET_CHAT_ENDS = 3 };
 
 struct gemlet_chat_format {
     /* A turn is <start of turn>, the role's name, the text, <end of turn>, `behind_turn`. */
     gemlet_special start_of_turn, end_of_turn;
     const char *user, *model; /* names, with what stands behind them */
     const char *behind_turn;
-    const char *behind_system;             /* between the system prompt and the text of the first user turn, in which it stands */
+    const char *system;                    /* name of the system prompt's own turn, in which it is trimmed; NULL: it has none, */
+    const char *behind_system;             /* but stands in the first user turn, with this behind it */
     gemlet_special ends[GEMLET_CHAT_ENDS]; /* tokens that end the model's answer */
     gemlet_splice image, sound;
+    /* Whether the model can be asked to think before it answers: <think> and `behind_think` begin the system's turn then.  What it
+     * thinks stands between <start of channel> and <end of channel>, the channel's name up to a line end first. */
+    bool thinks;
+    const char *behind_think;
 };
 
-/* Gemma 3 and Gemma 3n. */
-extern const gemlet_chat_format gemlet_gemma3_chat;
+/* Gemma 3 and Gemma 3n; Gemma 4 E2B and E4B. */
+extern const gemlet_chat_format gemlet_gemma3_chat, gemlet_gemma4_chat;
 
 #endif

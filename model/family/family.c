@@ -20,6 +20,16 @@ static const gemlet_family families[] = {
         .images = &gemlet_mobilenetv5_encoder,
         .sounds = &gemlet_usm,
     },
+    {
+        .architecture = "gemma4",
+        .text = {.value_norm = true,
+                 .shared_keys = true,
+                 .per_layer_inputs = GEMLET_PER_LAYER_INPUTS_TO_STREAM,
+                 .local_heads = true,
+                 .partial_rotation = true,
+                 .layer_scalar = true},
+        .chat = &gemlet_gemma4_chat,
+    },
 };
 enum { FAMILIES = sizeof families / sizeof *families };
 

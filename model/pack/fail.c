@@ -1,7 +1,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "model/pack/model.h"
+#include "model/pack/fail.h"
 
 gemlet_status pack_fail(gemlet_error *error, gemlet_status status, const char *format, ...) {
     char text[GEMLET_MESSAGE_BYTES];

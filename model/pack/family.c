@@ -50,18 +50,48 @@ static const pack_default gemma3n_defaults[] = {
     {"rope.freq_base_swa", 1e4}, {"rope.scaling.factor", 1}, {"final_logit_softcapping", 0}, {"attention.scale", 1}, {NULL, 0},
 };
 
+static const pack_json_number gemma4_numbers[] = {
+    {"num_hidden_layers", "block_count", REQUIRED, PACK_AS_IS},
+    {"max_position_embeddings", "context_length", 131072, PACK_AS_IS},
+    {"hidden_size", "embedding_length", REQUIRED, PACK_AS_IS},
+    {"intermediate_size", "feed_forward_length", REQUIRED, PACK_AS_IS},
+    {"num_attention_heads", "attention.head_count", 8, PACK_AS_IS},
+    {"num_key_value_heads", "attention.head_count_kv", 4, PACK_AS_IS},
+    {"global_head_dim", "attention.key_length", 512, PACK_AS_IS},
+    {"head_dim", "attention.key_length_swa", 256, PACK_AS_IS},
+    {"rms_norm_eps", "attention.layer_norm_rms_epsilon", 1e-6, PACK_AS_IS},
+    {"sliding_window", "attention.sliding_window", 512, PACK_AS_IS},
+    {"final_logit_softcapping", "final_logit_softcapping", 0, PACK_AS_IS},
+    {"hidden_size_per_layer_input", "embedding_length_per_layer_input", 256, PACK_AS_IS},
+    {"num_kv_shared_layers", "attention.shared_kv_layers", 0, PACK_AS_IS},
+    {NULL, NULL, 0, PACK_AS_IS},
+};
+
+/* A GGUF says in the tensor rope_freqs which pairs turn. */
+static const pack_default gemma4_defaults[] = {
+    {"rope.freq_base_swa", 1e4},    {"rope.scaling.factor", 1}, {"rope.rotated_pairs", 0},
+    {"final_logit_softcapping", 0}, {"attention.scale", 1},     {NULL, 0},
+};
+
 /* The 27B model alone scales its queries by the width of the stream instead of the head's. */
 static float gemma3_scale(const gemlet_text_config *config) {
     uint32_t head = config->kinds[GEMLET_GLOBAL_LAYER].head_width;
     return 1.0f / sqrtf((float)(config->layers == 62 && config->heads != 0 ? config->width / config->heads : head));
 }
 
-/* Images are not supported, and text does not depend on their encoder. */
+/* Images and sounds are not supported, and text does not depend on their encoders. */
 static const char *const gemma3_left_out[] = {"vision_tower.", "model.vision_tower.", "multi_modal_projector.",
                                               "model.multi_modal_projector.", NULL};
 static const char *const gemma3n_left_out[] = {NULL};
+static const char *const gemma4_left_out[] = {"model.vision_tower.", "model.audio_tower.", NULL};
 
 static const pack_family families[] = {
+    {.architecture = "gemma4",
+     .model_types = {"gemma4", "gemma4_text"},
+     .global_period = 6,
+     .numbers = gemma4_numbers,
+     .defaults = gemma4_defaults,
+     .left_out = gemma4_left_out},
     {.architecture = "gemma3n",
      .model_types = {"gemma3n", "gemma3n_text"},
      .global_period = 5,
@@ -99,7 +129,7 @@ const pack_family *pack_family_of_model_type(const char *model_type) {
 }
 
 const char *pack_family_names(void) {
-    return "gemma3n or gemma3";
+    return "gemma4, gemma3n or gemma3";
 }
 
 const gemlet_text_key *pack_text_key(const char *suffix) {

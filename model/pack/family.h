@@ -38,7 +38,7 @@ typedef struct pack_family {
 const pack_family *pack_family_of_architecture(const char *architecture);
 const pack_family *pack_family_of_model_type(const char *model_type);
 
-/* The architectures that are supported, for messages: "gemma3n or gemma3". */
+/* The architectures that are supported, for messages: "gemma4, gemma3n or gemma3". */
 const char *pack_family_names(void);
 
 /* Sets element `index` of a key; numbers beyond its type become ones that are out of its range. */

@@ -7,7 +7,9 @@
 #include "model/container/cursor.h"
 #include "model/container/key_reader.h"
 #include "model/pack/model.h"
+#include "model/pack/vocabulary_index.h"
 #include <gemlet/posix.h>
+#include <gemlet/tokenizer.h>
 
 /* A source GGUF that is open, with what its reader needs. */
 typedef struct gguf_source {
@@ -132,21 +134,58 @@ static void read_key(gemlet_key_reader *r, const pack_family *family, const geml
     }
 }
 
+/* A key that says what another one does: values are as wide as keys. */
+static void check_repeated(gemlet_key_reader *r, const gemlet_text_key *key, const gemlet_text_config *t) {
+    uint32_t wanted = *(const uint32_t *)(const void *)((const unsigned char *)t + gemlet_text_key_offset(key, 0));
+    uint32_t found = gemlet_key_u32(r, key->suffix, 0, 0, UINT32_MAX);
+    if (r->status == GEMLET_OK && found != wanted) {
+        r->status =
+            pack_fail(r->error, GEMLET_ERROR_UNSUPPORTED, "%s: values must be as wide as keys, %u, but are %u wide (\"%s\")",
+                      r->container->path, wanted, found, key->suffix);
+    }
+}
+
+/* llama.cpp divides the frequency of each pair of a global layer's heads by a number of the tensor rope_freqs: 1 for the pairs that
+ * turn, 1e30 for the others. */
+static gemlet_status read_rotated_pairs(pack_model *model, const char *path, gemlet_error *error) {
+    gemlet_attention_config *globals = &model->text.kinds[GEMLET_GLOBAL_LAYER];
+    pack_tensor *divisors = pack_find(model, "rope_freqs.weight");
+    uint32_t pairs = globals->head_width / 2, turned = 0;
+    float numbers[512] = {0};
+    if (divisors == NULL || divisors->type != GEMLET_TYPE_F32 || pack_elements(divisors) != pairs || pairs > 512) {
+        return pack_fail(error, GEMLET_ERROR_FORMAT, "%s: must hold the F32 tensor \"rope_freqs.weight\" of %u numbers", path,
+                         pairs);
+    }
+    gemlet_status status = pack_read(divisors->file, divisors->offset, numbers, pairs * sizeof numbers[0], error);
+    while (turned < pairs && numbers[turned] >= 1.0f && numbers[turned] <= 1.0f) {
+        turned++;
+    }
+    for (uint32_t i = turned; i < pairs && status == GEMLET_OK; i++) {
+        if (!(numbers[i] >= 1e29f)) {
+            status =
+                pack_fail(error, GEMLET_ERROR_UNSUPPORTED,
+                          "%s: \"rope_freqs.weight\" must be 1 for the first pairs and 1e30 for the others, but number %u is %g",
+                          path, i, (double)numbers[i]);
+        }
+    }
+    globals->rotated_pairs = turned;
+    divisors->used = true;
+    return status;
+}
+
 static gemlet_status read_text(pack_model *model, gemlet_container *c, gemlet_error *error) {
     gemlet_text_config *t = &model->text;
     gemlet_key_reader r = {.container = c, .error = error, .prefix = model->family->architecture};
     pack_begin_config(model->family, t);
     for (size_t i = 0; i < gemlet_text_key_count && r.status == GEMLET_OK; i++) {
         const gemlet_text_key *key = &gemlet_text_keys[i];
-        if (gemlet_text_has(t, key->part, 0) && !key->only_written) {
-            read_key(&r, model->family, key, t);
+        if (gemlet_text_has(t, key->part, 0)) {
+            if (key->only_written) {
+                check_repeated(&r, key, t);
+            } else {
+                read_key(&r, model->family, key, t);
+            }
         }
-    }
-    uint32_t value_width = gemlet_key_u32(&r, "attention.value_length", 0, 0, UINT32_MAX);
-    uint32_t key_width = t->kinds[GEMLET_GLOBAL_LAYER].head_width;
-    if (r.status == GEMLET_OK && value_width != key_width) {
-        return pack_fail(error, GEMLET_ERROR_UNSUPPORTED, "%s: values must be as wide as keys, %u, but are %u wide", c->path,
-                         key_width, value_width);
     }
     if (r.status == GEMLET_OK && model->family->attention_scale != NULL && !gemlet_key_there(&r, "attention.scale")) {
         t->attention_scale = model->family->attention_scale(t);
@@ -159,17 +198,18 @@ static gemlet_status read_text(pack_model *model, gemlet_container *c, gemlet_er
 
 /* ---- Vocabulary ---- */
 
-/* gemlet's tokenizer is SentencePiece without a prefix; another one would split text wrongly without a word. */
-static gemlet_status check_tokenizer(gemlet_container *c, gemlet_error *error) {
+/* gemlet's tokenizer is SentencePiece without a prefix, or Gemma 4's ranked merges; another one would split text wrongly without a
+ * word. */
+static gemlet_status check_tokenizer(gemlet_container *c, bool *ranked, gemlet_error *error) {
     char kind[32];
     bool prefix = true;
     gemlet_status status = gemlet_container_string(c, "tokenizer.ggml.model", kind, sizeof kind, error);
-    if (status == GEMLET_OK && strcmp(kind, "llama") != 0) {
-        return pack_fail(
-            error, GEMLET_ERROR_UNSUPPORTED,
-            "%s: tokenizer \"%s\" is not supported, \"llama\" (SentencePiece) expected: convert the model again with its "
-            "tokenizer.model",
-            c->path, kind);
+    *ranked = status == GEMLET_OK && strcmp(kind, "gemma4") == 0;
+    if (status == GEMLET_OK && !*ranked && strcmp(kind, "llama") != 0) {
+        return pack_fail(error, GEMLET_ERROR_UNSUPPORTED,
+                         "%s: tokenizer \"%s\" is not supported, \"llama\" (SentencePiece) or \"gemma4\" (ranked merges) expected: "
+                         "convert the model again with its tokenizer.model or tokenizer.json",
+                         c->path, kind);
     }
     if (status == GEMLET_OK && gemlet_container_find(c, "tokenizer.ggml.add_space_prefix", NULL)) {
         status = gemlet_container_bool(c, "tokenizer.ggml.add_space_prefix", 0, &prefix, error);
@@ -182,9 +222,15 @@ static gemlet_status check_tokenizer(gemlet_container *c, gemlet_error *error) {
     return status;
 }
 
+/* The arrays of a vocabulary; `scores` where it is not ranked, else `merges`. */
+typedef struct token_arrays {
+    bool ranked;
+    gemlet_value pieces, types, scores, merges;
+} token_arrays;
+
 /* Copies the texts to one block of memory, from which the vocabulary takes them. */
-static gemlet_status fill_vocabulary(pack_model *model, gemlet_container *c, const gemlet_value *pieces, const gemlet_value *scores,
-                                     const gemlet_value *types, gemlet_error *error) {
+static gemlet_status fill_vocabulary(pack_model *model, gemlet_container *c, const token_arrays *arrays, gemlet_error *error) {
+    const gemlet_value *pieces = &arrays->pieces;
     uint64_t total = 1;
     gemlet_cursor at = gemlet_cursor_at(c, pieces->offset);
     for (uint64_t i = 0; i < pieces->count; i++) {
@@ -198,7 +244,7 @@ static gemlet_status fill_vocabulary(pack_model *model, gemlet_container *c, con
                                ? gemlet_vocabulary_init(&model->vocabulary, (size_t)pieces->count, error)
                                : pack_fail(error, GEMLET_ERROR_MEMORY, "out of memory for the vocabulary of %s", c->path);
     at = gemlet_cursor_at(c, pieces->offset);
-    gemlet_cursor score_at = gemlet_cursor_at(c, scores->offset), type_at = gemlet_cursor_at(c, types->offset);
+    gemlet_cursor score_at = gemlet_cursor_at(c, arrays->scores.offset), type_at = gemlet_cursor_at(c, arrays->types.offset);
     /* Three walks through one window would read each element anew: first the texts, then the rest. */
     for (uint64_t i = 0; i < pieces->count && status == GEMLET_OK; i++) {
         size_t length = (size_t)gemlet_cursor_u64(&at);
@@ -207,7 +253,7 @@ static gemlet_status fill_vocabulary(pack_model *model, gemlet_container *c, con
         model->vocabulary.pieces[i].bytes = length;
         text += length;
     }
-    for (uint64_t i = 0; i < pieces->count && status == GEMLET_OK; i++) {
+    for (uint64_t i = 0; i < pieces->count && status == GEMLET_OK && !arrays->ranked; i++) {
         uint32_t bits = gemlet_cursor_u32(&score_at);
         memcpy(&model->vocabulary.pieces[i].score, &bits, sizeof bits);
     }
@@ -220,27 +266,71 @@ static gemlet_status fill_vocabulary(pack_model *model, gemlet_container *c, con
     return status;
 }
 
+/* Each merge is "left right"; pieces hold no space. */
+static gemlet_status add_merge(pack_model *model, gemlet_cursor *at, const vocabulary_index *texts, const char *path,
+                               gemlet_error *error) {
+    char text[2 * GEMLET_TOKEN_BYTES + 2];
+    uint64_t length = gemlet_cursor_u64(at);
+    char *space = NULL;
+    if (length < sizeof text && !at->failed) {
+        gemlet_cursor_bytes(at, text, (size_t)length);
+        text[length] = '\0';
+        space = memchr(text, ' ', (size_t)length);
+    }
+    if (space == NULL) {
+        return pack_fail(error, GEMLET_ERROR_FORMAT,
+                         "%s: merge %zu of \"tokenizer.ggml.merges\" must be two pieces with a space between", path,
+                         model->vocabulary.merge_count);
+    }
+    size_t left = (size_t)(space - text);
+    return gemlet_vocabulary_add_merge(&model->vocabulary, texts, text, left, space + 1, (size_t)length - left - 1, error);
+}
+
+static gemlet_status fill_merges(pack_model *model, gemlet_container *c, const gemlet_value *merges, gemlet_error *error) {
+    vocabulary_index texts;
+    gemlet_status status = GEMLET_OK;
+    gemlet_cursor at = gemlet_cursor_at(c, merges->offset);
+    if (!vocabulary_index_init(&texts, &model->vocabulary)) {
+        return pack_fail(error, GEMLET_ERROR_MEMORY, "out of memory for the vocabulary of %s", c->path);
+    }
+    for (uint32_t row = 0; row < model->vocabulary.count; row++) {
+        vocabulary_index_add(&texts, row);
+    }
+    model->vocabulary.ranked = true;
+    for (uint64_t i = 0; i < merges->count && status == GEMLET_OK; i++) {
+        status = add_merge(model, &at, &texts, c->path, error);
+    }
+    vocabulary_index_free(&texts);
+    return status;
+}
+
 static gemlet_status read_tokens(pack_model *model, gemlet_container *c, gemlet_error *error) {
-    gemlet_value pieces;
-    gemlet_status status = check_tokenizer(c, error);
+    token_arrays arrays = {0};
+    gemlet_value *pieces = &arrays.pieces;
+    gemlet_status status = check_tokenizer(c, &arrays.ranked, error);
     if (status != GEMLET_OK) {
         return status;
     }
-    if (!gemlet_container_find(c, "tokenizer.ggml.tokens", &pieces) || !pieces.array || pieces.type != GEMLET_VALUE_STRING ||
-        pieces.count == 0 || pieces.count > UINT32_MAX / 2) {
+    if (!gemlet_container_find(c, "tokenizer.ggml.tokens", pieces) || !pieces->array || pieces->type != GEMLET_VALUE_STRING ||
+        pieces->count == 0 || pieces->count > UINT32_MAX / 2) {
         return pack_fail(error, GEMLET_ERROR_FORMAT,
                          "%s: holds no vocabulary (key \"tokenizer.ggml.tokens\"): take a complete model file", c->path);
     }
-    gemlet_value scores, types;
-    bool valid = gemlet_container_find(c, "tokenizer.ggml.scores", &scores) && scores.type == GEMLET_VALUE_FLOAT32 &&
-                 scores.count == pieces.count && gemlet_container_find(c, "tokenizer.ggml.token_type", &types) &&
-                 gemlet_value_bytes((uint32_t)types.type) == 4 && types.count == pieces.count;
-    if (!valid) {
+    bool scored = arrays.ranked || (gemlet_container_find(c, "tokenizer.ggml.scores", &arrays.scores) &&
+                                    arrays.scores.type == GEMLET_VALUE_FLOAT32 && arrays.scores.count == pieces->count);
+    bool typed = gemlet_container_find(c, "tokenizer.ggml.token_type", &arrays.types) &&
+                 gemlet_value_bytes((uint32_t)arrays.types.type) == 4 && arrays.types.count == pieces->count;
+    if (!scored || !typed) {
         return pack_fail(error, GEMLET_ERROR_FORMAT,
                          "%s: \"tokenizer.ggml.scores\" and \"tokenizer.ggml.token_type\" must hold %llu numbers each", c->path,
-                         (unsigned long long)pieces.count);
+                         (unsigned long long)pieces->count);
     }
-    return fill_vocabulary(model, c, &pieces, &scores, &types, error);
+    if (arrays.ranked && !(gemlet_container_find(c, "tokenizer.ggml.merges", &arrays.merges) && arrays.merges.array &&
+                           arrays.merges.type == GEMLET_VALUE_STRING)) {
+        return pack_fail(error, GEMLET_ERROR_FORMAT, "%s: \"tokenizer.ggml.merges\" must hold the vocabulary's merges", c->path);
+    }
+    status = fill_vocabulary(model, c, &arrays, error);
+    return status == GEMLET_OK && arrays.ranked ? fill_merges(model, c, &arrays.merges, error) : status;
 }
 
 static uint32_t find_token(const pack_model *model, const char *text, uint32_t otherwise) {
@@ -462,6 +552,9 @@ gemlet_status pack_load_gguf(pack_model *model, const char *text, const char *pr
         status = load_projector(model, projector, text, error);
     }
     status = status != GEMLET_OK ? status : pack_sort_tensors(model, error);
+    if (status == GEMLET_OK && model->text.traits->partial_rotation) {
+        status = read_rotated_pairs(model, text, error);
+    }
     if (status == GEMLET_OK && projector != NULL) {
         status = place_embedders(model, projector, error);
     }

@@ -71,6 +71,28 @@ static double normal_quantile(double p) {
     return 0.5 * (low + high);
 }
 
+/* RoPE of the global kind; `parameters` is what config.json says of it. */
+static void read_rope_kind(part *p, const cJSON *parameters, gemlet_text_config *t) {
+    static const char *const scaled[2] = {"linear", "proportional"};
+    const char *other = scaled[t->traits->partial_rotation ? 1 : 0];
+    const cJSON *kind = member(parameters, "rope_type") != NULL ? member(parameters, "rope_type") : member(parameters, "type");
+    gemlet_attention_config *globals = &t->kinds[GEMLET_GLOBAL_LAYER];
+    part of_kind = *p;
+    of_kind.json = parameters;
+    globals->rope_factor = 1.0f;
+    globals->rotated_pairs = parameters == NULL ? globals->head_width / 8 : globals->head_width / 2;
+    if (cJSON_IsString(kind) && strcmp(kind->valuestring, other) == 0) {
+        globals->rope_factor = real_or(&of_kind, "factor", 1.0f);
+        double share = t->traits->partial_rotation ? (double)real_or(&of_kind, "partial_rotary_factor", 1.0f) : 1.0;
+        globals->rotated_pairs = share > 0.0 && share <= 1.0 ? (uint32_t)(share * globals->head_width / 2.0) : UINT32_MAX;
+    } else if (cJSON_IsString(kind) && strcmp(kind->valuestring, "default") != 0) {
+        of_kind.status = pack_fail(p->error, GEMLET_ERROR_UNSUPPORTED,
+                                   "%s: RoPE scaling \"%s\" is not supported, \"%s\" or \"default\" expected", p->path,
+                                   kind->valuestring, other);
+    }
+    p->status = of_kind.status;
+}
+
 static void read_rope(part *p, gemlet_text_config *t) {
     gemlet_attention_config *globals = &t->kinds[GEMLET_GLOBAL_LAYER], *locals = &t->kinds[GEMLET_LOCAL_LAYER];
     const cJSON *both = member(p->json, "rope_parameters"), *scaling = member(p->json, "rope_scaling");
@@ -86,17 +108,10 @@ static void read_rope(part *p, gemlet_text_config *t) {
         globals->rope_base = real_or(p, "rope_theta", 1e6f);
         locals->rope_base = real_or(p, "rope_local_base_freq", 1e4f);
     }
-    const cJSON *kind = member(scaling, "rope_type") != NULL ? member(scaling, "rope_type") : member(scaling, "type");
-    globals->rope_factor = 1.0f;
-    if (cJSON_IsString(kind) && strcmp(kind->valuestring, "linear") == 0) {
-        global.json = scaling;
-        globals->rope_factor = real_or(&global, "factor", 1.0f);
-    } else if (cJSON_IsString(kind) && strcmp(kind->valuestring, "default") != 0 && p->status == GEMLET_OK) {
-        p->status =
-            pack_fail(p->error, GEMLET_ERROR_UNSUPPORTED,
-                      "%s: RoPE scaling \"%s\" is not supported, \"linear\" or \"default\" expected", p->path, kind->valuestring);
-    }
     p->status = p->status != GEMLET_OK ? p->status : global.status != GEMLET_OK ? global.status : local.status;
+    if (p->status == GEMLET_OK) {
+        read_rope_kind(p, scaling, t);
+    }
 }
 
 static void read_layer_types(part *p, gemlet_text_config *t, uint32_t period) {
@@ -134,14 +149,60 @@ static void read_numbers(part *p, const pack_family *family, gemlet_text_config 
     }
 }
 
+/* Newer files say what differs between layers by layer: {"5": {"head_dim": 512}, ...}.  Only the heads of global layers may. */
+static void read_layer_overrides(part *p, gemlet_text_config *t) {
+    const cJSON *overrides = member(p->json, "per_layer_config");
+    gemlet_attention_config *globals = &t->kinds[GEMLET_GLOBAL_LAYER];
+    uint32_t seen = 0, wanted = 0;
+    for (const cJSON *entry = overrides != NULL ? overrides->child : NULL; entry != NULL && p->status == GEMLET_OK;
+         entry = entry->next) {
+        char *end;
+        unsigned long layer = strtoul(entry->string != NULL ? entry->string : "", &end, 10);
+        part one = *p;
+        one.json = entry;
+        uint32_t width = whole(&one, "head_dim");
+        uint32_t key_heads = whole_or(&one, "num_key_value_heads", globals->kv_heads);
+        bool fits = *end == '\0' && layer < t->layers && t->layer[layer].kind == GEMLET_GLOBAL_LAYER &&
+                    (seen == 0 || width == globals->head_width) && key_heads == globals->kv_heads;
+        p->status = one.status;
+        if (!fits && p->status == GEMLET_OK) {
+            p->status =
+                pack_fail(p->error, GEMLET_ERROR_UNSUPPORTED,
+                          "%s: \"per_layer_config\" may only give all global layers one \"head_dim\", but not so for \"%s\"",
+                          p->path, entry->string);
+        }
+        globals->head_width = width;
+        seen++;
+    }
+    for (uint32_t i = 0; i < t->layers; i++) {
+        wanted += t->layer[i].kind == GEMLET_GLOBAL_LAYER ? 1 : 0;
+    }
+    if (p->status == GEMLET_OK && seen != 0 && seen != wanted) {
+        p->status = pack_fail(p->error, GEMLET_ERROR_UNSUPPORTED,
+                              "%s: \"per_layer_config\" must speak of all %u global layers, not of %u", p->path, wanted, seen);
+    }
+}
+
+/* The feed-forward of layers that read the keys of others is twice as wide in some models. */
+static void widen_shared_layers(part *p, gemlet_text_config *t) {
+    for (uint32_t i = 0; i < t->layers && cJSON_IsTrue(member(p->json, "use_double_wide_mlp")); i++) {
+        uint32_t width = t->layer[i].feed_forward;
+        t->layer[i].feed_forward = i + t->shared_layers >= t->layers && width <= UINT32_MAX / 2 ? 2 * width : width;
+    }
+}
+
 static gemlet_status read_text(part *p, pack_model *model) {
     pack_begin_config(model->family, &model->text);
     read_numbers(p, model->family, &model->text);
     if (p->status != GEMLET_OK) {
         return p->status;
     }
-    read_rope(p, &model->text);
     read_layer_types(p, &model->text, model->family->global_period);
+    if (model->text.traits->local_heads) {
+        read_layer_overrides(p, &model->text);
+    }
+    widen_shared_layers(p, &model->text);
+    read_rope(p, &model->text);
     model->bos = whole_or(p, "bos_token_id", 2);
     model->padding = whole_or(p, "pad_token_id", 0);
     const cJSON *eos = member(p->json, "eos_token_id");

@@ -1,11 +1,13 @@
-/* A model from a folder of Hugging Face: config.json, safetensors in one or more files, tokenizer.model. */
+/* A model from a folder of Hugging Face: config.json, safetensors in one or more files, tokenizer.model or tokenizer.json. */
 #include <cjson/cJSON.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "model/pack/model.h"
 #include "model/pack/sentencepiece_model.h"
+#include "model/pack/tokenizer_json.h"
 
 /* ---- Weights ---- */
 
@@ -91,17 +93,34 @@ static gemlet_status load_added(pack_model *model, const char *folder, gemlet_er
     return status;
 }
 
-static gemlet_status load_vocabulary(pack_model *model, const char *folder, gemlet_error *error) {
+/* Where there is tokenizer.model, tokenizer.json was made from it; Gemma 4 and what fast tokenizers save have the latter alone. */
+static gemlet_status load_pieces(pack_model *model, const char *folder, gemlet_error *error) {
     char path[4096], *bytes = NULL;
     size_t length = 0;
     snprintf(path, sizeof path, "%s/tokenizer.model", folder);
-    gemlet_status status = pack_read_whole(path, 64 << 20, &bytes, &length, error);
-    if (status != GEMLET_OK) {
-        return status;
+    if (access(path, F_OK) == 0) {
+        gemlet_status status = pack_read_whole(path, 64 << 20, &bytes, &length, error);
+        model->texts[0] = bytes;
+        status = status != GEMLET_OK ? status : gemlet_sentencepiece_read(bytes, length, &model->vocabulary, error);
+        return status != GEMLET_OK ? status : load_added(model, folder, error);
     }
-    model->texts[0] = bytes;
-    status = gemlet_sentencepiece_read(bytes, length, &model->vocabulary, error);
-    status = status != GEMLET_OK ? status : load_added(model, folder, error);
+    snprintf(path, sizeof path, "%s/tokenizer.json", folder);
+    if (access(path, F_OK) != 0) {
+        return pack_fail(
+            error, GEMLET_ERROR_IO,
+            "%s: holds neither tokenizer.model nor tokenizer.json: copy one from the folder of the published model that "
+            "this one was made from",
+            folder);
+    }
+    gemlet_status status = pack_read_whole(path, 256 << 20, &bytes, &length, error);
+    status =
+        status != GEMLET_OK ? status : gemlet_tokenizer_json_read(bytes, length, path, &model->vocabulary, &model->texts[0], error);
+    free(bytes);
+    return status;
+}
+
+static gemlet_status load_vocabulary(pack_model *model, const char *folder, gemlet_error *error) {
+    gemlet_status status = load_pieces(model, folder, error);
     const pack_tensor *words = pack_find(model, "token_embd.weight");
     if (status == GEMLET_OK && words != NULL && words->shape[0] <= 1u << 24) {
         status = gemlet_vocabulary_grow(&model->vocabulary, (size_t)words->shape[0], error);

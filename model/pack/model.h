@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "model/container/container.h"
+#include "model/pack/fail.h"
 #include "model/pack/family.h"
 #include "model/pack/tokenizer_build.h"
 #include <gemlet/status.h>
@@ -91,9 +92,6 @@ gemlet_status pack_add_tensor(pack_model *model, const pack_tensor *tensor, geml
 gemlet_status pack_sort_tensors(pack_model *model, gemlet_error *error);
 pack_tensor *pack_find(pack_model *model, const char *name);
 uint64_t pack_elements(const pack_tensor *tensor);
-
-/* printf into a message. */
-gemlet_status pack_fail(gemlet_error *error, gemlet_status status, const char *format, ...);
 
 /* Refuses a tensor of the source that no part of the model takes: without it, it would be another model. */
 gemlet_status pack_refuse_tensor(const pack_model *model, const pack_file *file, const char *name, gemlet_error *error);

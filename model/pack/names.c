@@ -45,6 +45,7 @@ static const renaming text_layer_names[] = {
     {"per_layer_input_gate.weight", "inp_gate.weight", false},
     {"per_layer_projection.weight", "proj.weight", false},
     {"post_per_layer_input_norm.weight", "post_norm.weight", true},
+    {"layer_scalar", "layer_output_scale.weight", false},
 };
 
 static const renaming audio_layer_names[] = {

@@ -187,7 +187,7 @@ static gemlet_status read_model(reader r, gemlet_vocabulary *vocabulary, gemlet_
 gemlet_status gemlet_sentencepiece_read(const void *data, size_t bytes, gemlet_vocabulary *vocabulary, gemlet_error *error) {
     reader r = {data, (const unsigned char *)data + bytes};
     size_t count;
-    *vocabulary = (gemlet_vocabulary){0, NULL};
+    *vocabulary = (gemlet_vocabulary){0};
     gemlet_status status = count_pieces(r, &count, error);
     if (status == GEMLET_OK && count == 0) {
         status = gemlet_fail(error, GEMLET_ERROR_FORMAT, "tokenizer.model: no pieces; not a SentencePiece model");

@@ -1,11 +1,11 @@
 #include "model/pack/tokenizer_build.h"
 
-#include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/utf8.h"
+#include "model/pack/merge_ranks.h"
 #include "model/pack/vocabulary_index.h"
 #include "model/tokenizer/tables.h"
 #include <gemlet/arena.h>
@@ -23,7 +23,10 @@ typedef struct build {
     size_t count;
     uint8_t *kinds;         /* [count] gemlet_token_kind */
     bool *mergeable;        /* [count] normal and unused pieces: what merging can make */
+    bool *made;             /* [count] results of ranked merges */
+    bool *matched;          /* [count] user-defined and special pieces: looked for in the text before anything is merged */
     vocabulary_index index; /* mergeable pieces by text */
+    merge_ranks ranks;      /* of a ranked vocabulary */
     uint32_t *symbols;      /* [0x110000] symbol of each code point */
     uint32_t *extra;        /* code points of symbols that are no token */
     size_t extra_count;
@@ -40,7 +43,7 @@ typedef struct build {
     size_t expansion_token_count;
     size_t expansion_token_capacity;
     uint32_t byte_tokens[256];
-    uint32_t special[GEMLET_SPECIAL_COUNT];
+    uint32_t special[GEMLET_TABLES_SPECIALS];
 } build;
 
 static gemlet_status no_memory(gemlet_error *error) {
@@ -56,110 +59,42 @@ static gemlet_status fail_row(gemlet_error *error, gemlet_status status, size_t 
     return status;
 }
 
-/* ---- the vocabulary ---- */
-
-gemlet_status gemlet_vocabulary_init(gemlet_vocabulary *vocabulary, size_t count, gemlet_error *error) {
-    vocabulary->count = 0;
-    vocabulary->pieces = NULL;
-    return gemlet_vocabulary_grow(vocabulary, count, error);
-}
-
-void gemlet_vocabulary_free(gemlet_vocabulary *vocabulary) {
-    free(vocabulary->pieces);
-    vocabulary->pieces = NULL;
-    vocabulary->count = 0;
-}
-
-gemlet_status gemlet_vocabulary_grow(gemlet_vocabulary *vocabulary, size_t count, gemlet_error *error) {
-    if (count <= vocabulary->count) {
-        return GEMLET_OK;
-    }
-    if (count > GEMLET_TABLES_MAX_TOKENS) {
-        return fail_row(error, GEMLET_ERROR_UNSUPPORTED, count, "more rows than the tokenizer can number");
-    }
-    gemlet_piece *pieces = realloc(vocabulary->pieces, count * sizeof *pieces);
-    if (pieces == NULL) {
-        return no_memory(error);
-    }
-    for (size_t i = vocabulary->count; i < count; i++) {
-        pieces[i] = (gemlet_piece){"", 0, 0, GEMLET_PIECE_NONE};
-    }
-    vocabulary->pieces = pieces;
-    vocabulary->count = count;
-    return GEMLET_OK;
-}
-
-static bool is_utf8(const char *text, size_t bytes) {
-    uint32_t character;
-    for (size_t i = 0; i < bytes;) {
-        int length = gemlet_utf8_read((const unsigned char *)text + i, bytes - i, &character);
-        if (length <= 0) {
-            return false;
-        }
-        i += (size_t)length;
-    }
-    return true;
-}
-
-gemlet_status gemlet_vocabulary_set(gemlet_vocabulary *vocabulary, size_t row, const char *text, size_t bytes, float score,
-                                    int type, gemlet_error *error) {
-    if (row >= vocabulary->count) {
-        return fail_row(error, GEMLET_ERROR_ARGUMENT, row, "beyond the vocabulary's end");
-    }
-    if (type < GEMLET_PIECE_NORMAL || type > GEMLET_PIECE_BYTE) {
-        return fail_row(error, GEMLET_ERROR_FORMAT, row, "type is none of 1 to 6");
-    }
-    if (!isfinite(score)) {
-        return fail_row(error, GEMLET_ERROR_FORMAT, row, "score is not a number");
-    }
-    if (bytes == 0 || bytes > GEMLET_TOKEN_BYTES) {
-        return fail_row(error, GEMLET_ERROR_FORMAT, row, "text has no byte or more than 256");
-    }
-    if (!is_utf8(text, bytes)) {
-        return fail_row(error, GEMLET_ERROR_FORMAT, row, "text is not valid UTF-8");
-    }
-    vocabulary->pieces[row] = (gemlet_piece){text, bytes, score, (gemlet_piece_type)type};
-    return GEMLET_OK;
-}
-
-gemlet_status gemlet_vocabulary_add(gemlet_vocabulary *vocabulary, size_t row, const char *text, size_t bytes, int special,
-                                    gemlet_error *error) {
-    gemlet_status status = gemlet_vocabulary_grow(vocabulary, row + 1, error);
-    if (status != GEMLET_OK) {
-        return status;
-    }
-    const gemlet_piece *piece = &vocabulary->pieces[row];
-    if (piece->type != GEMLET_PIECE_NONE && (piece->bytes != bytes || memcmp(piece->text, text, bytes) != 0)) {
-        return fail_row(error, GEMLET_ERROR_FORMAT, row, "the added token's text differs from the piece's");
-    }
-    int type = special ? GEMLET_PIECE_CONTROL : GEMLET_PIECE_USER_DEFINED;
-    return gemlet_vocabulary_set(vocabulary, row, text, bytes, piece->score, type, error);
-}
-
 /* ---- what each row is ---- */
 
 static bool text_is(const gemlet_piece *piece, const char *text) {
     return piece->bytes == strlen(text) && memcmp(piece->text, text, piece->bytes) == 0;
 }
 
-static const char *const special_names[GEMLET_SPECIAL_COUNT] = {
-    [GEMLET_SPECIAL_BOS] = "<bos>",
-    [GEMLET_SPECIAL_EOS] = "<eos>",
-    [GEMLET_SPECIAL_PAD] = "<pad>",
-    [GEMLET_SPECIAL_UNKNOWN] = "<unk>",
-    [GEMLET_SPECIAL_START_OF_TURN] = "<start_of_turn>",
-    [GEMLET_SPECIAL_END_OF_TURN] = "<end_of_turn>",
-    [GEMLET_SPECIAL_START_OF_IMAGE] = "<start_of_image>",
-    [GEMLET_SPECIAL_END_OF_IMAGE] = "<end_of_image>",
-    [GEMLET_SPECIAL_IMAGE] = "<image_soft_token>",
-    [GEMLET_SPECIAL_START_OF_AUDIO] = "<start_of_audio>",
-    [GEMLET_SPECIAL_END_OF_AUDIO] = "<end_of_audio>",
-    [GEMLET_SPECIAL_AUDIO] = "<audio_soft_token>",
+/* Gemma 3's and 3n's name, and Gemma 4's where that is another one. */
+static const char *const special_names[GEMLET_TABLES_SPECIALS][2] = {
+    [GEMLET_SPECIAL_BOS] = {"<bos>", "<bos>"},
+    [GEMLET_SPECIAL_EOS] = {"<eos>", "<eos>"},
+    [GEMLET_SPECIAL_PAD] = {"<pad>", "<pad>"},
+    [GEMLET_SPECIAL_UNKNOWN] = {"<unk>", "<unk>"},
+    [GEMLET_SPECIAL_START_OF_TURN] = {"<start_of_turn>", "<|turn>"},
+    [GEMLET_SPECIAL_END_OF_TURN] = {"<end_of_turn>", "<turn|>"},
+    [GEMLET_SPECIAL_START_OF_IMAGE] = {"<start_of_image>", "<|image>"},
+    [GEMLET_SPECIAL_END_OF_IMAGE] = {"<end_of_image>", "<image|>"},
+    [GEMLET_SPECIAL_IMAGE] = {"<image_soft_token>", "<|image|>"},
+    [GEMLET_SPECIAL_START_OF_AUDIO] = {"<start_of_audio>", "<|audio>"},
+    [GEMLET_SPECIAL_END_OF_AUDIO] = {"<end_of_audio>", "<audio|>"},
+    [GEMLET_SPECIAL_AUDIO] = {"<audio_soft_token>", "<|audio|>"},
 };
 
+static bool is_named(const gemlet_piece *piece, size_t special) {
+    return text_is(piece, special_names[special][0]) || text_is(piece, special_names[special][1]);
+}
+
+/* "<|...>" or "<...|>", as Gemma 4 writes its marks. */
+static bool is_mark(const gemlet_piece *piece) {
+    const char *text = piece->text;
+    size_t n = piece->bytes;
+    return n > 3 && text[0] == '<' && text[n - 1] == '>' && (text[1] == '|' || text[n - 2] == '|');
+}
+
 static bool has_special_name(const gemlet_piece *piece) {
-    for (size_t i = 0; i < GEMLET_SPECIAL_COUNT; i++) {
-        if (text_is(piece, special_names[i])) {
+    for (size_t i = 0; i < GEMLET_TABLES_SPECIALS; i++) {
+        if (is_named(piece, i)) {
             return true;
         }
     }
@@ -213,19 +148,26 @@ static gemlet_status classify_byte(build *b, size_t row) {
 
 static void classify_text(build *b, size_t row) {
     const gemlet_piece *piece = &b->vocabulary->pieces[row];
+    bool ranked = b->vocabulary->ranked;
     bool filler = piece->type == GEMLET_PIECE_NONE || is_filler(piece, row);
     bool unused = filler || piece->type == GEMLET_PIECE_UNUSED;
-    bool special = piece->type == GEMLET_PIECE_CONTROL || piece->type == GEMLET_PIECE_UNKNOWN ||
+    bool mark = ranked && is_mark(piece) && !b->made[row]; /* llama.cpp's converter calls some normal */
+    bool special = piece->type == GEMLET_PIECE_CONTROL || piece->type == GEMLET_PIECE_UNKNOWN || mark ||
                    (piece->type != GEMLET_PIECE_UNUSED && has_special_name(piece));
-    bool line_feed = memchr(piece->text, '\n', piece->bytes) != NULL;
+    bool line_feed = !ranked && piece->type == GEMLET_PIECE_NORMAL && memchr(piece->text, '\n', piece->bytes) != NULL;
     b->kinds[row] = special ? GEMLET_TOKEN_KIND_SPECIAL : unused ? GEMLET_TOKEN_KIND_UNUSED : GEMLET_TOKEN_KIND_TEXT;
     b->mergeable[row] =
         (piece->type == GEMLET_PIECE_NORMAL && !line_feed && !special) || (piece->type == GEMLET_PIECE_UNUSED && !filler);
+    b->matched[row] = (special && !ranked) || mark || line_feed || piece->type == GEMLET_PIECE_CONTROL ||
+                      piece->type == GEMLET_PIECE_UNKNOWN || piece->type == GEMLET_PIECE_USER_DEFINED;
 }
 
 static gemlet_status classify(build *b) {
     for (size_t i = 0; i < 256; i++) {
         b->byte_tokens[i] = GEMLET_NO_TOKEN;
+    }
+    for (size_t i = 0; i < b->vocabulary->merge_count; i++) {
+        b->made[b->vocabulary->merges[i].result] = true;
     }
     for (size_t row = 0; row < b->count; row++) {
         if (b->vocabulary->pieces[row].type != GEMLET_PIECE_BYTE) {
@@ -245,10 +187,10 @@ static gemlet_status classify(build *b) {
             return GEMLET_ERROR_UNSUPPORTED;
         }
     }
-    for (size_t i = 0; i < GEMLET_SPECIAL_COUNT; i++) {
+    for (size_t i = 0; i < GEMLET_TABLES_SPECIALS; i++) {
         b->special[i] = GEMLET_NO_TOKEN;
         for (size_t row = b->count; row-- > 0;) {
-            if (b->kinds[row] == GEMLET_TOKEN_KIND_SPECIAL && text_is(&b->vocabulary->pieces[row], special_names[i])) {
+            if (b->kinds[row] == GEMLET_TOKEN_KIND_SPECIAL && is_named(&b->vocabulary->pieces[row], i)) {
                 b->special[i] = (uint32_t)row;
             }
         }
@@ -301,12 +243,25 @@ typedef struct part {
     size_t start;
     uint32_t symbol;
     uint32_t pair; /* the piece that this part and the next one make, or GEMLET_NO_TOKEN */
+    double order;  /* of that merge: the smallest is the best */
 } part;
 
+/* What part `i` and the next one make: by their symbols where merges are ranked, else by their text. */
 static void update_part(const build *b, const gemlet_piece *piece, part *parts, size_t count, size_t i) {
-    size_t end = i + 2 < count ? parts[i + 2].start : piece->bytes;
-    parts[i].pair =
-        i + 1 < count ? vocabulary_index_find(&b->index, piece->text + parts[i].start, end - parts[i].start) : GEMLET_NO_TOKEN;
+    parts[i].pair = GEMLET_NO_TOKEN;
+    if (i + 1 >= count) {
+        return;
+    }
+    if (b->vocabulary->ranked) {
+        uint32_t rank = merge_ranks_find(&b->ranks, parts[i].symbol, parts[i + 1].symbol);
+        parts[i].pair = rank != UINT32_MAX ? b->vocabulary->merges[rank].result : GEMLET_NO_TOKEN;
+        parts[i].order = rank;
+    } else {
+        size_t end = i + 2 < count ? parts[i + 2].start : piece->bytes;
+        uint32_t pair = vocabulary_index_find(&b->index, piece->text + parts[i].start, end - parts[i].start);
+        parts[i].pair = pair;
+        parts[i].order = pair != GEMLET_NO_TOKEN ? -(double)b->vocabulary->pieces[pair].score : 0.0;
+    }
 }
 
 static size_t split_characters(const build *b, const gemlet_piece *piece, part *parts) {
@@ -320,9 +275,16 @@ static size_t split_characters(const build *b, const gemlet_piece *piece, part *
     return count;
 }
 
-/* Merges the piece's characters as the encoder does until two symbols are left that make the whole piece; see gemlet_tables_merge.
- */
-static bool find_split(const build *b, const gemlet_piece *piece, uint32_t *left, uint32_t *right) {
+/* A piece's merge, with what orders it among the others. */
+typedef struct ordered_merge {
+    merge merge;
+    double order;
+} ordered_merge;
+
+/* Merges the characters of a piece as the encoder does until two symbols are left that make the whole piece; see
+ * gemlet_tables_merge.  False where they do not. */
+static bool find_split(const build *b, uint32_t row, ordered_merge *out) {
+    const gemlet_piece *piece = &b->vocabulary->pieces[row];
     part parts[GEMLET_TOKEN_BYTES];
     size_t count = split_characters(b, piece, parts);
     if (count < 2) {
@@ -334,8 +296,7 @@ static bool find_split(const build *b, const gemlet_piece *piece, uint32_t *left
     while (count > 2) {
         size_t best = count;
         for (size_t i = 0; i + 1 < count; i++) {
-            if (parts[i].pair != GEMLET_NO_TOKEN &&
-                (best == count || b->vocabulary->pieces[parts[i].pair].score > b->vocabulary->pieces[parts[best].pair].score)) {
+            if (parts[i].pair != GEMLET_NO_TOKEN && (best == count || parts[i].order < parts[best].order)) {
                 best = i;
             }
         }
@@ -350,56 +311,49 @@ static bool find_split(const build *b, const gemlet_piece *piece, uint32_t *left
             update_part(b, piece, parts, count, best - 1);
         }
     }
-    *left = parts[0].symbol;
-    *right = parts[1].symbol;
-    return true;
+    *out = (ordered_merge){{parts[0].symbol, parts[1].symbol, row, 0}, parts[0].order};
+    return parts[0].pair == row;
 }
 
-typedef struct scored_merge {
-    merge merge;
-    float score;
-} scored_merge;
-
 static int compare_merges(const void *a, const void *b) {
-    const scored_merge *x = a;
-    const scored_merge *y = b;
-    if (x->score != y->score) {
-        return x->score > y->score ? -1 : 1;
+    const ordered_merge *x = a;
+    const ordered_merge *y = b;
+    if (x->order != y->order) {
+        return x->order < y->order ? -1 : 1;
     }
     return x->merge.result < y->merge.result ? -1 : x->merge.result > y->merge.result;
 }
 
-static void rank_merges(build *b, scored_merge *scored) {
-    qsort(scored, b->merge_count, sizeof *scored, compare_merges);
+static void rank_merges(build *b, ordered_merge *ordered) {
+    qsort(ordered, b->merge_count, sizeof *ordered, compare_merges);
     for (size_t i = 0, rank = 0; i < b->merge_count; i++) {
-        rank = i > 0 && scored[i].score == scored[i - 1].score ? rank : i;
-        b->merges[i] = scored[i].merge;
+        rank = i > 0 && ordered[i].order == ordered[i - 1].order ? rank : i;
+        b->merges[i] = ordered[i].merge;
         b->merges[i].rank = (uint32_t)rank;
-        b->merge_of[scored[i].merge.result] = (uint32_t)i;
+        b->merge_of[ordered[i].merge.result] = (uint32_t)i;
     }
 }
 
 static gemlet_status find_merges(build *b) {
-    scored_merge *scored = malloc(b->count * sizeof *scored);
+    ordered_merge *ordered = malloc(b->count * sizeof *ordered);
     b->merges = malloc(b->count * sizeof *b->merges);
     b->merge_of = malloc(b->count * sizeof *b->merge_of);
-    if (scored == NULL || b->merges == NULL || b->merge_of == NULL) {
-        free(scored);
+    bool has_ranks = !b->vocabulary->ranked || merge_ranks_init(&b->ranks, b->vocabulary);
+    if (ordered == NULL || b->merges == NULL || b->merge_of == NULL || !has_ranks) {
+        free(ordered);
         return no_memory(b->error);
     }
-    for (size_t row = 0; row < b->count; row++) {
+    for (uint32_t row = 0; row < b->count; row++) {
         const gemlet_piece *piece = &b->vocabulary->pieces[row];
-        uint32_t left;
-        uint32_t right;
         b->merge_of[row] = GEMLET_NO_TOKEN;
         /* Of pieces with equal texts the first counts. */
         if (b->mergeable[row] && vocabulary_index_find(&b->index, piece->text, piece->bytes) == row &&
-            find_split(b, piece, &left, &right)) {
-            scored[b->merge_count++] = (scored_merge){{left, right, (uint32_t)row, 0}, piece->score};
+            find_split(b, row, &ordered[b->merge_count])) {
+            b->merge_count++;
         }
     }
-    rank_merges(b, scored);
-    free(scored);
+    rank_merges(b, ordered);
+    free(ordered);
     return GEMLET_OK;
 }
 
@@ -543,12 +497,6 @@ static int compare_matches(const void *a, const void *b) {
     return x->token < y->token ? -1 : x->token > y->token;
 }
 
-static bool is_matched(const build *b, size_t row) {
-    gemlet_piece_type type = b->vocabulary->pieces[row].type;
-    return b->kinds[row] == GEMLET_TOKEN_KIND_SPECIAL ||
-           (b->kinds[row] == GEMLET_TOKEN_KIND_TEXT && !b->mergeable[row] && type != GEMLET_PIECE_NONE);
-}
-
 static gemlet_status read_match(const build *b, uint32_t row, match *out) {
     const gemlet_piece *piece = &b->vocabulary->pieces[row];
     out->length = 0;
@@ -601,7 +549,7 @@ static gemlet_status make_trie(build *b) {
     match *matches = malloc((b->count + 1) * sizeof *matches);
     gemlet_status status = matches == NULL ? no_memory(b->error) : GEMLET_OK;
     for (uint32_t row = 0; row < b->count && status == GEMLET_OK; row++) {
-        if (is_matched(b, row)) {
+        if (b->matched[row]) {
             status = read_match(b, row, &matches[count]);
             characters += matches[count++].length;
         }
@@ -763,6 +711,9 @@ static gemlet_status write_tables(const build *b, void **out, size_t *bytes) {
 static void free_build(build *b) {
     free(b->kinds);
     free(b->mergeable);
+    free(b->made);
+    free(b->matched);
+    merge_ranks_free(&b->ranks);
     vocabulary_index_free(&b->index);
     free(b->symbols);
     free(b->extra);
@@ -797,7 +748,10 @@ gemlet_status gemlet_tokenizer_build(const gemlet_vocabulary *vocabulary, void *
     build b = {.vocabulary = vocabulary, .error = error, .count = vocabulary->count};
     b.kinds = calloc(b.count, sizeof *b.kinds);
     b.mergeable = calloc(b.count, sizeof *b.mergeable);
-    gemlet_status status = b.kinds == NULL || b.mergeable == NULL ? no_memory(error) : GEMLET_OK;
+    b.made = calloc(b.count, sizeof *b.made);
+    b.matched = calloc(b.count, sizeof *b.matched);
+    bool has_memory = b.kinds != NULL && b.mergeable != NULL && b.made != NULL && b.matched != NULL;
+    gemlet_status status = has_memory ? GEMLET_OK : no_memory(error);
     for (size_t i = 0; i < sizeof steps / sizeof steps[0] && status == GEMLET_OK; i++) {
         status = steps[i](&b);
     }

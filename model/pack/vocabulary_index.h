@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "model/pack/tokenizer_build.h"
+#include "model/pack/vocabulary.h"
 
 typedef struct vocabulary_index {
     const gemlet_vocabulary *vocabulary;

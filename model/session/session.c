@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "core/carver.h"
 #include "model/session/session.h"
 
 /* ---- Opening ---- */
@@ -242,8 +243,10 @@ void gemlet_session_end_call(gemlet_session *session, bool outermost) {
 }
 
 static gemlet_status feed_chunks(gemlet_session *s, const feed_job *job, gemlet_error *error) {
+    bool all_layers = job->row != NULL || s->decoder.no_skipping; /* for all tokens */
+    size_t most = all_layers ? gemlet_smaller(s->decoder.chunk, GEMLET_MOST_WANTED) : s->decoder.chunk;
     for (size_t done = 0; done < job->count;) {
-        size_t count = job->count - done < s->decoder.chunk ? job->count - done : s->decoder.chunk;
+        size_t count = gemlet_smaller(job->count - done, most);
         gemlet_status status = feed_chunk(s, job, done, count, error);
         if (status != GEMLET_OK) {
             return status;

@@ -6,9 +6,15 @@
 void gemlet_text_rotate_tables(const gemlet_text_decoder *d) {
     for (size_t kind = 0; kind < GEMLET_LAYER_KINDS; kind++) {
         size_t pairs = d->config->kinds[kind].head_width / 2;
+        size_t rotated = d->config->kinds[kind].rotated_pairs;
         for (size_t t = 0; t < d->rotated; t++) {
-            gemlet_rope_table(d->weights->turns[kind], pairs, d->position + t, d->scratch.cosine[kind] + t * pairs,
-                              d->scratch.sine[kind] + t * pairs);
+            float *cosine = d->scratch.cosine[kind] + t * pairs;
+            float *sine = d->scratch.sine[kind] + t * pairs;
+            gemlet_rope_table(d->weights->turns[kind], rotated, d->position + t, cosine, sine);
+            for (size_t i = rotated; i < pairs; i++) {
+                cosine[i] = 1.0f;
+                sine[i] = 0.0f;
+            }
         }
     }
 }
@@ -75,7 +81,7 @@ typedef struct attend_job {
     size_t tasks;
 } attend_job;
 
-/* The queries that share key head `h`, of one token. */
+/* The queries that share key head `h`, of one token; the heads' outputs take their place. */
 static void attend_head(const attend_job *job, size_t token, size_t h, float *scores) {
     const gemlet_text_decoder *d = job->decoder;
     const gemlet_text_config *c = d->config;
@@ -90,7 +96,6 @@ static void attend_head(const attend_job *job, size_t token, size_t h, float *sc
     size_t pieces[2] = {seen < cache->slots - slot ? seen : cache->slots - slot, 0};
     pieces[1] = seen - pieces[0];
     float *query = d->scratch.query + (token * c->heads + h * group) * width;
-    float *out = d->scratch.attention + (token * c->heads + h * group) * width;
     for (size_t q = 0; q < group; q++) {
         norm_and_rotate(d, job->layer, d->weights->layers[job->layer].query_norm, job->skipped + token, query + q * width);
         if (c->attention_scale < 1.0f || c->attention_scale > 1.0f) {
@@ -105,12 +110,12 @@ static void attend_head(const attend_job *job, size_t token, size_t h, float *sc
     for (size_t q = 0; q < group; q++) {
         real->softmax(scores + q * seen, seen);
     }
-    memset(out, 0, group * width * sizeof *out);
+    memset(query, 0, group * width * sizeof *query);
     done = 0;
     for (size_t p = 0; p < 2; done += pieces[p++]) {
         gemlet_rows values =
             cached_rows(d, kind, cache->values, cache->value_scale, h * cache->slots + (p == 0 ? slot : 0), pieces[p]);
-        real->mix(&values, scores + done, seen, group, out, width);
+        real->mix(&values, scores + done, seen, group, query, width);
     }
 }
 

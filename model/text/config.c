@@ -15,6 +15,9 @@ bool gemlet_text_has(const gemlet_text_config *config, gemlet_text_part part, ui
     case GEMLET_TEXT_LAUREL: return traits->laurel;
     case GEMLET_TEXT_SPARSE_GATES: return traits->sparse_gates;
     case GEMLET_TEXT_PER_LAYER_INPUTS: return traits->per_layer_inputs != GEMLET_NO_PER_LAYER_INPUTS;
+    case GEMLET_TEXT_LOCAL_HEADS: return traits->local_heads;
+    case GEMLET_TEXT_PARTIAL_ROTATION: return traits->partial_rotation;
+    case GEMLET_TEXT_LAYER_SCALAR: return traits->layer_scalar;
     }
     return false;
 }
@@ -32,16 +35,15 @@ static uint32_t cache_of(const gemlet_text_config *c, uint32_t i) {
     return GEMLET_MAX_LAYERS;
 }
 
-/* Local layers have the heads of global ones and positions as they are: no family's keys say otherwise. */
+/* Local layers have the key heads of global ones and positions as they are: no family's keys say otherwise. */
 static void complete_kinds(gemlet_text_config *c) {
     gemlet_attention_config *global = &c->kinds[GEMLET_GLOBAL_LAYER];
     gemlet_attention_config *local = &c->kinds[GEMLET_LOCAL_LAYER];
-    local->head_width = global->head_width;
+    local->head_width = c->traits->local_heads ? local->head_width : global->head_width;
     local->kv_heads = global->kv_heads;
     local->rope_factor = 1.0f;
-    for (size_t kind = 0; kind < GEMLET_LAYER_KINDS; kind++) {
-        c->kinds[kind].rotated_pairs = c->kinds[kind].head_width / 2;
-    }
+    local->rotated_pairs = local->head_width / 2;
+    global->rotated_pairs = c->traits->partial_rotation ? global->rotated_pairs : global->head_width / 2;
 }
 
 static const char *complete_layers(gemlet_text_config *c, uint32_t *layer) {
@@ -72,6 +74,9 @@ const char *gemlet_text_complete(gemlet_text_config *config, uint32_t *layer) {
         const gemlet_attention_config *a = &config->kinds[kind];
         if (config->width % 32 != 0 || a->kv_heads == 0 || config->heads % a->kv_heads != 0 || a->head_width % 2 != 0) {
             return "width must be a multiple of 32, heads of key heads, head width of 2";
+        }
+        if (a->rotated_pairs > a->head_width / 2) {
+            return "RoPE must not turn more than the pairs of a head";
         }
     }
     return complete_layers(config, layer);

@@ -11,7 +11,8 @@ enum { GEMLET_MAX_LAYERS = 128, GEMLET_MAX_STREAMS = 8 };
 /* Where the per-layer inputs of a token enter the residual. */
 typedef enum gemlet_per_layer_entry {
     GEMLET_NO_PER_LAYER_INPUTS,
-    GEMLET_PER_LAYER_INPUTS_TO_OTHER_STREAMS /* behind the feed-forward, gated by stream 0, to all but stream 0 */
+    GEMLET_PER_LAYER_INPUTS_TO_OTHER_STREAMS, /* behind the feed-forward, gated by stream 0, to all but stream 0 */
+    GEMLET_PER_LAYER_INPUTS_TO_STREAM         /* behind the feed-forward, gated by the only stream, to it */
 } gemlet_per_layer_entry;
 
 /* What a family's decoders are made of.  No trait follows from another one.  What all of Gemma's families share is none: RMSNorms
@@ -24,6 +25,9 @@ typedef struct gemlet_text_traits {
     bool shared_keys;        /* the last layers read the keys and values of earlier ones */
     bool sparse_gates;       /* the gates of some layers are cut off but for the largest */
     bool special_embeddings; /* ids of an encoder have rows in a table of its own, which are not scaled */
+    bool local_heads;        /* heads of local layers have a width of their own */
+    bool partial_rotation;   /* RoPE turns only the first pairs of global layers' heads */
+    bool layer_scalar;       /* a layer ends with a multiplication of its stream by a number */
     gemlet_per_layer_entry per_layer_inputs;
 } gemlet_text_traits;
 
@@ -83,18 +87,27 @@ typedef enum gemlet_text_part {
     GEMLET_TEXT_ALTUP,
     GEMLET_TEXT_LAUREL,
     GEMLET_TEXT_SPARSE_GATES,
-    GEMLET_TEXT_PER_LAYER_INPUTS
+    GEMLET_TEXT_PER_LAYER_INPUTS,
+    GEMLET_TEXT_LOCAL_HEADS,
+    GEMLET_TEXT_PARTIAL_ROTATION,
+    GEMLET_TEXT_LAYER_SCALAR
 } gemlet_text_part;
 
 /* Whether layer `layer` has the part; of parts that are not a layer's, `layer` does not matter. */
 bool gemlet_text_has(const gemlet_text_config *config, gemlet_text_part part, uint32_t layer);
 
-/* Fills what follows from the rest: first_shared, cache, the widest feed-forward, the local kind's heads, RoPE's pairs.  NULL where
+/* Fills what follows from the rest: first_shared, cache, the widest feed-forward, and of the kinds what no key says.  NULL where
  * all fits; else a sentence about what does not, which ends with the number of a layer where `*layer` is not UINT32_MAX. */
 const char *gemlet_text_complete(gemlet_text_config *config, uint32_t *layer);
 
 static inline const gemlet_attention_config *gemlet_attention_of(const gemlet_text_config *config, uint32_t layer) {
     return &config->kinds[config->layer[layer].kind];
+}
+
+/* How many layers compute all tokens: those before the last one that has keys and values.  What is beyond those is only for tokens
+ * whose logits are wanted. */
+static inline uint32_t gemlet_text_common_layers(const gemlet_text_config *config) {
+    return config->first_shared - 1;
 }
 
 /* The most that any kind of layer has: numbers of all queries, or of all keys, of a token. */

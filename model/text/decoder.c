@@ -1,43 +1,31 @@
 /* The forward pass of the Gemma decoders, top to bottom.
  *
- * | stage                  | trait or number   | Gemma 3n                               | Gemma 3           |
- * |------------------------|-------------------|----------------------------------------|-------------------|
- * | residual               | altup             | 4 AltUp streams, predicted, corrected  | 1                 |
- * | beside attention       | laurel            | LAuReL                                 | -                 |
- * | values                 | value_norm        | RMSNorm without weight                 | as they are       |
- * | attention scale        | attention_scale   | 1                                      | head width ^ -1/2 |
- * | keys and values        | shared_keys       | shared by the last layers              | of each layer     |
- * | feed-forward           | sparsity          | 95 % sparse gates in the first layers  | dense             |
- * | after the feed-forward | per_layer_inputs  | per-layer input                        | -                 |
- * | logits                 | soft_cap          | soft-capped                            | as they are       |
+ * | stage                  | trait or number   | Gemma 4                | Gemma 3n                               | Gemma 3 |
+ * |------------------------|-------------------|------------------------|----------------------------------------|-------------------|
+ * | residual               | altup             | 1                      | 4 AltUp streams, predicted, corrected  | 1 | | beside
+ * attention       | laurel            | -                      | LAuReL                                 | -                 | |
+ * heads                  | local_heads       | wider in global layers | the same                               | the same | | RoPE
+ * | partial_rotation  | a quarter of the pairs | all pairs                              | all pairs         | | values | value_norm
+ * | RMSNorm without weight | RMSNorm without weight                 | as they are       | | attention scale        |
+ * attention_scale   | 1                      | 1                                      | head width ^ -1/2 | | keys and values |
+ * shared_keys       | shared by the last     | shared by the last layers              | of each layer     | | feed-forward |
+ * sparsity          | dense                  | 95 % sparse gates in the first layers  | dense             | | after the
+ * feed-forward | per_layer_inputs  | to the stream          | to all streams but the first           | -                 | | end of
+ * a layer         | layer_scalar      | times a number         | -                                      | -                 | |
+ * logits                 | soft_cap          | soft-capped            | soft-capped                            | as they are |
  */
 #include "model/text/decoder.h"
 
 #include <math.h>
 #include <string.h>
 
-/* The last layer that writes keys and values.  Beyond its keys and values, tokens whose logits nobody wants need not be computed.
- */
-static uint32_t last_own_layer(const gemlet_text_config *c) {
-    return c->first_shared - 1;
-}
-
 /* Moves what belongs to the last `wanted` of `count` tokens to the front. */
 static void keep_last(const gemlet_text_decoder *d, size_t count, size_t wanted) {
-    const gemlet_text_config *c = d->config;
-    const gemlet_text_scratch *s = &d->scratch;
-    const struct {
-        float *values;
-        size_t length;
-    } arrays[] = {{s->predictions, (size_t)c->streams * c->width},
-                  {s->normed, c->width},
-                  {s->per_layer, (size_t)c->layers * c->per_layer_width}};
-    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
-        if (arrays[i].values != NULL) { /* a model without per-layer inputs has no memory for them */
-            memmove(arrays[i].values, arrays[i].values + (count - wanted) * arrays[i].length,
-                    wanted * arrays[i].length * sizeof(float));
-        }
-    }
+    size_t width = d->config->width;
+    size_t streams = d->config->streams * width;
+    size_t skipped = count - wanted;
+    memmove(d->scratch.predictions, d->scratch.predictions + skipped * streams, wanted * streams * sizeof(float));
+    memmove(d->scratch.normed, d->scratch.normed + skipped * width, wanted * width * sizeof(float));
 }
 
 /* normed = rms_norm(stream 0 of the predictions). */
@@ -61,8 +49,12 @@ static void add_attention(const gemlet_text_decoder *d, uint32_t index, size_t t
     const gemlet_text_layer *layer = &d->weights->layers[index];
     const gemlet_real_kernels *real = d->kernels.real;
     float *residual = d->scratch.residual + token * c->width;
-    real->rms_norm(d->scratch.branch + token * c->width, layer->post_attention_norm, c->epsilon, c->width, residual);
-    real->add_scaled(residual, 1.0f, d->scratch.predictions + token * c->streams * c->width, c->width);
+    float *branch = d->scratch.branch + token * c->width;
+    real->rms_norm(branch, layer->post_attention_norm, c->epsilon, c->width, branch);
+    if (c->traits->altup) { /* else the stream is the residual */
+        memcpy(residual, d->scratch.predictions + token * c->streams * c->width, c->width * sizeof *residual);
+    }
+    real->add_scaled(residual, 1.0f, branch, c->width);
     if (c->traits->laurel) {
         real->add_scaled(residual, 1.0f, d->scratch.laurel + token * c->width, c->width);
         real->scale(residual, sqrtf(0.5f), c->width);
@@ -70,20 +62,22 @@ static void add_attention(const gemlet_text_decoder *d, uint32_t index, size_t t
     real->rms_norm(residual, layer->feed_forward_norm, c->epsilon, c->width, d->scratch.normed + token * c->width);
 }
 
-/* branch = residual + rms_norm(feed-forward block), and into the streams. */
+/* residual + rms_norm(feed-forward block): to the stream, or to branch and by AltUp into all streams. */
 static void add_feed_forward(const gemlet_text_decoder *d, uint32_t index, size_t token) {
     const gemlet_text_config *c = d->config;
     float *branch = d->scratch.branch + token * c->width;
+    float *residual = d->scratch.residual + token * c->width;
     d->kernels.real->rms_norm(branch, d->weights->layers[index].post_feed_forward_norm, c->epsilon, c->width, branch);
-    d->kernels.real->add_scaled(branch, 1.0f, d->scratch.residual + token * c->width, c->width);
     if (c->traits->altup) {
+        d->kernels.real->add_scaled(branch, 1.0f, residual, c->width);
         gemlet_text_correct(d, index, token);
     } else {
-        memcpy(d->scratch.streams + token * c->width, branch, c->width * sizeof *branch);
+        d->kernels.real->add_scaled(residual, 1.0f, branch, c->width);
     }
 }
 
-/* Streams 1 .. += rms_norm(projection(gelu(gate(stream 0 * scale)) * per-layer input)), in three steps between two products. */
+/* Streams 1 .. += rms_norm(projection(gelu(gate(stream 0 * scale)) * per-layer input)), in three steps between two products;
+ * without AltUp the only stream, unscaled, is where it comes from and goes to. */
 static void scale_first_stream(const gemlet_text_decoder *d, uint32_t layer, size_t token) {
     const gemlet_text_config *c = d->config;
     float *first = d->scratch.normed + token * c->width;
@@ -94,15 +88,19 @@ static void scale_first_stream(const gemlet_text_decoder *d, uint32_t layer, siz
 static void gate_per_layer_input(const gemlet_text_decoder *d, uint32_t layer, size_t token) {
     const gemlet_text_config *c = d->config;
     float *gate = d->scratch.narrow + token * c->per_layer_width;
-    const float *input = d->scratch.per_layer + (token * c->layers + layer) * c->per_layer_width;
+    uint32_t common = gemlet_text_common_layers(c);
+    const float *input = layer < common
+                             ? d->scratch.per_layer + (token * common + layer) * c->per_layer_width
+                             : d->scratch.last_per_layer + (token * (c->layers - common) + layer - common) * c->per_layer_width;
     d->kernels.real->gelu_multiply(gate, input, c->per_layer_width, gate);
 }
 
 static void add_per_layer_input(const gemlet_text_decoder *d, uint32_t layer, size_t token) {
     const gemlet_text_config *c = d->config;
     float *branch = d->scratch.branch + token * c->width;
+    bool to_others = c->traits->per_layer_inputs == GEMLET_PER_LAYER_INPUTS_TO_OTHER_STREAMS;
     d->kernels.real->rms_norm(branch, d->weights->layers[layer].per_layer_norm, c->epsilon, c->width, branch);
-    for (size_t s = 1; s < c->streams; s++) {
+    for (size_t s = to_others ? 1 : 0; s < c->streams; s++) {
         d->kernels.real->add_scaled(d->scratch.streams + (token * c->streams + s) * c->width, 1.0f, branch, c->width);
     }
 }
@@ -110,8 +108,12 @@ static void add_per_layer_input(const gemlet_text_decoder *d, uint32_t layer, si
 static void per_layer_input(const gemlet_text_decoder *d, uint32_t index, size_t count) {
     const gemlet_text_config *c = d->config;
     const gemlet_text_layer *layer = &d->weights->layers[index];
-    gemlet_text_each(d, index, count, scale_first_stream);
-    gemlet_text_quantize(d, d->scratch.normed, count, c->width);
+    const float *gated = d->scratch.streams;
+    if (c->traits->per_layer_inputs == GEMLET_PER_LAYER_INPUTS_TO_OTHER_STREAMS) {
+        gemlet_text_each(d, index, count, scale_first_stream);
+        gated = d->scratch.normed;
+    }
+    gemlet_text_quantize(d, gated, count, c->width);
     gemlet_text_product(d, &layer->per_layer_gate, count, d->scratch.narrow);
     gemlet_text_each(d, index, count, gate_per_layer_input);
     gemlet_text_quantize(d, d->scratch.narrow, count, c->per_layer_width);
@@ -119,18 +121,23 @@ static void per_layer_input(const gemlet_text_decoder *d, uint32_t index, size_t
     gemlet_text_each(d, index, count, add_per_layer_input);
 }
 
+static void scale_stream(const gemlet_text_decoder *d, uint32_t layer, size_t token) {
+    const gemlet_text_config *c = d->config;
+    size_t numbers = (size_t)c->streams * c->width;
+    d->kernels.real->scale(d->scratch.streams + token * numbers, d->weights->layers[layer].scalar[0], numbers);
+}
+
 /* Keys and values of `count` tokens into the cache.  Answers for how many the rest of the layer is to be computed: `wanted` in the
  * last layer that has keys, all before. */
 static size_t keys_and_values(const gemlet_text_decoder *d, uint32_t index, size_t count, size_t wanted) {
     const gemlet_text_layer *layer = &d->weights->layers[index];
-    const gemlet_text_output outputs[] = {{&layer->key, d->scratch.key, layer->key.rows},
-                                          {&layer->value, d->scratch.value, layer->value.rows}};
+    const gemlet_text_output outputs[] = {{&layer->key, d->scratch.key}, {&layer->value, d->scratch.value}};
     if (index >= d->config->first_shared) {
         return count;
     }
-    gemlet_text_products(d, outputs, 2, count);
+    gemlet_text_products(d, d->scratch.activations, outputs, 2, count);
     gemlet_text_each(d, index, count, gemlet_text_store);
-    if (index != last_own_layer(d->config) || wanted >= count) {
+    if (index != gemlet_text_common_layers(d->config) || wanted >= count) {
         return count;
     }
     keep_last(d, count, wanted);
@@ -141,10 +148,9 @@ static size_t keys_and_values(const gemlet_text_decoder *d, uint32_t index, size
 /* query and laurel from the quantised normed. */
 static void query_and_laurel(const gemlet_text_decoder *d, uint32_t index, size_t count) {
     const gemlet_text_layer *layer = &d->weights->layers[index];
-    const gemlet_text_output outputs[] = {{&layer->query, d->scratch.query, layer->query.rows},
-                                          {&layer->laurel_left, d->scratch.narrow, layer->laurel_left.rows}};
+    const gemlet_text_output outputs[] = {{&layer->query, d->scratch.query}, {&layer->laurel_left, d->scratch.narrow}};
     bool has_laurel = d->config->traits->laurel;
-    gemlet_text_products(d, outputs, has_laurel ? 2 : 1, count);
+    gemlet_text_products(d, d->scratch.activations, outputs, has_laurel ? 2 : 1, count);
     if (has_laurel) {
         gemlet_text_quantize(d, d->scratch.narrow, count, layer->laurel_left.rows);
         gemlet_text_product(d, &layer->laurel_right, count, d->scratch.laurel);
@@ -166,13 +172,16 @@ static size_t layer_forward(const gemlet_text_decoder *d, uint32_t index, size_t
     }
     query_and_laurel(d, index, count);
     gemlet_text_attend(d, index, count);
-    gemlet_text_quantize(d, d->scratch.attention, count, d->weights->layers[index].query.rows);
+    gemlet_text_quantize(d, d->scratch.query, count, d->weights->layers[index].query.rows);
     gemlet_text_product(d, &d->weights->layers[index].output, count, d->scratch.branch);
     gemlet_text_each(d, index, count, add_attention);
     gemlet_text_feed_forward(d, index, count);
     gemlet_text_each(d, index, count, add_feed_forward);
-    if (c->traits->per_layer_inputs == GEMLET_PER_LAYER_INPUTS_TO_OTHER_STREAMS) {
+    if (c->traits->per_layer_inputs != GEMLET_NO_PER_LAYER_INPUTS) {
         per_layer_input(d, index, count);
+    }
+    if (c->traits->layer_scalar) {
+        gemlet_text_each(d, index, count, scale_stream);
     }
     return count;
 }

@@ -1,7 +1,7 @@
 /* The Gemma decoders: weights and state, and one forward pass over them (decoder.c).
  *
- * Reference: transformers, modeling_gemma3n.py and modeling_gemma3.py.  Which stages a model has is said by the traits of its
- * family (config.h), never by weights that are there or not.
+ * Reference: transformers, modeling_gemma4.py, modeling_gemma3n.py and modeling_gemma3.py.  Which stages a model has is said by the
+ * traits of its family (config.h), never by weights that are there or not.
  */
 #ifndef GEMLET_MODEL_TEXT_DECODER_H
 #define GEMLET_MODEL_TEXT_DECODER_H
@@ -20,6 +20,7 @@ typedef struct gemlet_text_layer {
     const float *attention_norm, *query_norm, *key_norm, *post_attention_norm;
     const float *feed_forward_norm, *post_feed_forward_norm;
     const float *laurel_norm, *per_layer_norm;
+    const float *scalar; /* [1] */
     const float *router, *router_norm, *predict, *correct,
         *correct_scale; /* AltUp: [streams][width], [width], [streams^2][streams], ... */
 } gemlet_text_layer;
@@ -46,24 +47,33 @@ typedef struct gemlet_text_cache {
     uint32_t slots;
 } gemlet_text_cache;
 
+enum {
+    GEMLET_FEED_FORWARD_PIECE =
+        128, /* rows of gate and up that a task of a dense feed-forward computes before they are quantised */
+    GEMLET_MOST_WANTED = GEMLET_TILE /* tokens of a chunk that all layers compute: what is beyond the last keys is sized for it */
+};
+
 /* Scratch of a chunk of up to `chunk` tokens; every array is [chunk][...]. */
 typedef struct gemlet_text_scratch {
-    float *streams;     /* [streams][width] */
-    float *predictions; /* [streams][width]; without AltUp the same memory as streams */
-    float *per_layer;   /* [layers][per_layer_width] */
-    float *normed;      /* [width] */
-    float *branch;      /* [width]: what a block adds */
-    float *laurel;      /* [width] */
-    float *residual;    /* [width] */
-    float *query;       /* [heads][head_width], of the kind of layer under way, side by side for all tokens */
-    float *attention;   /* [heads][head_width] */
-    float *key, *value; /* [kv_heads][head_width] */
-    float *narrow;      /* [max(laurel rank, per-layer width)] */
-    float *gate, *up;   /* [widest feed-forward] */
-    uint32_t *list;     /* [widest feed-forward]: where a sparse gate is open */
+    float *streams;        /* [streams][width] */
+    float *predictions;    /* [streams][width]; without AltUp the same memory as streams */
+    float *per_layer;      /* [layers before the last own one][per_layer_width] */
+    float *last_per_layer; /* [layers from there on][per_layer_width], of the wanted tokens */
+    float *normed;         /* [width] */
+    float *branch;         /* [width]: what a block adds */
+    float *laurel;         /* [width] */
+    float *residual;       /* [width]; without AltUp the same memory as streams */
+    float *query;          /* [heads][head_width], of the kind of layer under way, side by side for all tokens; then what the
+                              heads make of them */
+    float *key, *value;    /* [kv_heads][head_width] */
+    float *narrow;         /* [max(laurel rank, per-layer width)] */
+    float *pieces;         /* [threads][2][FEED_FORWARD_PIECE], of gate and up in a dense feed-forward */
+    float *gate, *up;      /* [widest sparse feed-forward] */
+    uint32_t *list;        /* [widest sparse feed-forward]: where a sparse gate is open */
     size_t *list_length;
-    void *activations;                                            /* quantised vectors */
-    void *single;                                                 /* the same, each a vector by itself */
+    void *activations;                                            /* quantised vectors, the inputs of products */
+    void *hidden;                                                 /* quantised vectors, in the middle of a dense feed-forward */
+    void *single;                                                 /* quantised vectors, each by itself */
     float *cosine[GEMLET_LAYER_KINDS], *sine[GEMLET_LAYER_KINDS]; /* [head_width / 2] */
     float *scores;            /* [threads][most heads / kv_heads][longest cache], not by token */
     unsigned char *table_row; /* one packed row of the per-layer table, not by token */
@@ -98,7 +108,7 @@ typedef struct gemlet_text_chunk {
     const float *embeddings;
     size_t count;
     size_t position; /* of the first */
-    size_t wanted;   /* how many of the last need logits */
+    size_t wanted;   /* how many of the last need logits: at most GEMLET_MOST_WANTED */
 } gemlet_text_chunk;
 
 /* Fills `layers` [config->layers] (NULL with a counting arena) and `weights`, and what `config` takes from tensors' shapes. */
@@ -133,20 +143,20 @@ size_t gemlet_text_tasks(const gemlet_text_decoder *d, size_t items);
 typedef void (*gemlet_text_step)(const gemlet_text_decoder *d, uint32_t layer, size_t token);
 void gemlet_text_each(const gemlet_text_decoder *d, uint32_t layer, size_t count, gemlet_text_step step);
 
-/* y[v][row] = (w x_v)[row] for the quantised vectors of scratch.activations, rows split over the threads; `products`: of several
- * matrices with the same inputs, or of the first `rows` rows (whole panels) of some. */
+/* y[v][row] = (w x_v)[row] for `count` quantised vectors x, rows split over the threads; `product`: for those of
+ * scratch.activations. */
 typedef struct gemlet_text_output {
     const gemlet_matrix *w;
     float *y; /* [count][w->rows] */
-    size_t rows;
 } gemlet_text_output;
 void gemlet_text_product(const gemlet_text_decoder *d, const gemlet_matrix *w, size_t count, float *y);
-void gemlet_text_products(const gemlet_text_decoder *d, const gemlet_text_output *outputs, size_t number, size_t count);
+void gemlet_text_products(const gemlet_text_decoder *d, const void *x, const gemlet_text_output *outputs, size_t number,
+                          size_t count);
 
 /* Quantises `count` vectors into scratch.activations, vectors split over the threads. */
 void gemlet_text_quantize(const gemlet_text_decoder *d, const float *x, size_t count, size_t length);
 
-/* embeddings.c: rows of the tables into stream 0; the other streams; the per-layer inputs of layers [first, end). */
+/* embeddings.c: rows of the tables into stream 0; the other streams; the per-layer inputs of the layers that will want them. */
 void gemlet_text_embed(const gemlet_text_decoder *d, const gemlet_text_chunk *chunk);
 void gemlet_text_expand_streams(const gemlet_text_decoder *d, size_t count);
 gemlet_status gemlet_text_per_layer_inputs(const gemlet_text_decoder *d, const gemlet_text_chunk *chunk, gemlet_error *error);
@@ -156,8 +166,8 @@ void gemlet_text_logits(const gemlet_text_decoder *d, size_t token);
 void gemlet_text_predict(const gemlet_text_decoder *d, uint32_t index, size_t token);
 void gemlet_text_correct(const gemlet_text_decoder *d, uint32_t index, size_t token);
 
-/* attention.c: the RoPE tables of the chunk; keys and values of a token into the cache; scratch.attention from scratch.query, for
- * the last `count` tokens of the chunk. */
+/* attention.c: the RoPE tables of the chunk; keys and values of a token into the cache; scratch.query from itself, for the last
+ * `count` tokens of the chunk. */
 void gemlet_text_rotate_tables(const gemlet_text_decoder *d);
 void gemlet_text_store(const gemlet_text_decoder *d, uint32_t layer, size_t token);
 void gemlet_text_attend(const gemlet_text_decoder *d, uint32_t layer, size_t count);

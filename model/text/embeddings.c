@@ -1,5 +1,5 @@
 /* Into the streams and out of them: token embeddings, per-layer inputs, the other AltUp streams, logits.
- * transformers, Gemma3nTextModel. */
+ * transformers, Gemma3nTextModel and Gemma4TextModel. */
 #include <math.h>
 #include <string.h>
 
@@ -70,34 +70,51 @@ static bool read_table_row(const gemlet_text_decoder *d, uint32_t token) {
     return true;
 }
 
-/* (rms_norm(projection / sqrt(width)) + table row) / sqrt(2), by layer. */
-static void finish_per_layer(const gemlet_text_decoder *d, size_t token, size_t end_layer) {
+/* (rms_norm(inputs / sqrt(width)) + table row) / sqrt(2), by layer: of a token's inputs of some layers, and the same part of its
+ * row. */
+static void finish_per_layer(const gemlet_text_decoder *d, float *inputs, const float *row, size_t layers) {
     const gemlet_text_config *c = d->config;
     const gemlet_real_kernels *real = d->kernels.real;
-    float *inputs = d->scratch.per_layer + token * c->layers * c->per_layer_width;
-    real->scale(inputs, 1.0f / sqrtf((float)c->width), end_layer * c->per_layer_width);
-    for (size_t i = 0; i < end_layer; i++) {
+    real->scale(inputs, 1.0f / sqrtf((float)c->width), layers * c->per_layer_width);
+    for (size_t i = 0; i < layers; i++) {
         float *input = inputs + i * c->per_layer_width;
         real->rms_norm(input, d->weights->per_layer_norm, c->epsilon, c->per_layer_width, input);
     }
-    real->add_scaled(inputs, 1.0f, d->scratch.table_values, end_layer * c->per_layer_width);
-    real->scale(inputs, sqrtf(0.5f), end_layer * c->per_layer_width);
+    real->add_scaled(inputs, 1.0f, row, layers * c->per_layer_width);
+    real->scale(inputs, sqrtf(0.5f), layers * c->per_layer_width);
+}
+
+/* `inputs` = projection x normed, of `layers` layers from `first` on, for the last `count` of the chunk's tokens. */
+static void project_per_layer(const gemlet_text_decoder *d, size_t first, size_t layers, size_t skipped, size_t count,
+                              float *inputs) {
+    size_t width = d->config->width;
+    size_t per_layer = d->config->per_layer_width;
+    gemlet_matrix part = gemlet_matrix_panels(&d->weights->per_layer_projection, first * per_layer, layers * per_layer);
+    if (count > 0 && layers > 0) {
+        gemlet_text_quantize(d, d->scratch.normed + skipped * width, count, width);
+        gemlet_text_product(d, &part, count, inputs);
+    }
 }
 
 gemlet_status gemlet_text_per_layer_inputs(const gemlet_text_decoder *d, const gemlet_text_chunk *chunk, gemlet_error *error) {
     const gemlet_text_config *c = d->config;
+    const gemlet_text_scratch *s = &d->scratch;
     /* Tokens whose logits nobody wants stop where the last keys are written. */
-    bool all = chunk->wanted > 0 || d->no_skipping;
-    size_t layers = all ? c->layers : c->first_shared - 1;
-    gemlet_text_quantize(d, d->scratch.normed, chunk->count, c->width);
-    gemlet_text_output output = {&d->weights->per_layer_projection, d->scratch.per_layer, layers * c->per_layer_width};
-    gemlet_text_products(d, &output, 1, chunk->count);
+    size_t skipped = d->no_skipping ? 0 : chunk->count - chunk->wanted;
+    size_t common = gemlet_text_common_layers(c);
+    size_t rest = c->layers - common;
+    project_per_layer(d, 0, common, 0, chunk->count, s->per_layer);
+    project_per_layer(d, common, rest, skipped, chunk->count - skipped, s->last_per_layer);
     for (size_t t = 0; t < chunk->count; t++) {
         if (!read_table_row(d, chunk->tokens != NULL ? chunk->tokens[t] : 0)) {
             return gemlet_fail(error, GEMLET_ERROR_IO,
                                "the per-layer table could not be read: a row lies beyond what the port answers");
         }
-        finish_per_layer(d, t, layers);
+        finish_per_layer(d, s->per_layer + t * common * c->per_layer_width, s->table_values, common);
+        if (t >= skipped) {
+            finish_per_layer(d, s->last_per_layer + (t - skipped) * rest * c->per_layer_width,
+                             s->table_values + common * c->per_layer_width, rest);
+        }
     }
     return GEMLET_OK;
 }
@@ -108,6 +125,10 @@ static void join_streams(const gemlet_text_decoder *d, size_t token) {
     const gemlet_real_kernels *real = d->kernels.real;
     const float *streams = d->scratch.streams + token * c->streams * c->width;
     float *sum = d->scratch.residual;
+    if (c->streams == 1) {
+        real->rms_norm(streams, d->weights->output_norm, c->epsilon, c->width, d->scratch.normed);
+        return;
+    }
     memcpy(sum, streams, c->width * sizeof *sum);
     for (size_t s = 1; s < c->streams; s++) {
         gemlet_text_quantize(d, streams + s * c->width, 1, c->width);

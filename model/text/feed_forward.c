@@ -40,8 +40,8 @@ static void select_gates(const feed_forward_job *job, size_t token) {
         open = job->inner;
     }
     d->scratch.list_length[token] = open;
-    d->kernels.matrix->quantize(d->scratch.normed + token * d->config->width, d->config->width, 1, d->config->width,
-                                single_vector(d, token));
+    size_t width = d->config->width;
+    d->kernels.matrix->quantize(d->scratch.normed + token * width, width, 1, 0, width, width, single_vector(d, token));
 }
 
 /* A piece of up's open rows of one token, to gate. */
@@ -67,7 +67,7 @@ static void activate(const feed_forward_job *job, size_t token) {
     for (size_t i = 0; i < open; i++) {
         hidden[list[i]] = values[i];
     }
-    d->kernels.matrix->quantize(hidden, job->inner, 1, job->inner, single_vector(d, token));
+    d->kernels.matrix->quantize(hidden, job->inner, 1, 0, job->inner, job->inner, single_vector(d, token));
 }
 
 /* A piece of down's rows of one token. */
@@ -119,31 +119,32 @@ static void sparse(const gemlet_text_decoder *d, const gemlet_text_layer *layer,
     gemlet_parallel(d->port, down_task, &job, pieces);
 }
 
-/* gelu(gate) * up of some rows, for all tokens: to gate. */
+/* gelu(gate) * up of some rows, for all tokens: piece by piece, so that what is not quantised yet stays small. */
 static void gated_rows_task(void *argument, size_t task) {
     const feed_forward_job *job = argument;
     const gemlet_text_decoder *d = job->decoder;
-    size_t inner = job->inner;
+    float *gate = d->scratch.pieces + task * 2 * d->chunk * GEMLET_FEED_FORWARD_PIECE;
+    float *up = gate + d->chunk * GEMLET_FEED_FORWARD_PIECE;
     size_t first = 0;
     size_t end = 0;
-    gemlet_share((inner + GEMLET_PANEL_ROWS - 1) / GEMLET_PANEL_ROWS, task, job->tasks, &first, &end);
-    const void *x = d->scratch.activations;
-    d->kernels.matrix->multiply(&job->layer->gate, first, end, x, job->count, d->scratch.gate, inner);
-    d->kernels.matrix->multiply(&job->layer->up, first, end, x, job->count, d->scratch.up, inner);
-    first *= GEMLET_PANEL_ROWS;
-    end = end * GEMLET_PANEL_ROWS < inner ? end * GEMLET_PANEL_ROWS : inner;
-    for (size_t t = 0; t < job->count; t++) {
-        float *gate = d->scratch.gate + t * inner + first;
-        d->kernels.real->gelu_multiply(gate, d->scratch.up + t * inner + first, end - first, gate);
+    gemlet_share(job->inner / GEMLET_BLOCK, task, job->tasks, &first, &end);
+    end *= GEMLET_BLOCK;
+    for (size_t row = first * GEMLET_BLOCK; row < end; row += GEMLET_FEED_FORWARD_PIECE) {
+        size_t rows = end - row < GEMLET_FEED_FORWARD_PIECE ? end - row : GEMLET_FEED_FORWARD_PIECE;
+        gemlet_matrix gate_rows = gemlet_matrix_panels(&job->layer->gate, row, rows);
+        gemlet_matrix up_rows = gemlet_matrix_panels(&job->layer->up, row, rows);
+        d->kernels.matrix->multiply(&gate_rows, 0, rows / GEMLET_PANEL_ROWS, d->scratch.activations, job->count, gate, rows);
+        d->kernels.matrix->multiply(&up_rows, 0, rows / GEMLET_PANEL_ROWS, d->scratch.activations, job->count, up, rows);
+        d->kernels.real->gelu_multiply(gate, up, job->count * rows, gate);
+        d->kernels.matrix->quantize(gate, rows, job->count, row, row + rows, job->inner, d->scratch.hidden);
     }
 }
 
 static void dense(const gemlet_text_decoder *d, const gemlet_text_layer *layer, size_t inner, size_t count) {
     feed_forward_job job = {.decoder = d, .layer = layer, .inner = inner, .count = count};
-    job.tasks = gemlet_text_tasks(d, (inner + GEMLET_PANEL_ROWS - 1) / GEMLET_PANEL_ROWS);
+    job.tasks = gemlet_text_tasks(d, inner / GEMLET_BLOCK);
     gemlet_parallel(d->port, gated_rows_task, &job, job.tasks);
-    gemlet_text_quantize(d, d->scratch.gate, count, inner);
-    gemlet_text_product(d, &layer->down, count, d->scratch.branch);
+    gemlet_text_products(d, d->scratch.hidden, &(gemlet_text_output){&layer->down, d->scratch.branch}, 1, count);
 }
 
 void gemlet_text_feed_forward(const gemlet_text_decoder *d, uint32_t layer, size_t count) {

@@ -54,16 +54,23 @@ static void take_scratch(gemlet_text_decoder *d, taker *t) {
     size_t queries = gemlet_most_queries(c);
     size_t keys = gemlet_most_keys(c);
     size_t narrow = gemlet_larger(c->laurel_rank, c->per_layer_width);
-    size_t inner = c->widest_feed_forward;
+    size_t wanted = gemlet_smaller(n, GEMLET_MOST_WANTED);
     size_t table = (size_t)c->layers * c->per_layer_width;
-    size_t widest = gemlet_larger(gemlet_larger(c->width, queries), gemlet_larger(inner, narrow));
-    bool sparse = false;
+    size_t common = (size_t)gemlet_text_common_layers(c) * c->per_layer_width;
+    size_t widest = gemlet_larger(c->width, gemlet_larger(queries, narrow));
+    size_t sparse = 0, hidden = 0; /* the widest sparse feed-forward; bytes of the hidden vectors of the dense ones */
     for (uint32_t i = 0; i < c->layers; i++) {
-        sparse = sparse || c->layer[i].sparsity > 0.0f;
+        size_t inner = c->layer[i].feed_forward;
+        if (c->layer[i].sparsity > 0.0f) {
+            sparse = c->widest_feed_forward;
+        } else {
+            hidden = gemlet_larger(hidden, gemlet_activation_bytes(i < gemlet_text_common_layers(c) ? n : wanted, inner));
+        }
     }
     s->streams = take(t, "streams", n * c->streams * c->width, sizeof(float));
     s->predictions = c->traits->altup ? take(t, "streams", n * c->streams * c->width, sizeof(float)) : s->streams;
-    s->per_layer = take(t, "per-layer inputs", n * table, sizeof(float));
+    s->per_layer = take(t, "per-layer inputs", n * common, sizeof(float));
+    s->last_per_layer = take(t, "per-layer inputs", wanted * (table - common), sizeof(float));
     s->table_values = take(t, "per-layer inputs", table, sizeof(float));
     s->table_row = table > 0 ? take(t, "per-layer inputs",
                                     gemlet_packing_group_bytes(d->weights->per_layer_table.type, GEMLET_PACKED_ROWS, 1, table), 1)
@@ -71,10 +78,9 @@ static void take_scratch(gemlet_text_decoder *d, taker *t) {
     s->normed = take(t, "blocks", n * c->width, sizeof(float));
     s->branch = take(t, "blocks", n * c->width, sizeof(float));
     s->laurel = take(t, "blocks", c->traits->laurel ? n * c->width : 0, sizeof(float));
-    s->residual = take(t, "blocks", n * c->width, sizeof(float));
+    s->residual = c->traits->altup ? take(t, "blocks", n * c->width, sizeof(float)) : s->streams;
     s->narrow = take(t, "blocks", n * narrow, sizeof(float));
     s->query = take(t, "attention", n * queries, sizeof(float));
-    s->attention = take(t, "attention", n * queries, sizeof(float));
     s->key = take(t, "attention", n * keys, sizeof(float));
     s->value = take(t, "attention", n * keys, sizeof(float));
     size_t group = 0;
@@ -87,11 +93,13 @@ static void take_scratch(gemlet_text_decoder *d, taker *t) {
         d->score_row = gemlet_larger(d->score_row, (size_t)a->window + d->chunk);
     }
     s->scores = take(t, "attention", d->threads * group * d->score_row, sizeof(float));
-    s->gate = take(t, "feed-forward", n * inner, sizeof(float));
-    s->up = take(t, "feed-forward", n * inner, sizeof(float));
-    s->list = take(t, "feed-forward", sparse ? n * inner : 0, sizeof(uint32_t));
-    s->list_length = take(t, "feed-forward", n, sizeof(size_t));
-    s->single = take(t, "activations", sparse ? n : 0, gemlet_activation_bytes(1, gemlet_larger(c->width, inner)));
+    s->pieces = take(t, "feed-forward", hidden != 0 ? d->threads * 2 * n : 0, GEMLET_FEED_FORWARD_PIECE * sizeof(float));
+    s->gate = take(t, "feed-forward", n * sparse, sizeof(float));
+    s->up = take(t, "feed-forward", n * sparse, sizeof(float));
+    s->list = take(t, "feed-forward", n * sparse, sizeof(uint32_t));
+    s->list_length = take(t, "feed-forward", sparse != 0 ? n : 0, sizeof(size_t));
+    s->single = take(t, "activations", sparse != 0 ? n : 0, gemlet_activation_bytes(1, gemlet_larger(c->width, sparse)));
+    s->hidden = take(t, "activations", hidden, 1);
     s->activations = take(t, "activations", 1, gemlet_activation_bytes(n, widest));
 }
 

@@ -27,11 +27,12 @@ void gemlet_text_each(const gemlet_text_decoder *d, uint32_t layer, size_t count
 }
 
 static size_t panels_of(const gemlet_text_output *output) {
-    return (output->rows + GEMLET_PANEL_ROWS - 1) / GEMLET_PANEL_ROWS;
+    return (output->w->rows + GEMLET_PANEL_ROWS - 1) / GEMLET_PANEL_ROWS;
 }
 
 typedef struct product_job {
     const gemlet_text_decoder *decoder;
+    const void *x;
     const gemlet_text_output *outputs;
     size_t number;
     size_t count;
@@ -50,16 +51,16 @@ static void product_task(void *argument, size_t task) {
         const gemlet_text_output *out = &job->outputs[i];
         size_t panels = panels_of(out);
         if (first < panels && end > 0) {
-            d->kernels.matrix->multiply(out->w, first, end < panels ? end : panels, d->scratch.activations, job->count, out->y,
-                                        out->w->rows);
+            d->kernels.matrix->multiply(out->w, first, end < panels ? end : panels, job->x, job->count, out->y, out->w->rows);
         }
         first = first > panels ? first - panels : 0;
         end = end > panels ? end - panels : 0;
     }
 }
 
-void gemlet_text_products(const gemlet_text_decoder *d, const gemlet_text_output *outputs, size_t number, size_t count) {
-    product_job job = {.decoder = d, .outputs = outputs, .number = number, .count = count};
+void gemlet_text_products(const gemlet_text_decoder *d, const void *x, const gemlet_text_output *outputs, size_t number,
+                          size_t count) {
+    product_job job = {.decoder = d, .x = x, .outputs = outputs, .number = number, .count = count};
     for (size_t i = 0; i < number; i++) {
         job.panels += panels_of(&outputs[i]);
     }
@@ -68,7 +69,7 @@ void gemlet_text_products(const gemlet_text_decoder *d, const gemlet_text_output
 }
 
 void gemlet_text_product(const gemlet_text_decoder *d, const gemlet_matrix *w, size_t count, float *y) {
-    gemlet_text_products(d, &(gemlet_text_output){w, y, w->rows}, 1, count);
+    gemlet_text_products(d, d->scratch.activations, &(gemlet_text_output){w, y}, 1, count);
 }
 
 typedef struct quantize_job {
@@ -87,7 +88,7 @@ static void quantize_task(void *argument, size_t task) {
     first *= GEMLET_TILE;
     end = end * GEMLET_TILE < job->count ? end * GEMLET_TILE : job->count;
     size_t bytes = first * (job->length / GEMLET_BLOCK) * d->kernels.matrix->block_bytes;
-    d->kernels.matrix->quantize(job->x + first * job->length, job->length, end - first, job->length,
+    d->kernels.matrix->quantize(job->x + first * job->length, job->length, end - first, 0, job->length, job->length,
                                 (unsigned char *)d->scratch.activations + bytes);
 }
 

@@ -24,6 +24,7 @@
 #define OWN_KEYS .part = GEMLET_TEXT_OWN_KEYS
 #define ALTUP .part = GEMLET_TEXT_ALTUP
 #define LAUREL .part = GEMLET_TEXT_LAUREL
+#define SCALAR .part = GEMLET_TEXT_LAYER_SCALAR
 #define PER_LAYER_INPUTS .part = GEMLET_TEXT_PER_LAYER_INPUTS
 
 const gemlet_text_tensor gemlet_text_model_tensors[] = {
@@ -64,6 +65,7 @@ const gemlet_text_tensor gemlet_text_layer_tensors[] = {
     {"inp_gate.weight", MATRIX, PER_LAYER, WIDTH, LAYER_PLACE(per_layer_gate), PER_LAYER_INPUTS},
     {"proj.weight", MATRIX, WIDTH, PER_LAYER, LAYER_PLACE(per_layer_projection), PER_LAYER_INPUTS},
     {"post_norm.weight", REALS, ONE, WIDTH, LAYER_PLACE(per_layer_norm), PER_LAYER_INPUTS},
+    {"layer_output_scale.weight", REALS, ONE, ONE, LAYER_PLACE(scalar), SCALAR},
 };
 const size_t gemlet_text_layer_tensor_count = sizeof gemlet_text_layer_tensors / sizeof *gemlet_text_layer_tensors;
 

@@ -42,7 +42,6 @@ static void load_tensor(gemlet_loader *l, gemlet_text_config *config, const geml
     }
 }
 
-/* Pairs beyond those that turn have frequency 0: cosine 1, sine 0. */
 static void load_rope(gemlet_loader *l, const gemlet_text_config *c, gemlet_text_weights *w) {
     for (size_t kind = 0; kind < GEMLET_LAYER_KINDS && l->status == GEMLET_OK; kind++) {
         const gemlet_attention_config *a = &c->kinds[kind];
@@ -51,9 +50,6 @@ static void load_rope(gemlet_loader *l, const gemlet_text_config *c, gemlet_text
         w->turns[kind] = turns;
         if (turns != NULL) {
             gemlet_rope_frequencies((double)a->rope_base, 1.0 / (double)a->rope_factor, a->head_width, w->turns[kind]);
-            for (size_t i = a->rotated_pairs; i < a->head_width / 2; i++) {
-                w->turns[kind][i] = 0.0;
-            }
         }
     }
 }

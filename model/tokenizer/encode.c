@@ -2,7 +2,7 @@
 
 #include "core/utf8.h"
 #include "model/tokenizer/merge.h"
-#include "model/tokenizer/tables.h"
+#include "model/tokenizer/trie.h"
 #include <gemlet/tokenizer.h>
 
 enum {
@@ -178,25 +178,6 @@ static gemlet_status finish_window(gemlet_encoder *e, gemlet_error *error) {
 
 /* ---- user-defined and special tokens ---- */
 
-/* The child of `node` for a character, or NULL. */
-static const gemlet_tables_node *find_child(const gemlet_tokenizer *t, uint32_t node, uint32_t character) {
-    uint32_t low = t->nodes[node].first_child;
-    uint32_t count = t->nodes[node].child_count;
-    if (low > t->node_count || count > t->node_count - low) {
-        return NULL;
-    }
-    uint32_t high = low + count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (t->nodes[middle].character < character) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low < t->nodes[node].first_child + count && t->nodes[low].character == character ? &t->nodes[low] : NULL;
-}
-
 /* The entry of the character table: a symbol, and whether a user-defined or special token may start here. */
 static uint32_t find_character(const gemlet_tokenizer *t, uint32_t character) {
     uint32_t page = t->pages[character >> 8];
@@ -218,7 +199,7 @@ static void restart_match(gemlet_encoder *e) {
 static bool advance_match(gemlet_encoder *e) {
     const gemlet_tokenizer *t = e->tokenizer;
     while (e->match_depth < e->queue_count) {
-        const gemlet_tables_node *node = find_child(t, e->match_node, e->queue[e->match_depth]);
+        const gemlet_tables_node *node = gemlet_trie_child(t, e->match_node, e->queue[e->match_depth]);
         if (node == NULL) {
             return true;
         }

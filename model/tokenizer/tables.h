@@ -13,6 +13,7 @@
 #define GEMLET_TABLES_VERSION 1u
 
 enum {
+    GEMLET_TABLES_SPECIALS = GEMLET_SPECIAL_AUDIO + 1, /* those whose ids the header has; the others are found by their texts */
     GEMLET_TABLES_PAGES = 0x110000 >> 8,
     GEMLET_TABLES_MAX_TOKENS = 1 << 23,
     GEMLET_TABLES_MAX_PROBES = 64 /* the builder enlarges the hash table until no merge lies farther from its slot */
@@ -50,7 +51,7 @@ typedef struct gemlet_tables_header {
     uint32_t bytes; /* of everything */
     uint32_t token_count;
     uint32_t symbol_count;
-    uint32_t special[GEMLET_SPECIAL_COUNT];
+    uint32_t special[GEMLET_TABLES_SPECIALS];
     struct {
         uint32_t offset;
         uint32_t bytes;

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "model/tokenizer/tables.h"
+#include "model/tokenizer/trie.h"
 #include <gemlet/arena.h>
 
 static gemlet_status damaged(gemlet_error *error, const char *what) {
@@ -80,7 +80,7 @@ static void bind(gemlet_tokenizer *t, const gemlet_tables_header *header) {
     t->string_bytes = header->sections[GEMLET_TABLES_STRINGS].bytes;
     t->expansion_count = header->sections[GEMLET_TABLES_EXPANSIONS].bytes / (uint32_t)sizeof(gemlet_tables_expansion);
     t->expansion_token_count = header->sections[GEMLET_TABLES_EXPANSION_TOKENS].bytes / 4;
-    for (size_t i = 0; i < GEMLET_SPECIAL_COUNT; i++) {
+    for (size_t i = 0; i < GEMLET_TABLES_SPECIALS; i++) {
         t->special[i] = header->special[i] < header->token_count ? header->special[i] : GEMLET_NO_TOKEN;
     }
     t->text_offsets = section(header, GEMLET_TABLES_TEXT_OFFSETS);
@@ -95,6 +95,22 @@ static void bind(gemlet_tokenizer *t, const gemlet_tables_header *header) {
     t->nodes = section(header, GEMLET_TABLES_NODES);
     t->expansions = section(header, GEMLET_TABLES_EXPANSIONS);
     t->expansion_tokens = section(header, GEMLET_TABLES_EXPANSION_TOKENS);
+}
+
+/* Special tokens that the header does not have. */
+static void find_marks(gemlet_tokenizer *t) {
+    static const struct {
+        gemlet_special which;
+        const char *text;
+    } marks[] = {
+        {GEMLET_SPECIAL_THINK, "<|think|>"},
+        {GEMLET_SPECIAL_START_OF_CHANNEL, "<|channel>"},
+        {GEMLET_SPECIAL_END_OF_CHANNEL, "<channel|>"},
+        {GEMLET_SPECIAL_START_OF_TOOL_RESPONSE, "<|tool_response>"},
+    };
+    for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
+        t->special[marks[i].which] = gemlet_trie_find(t, marks[i].text);
+    }
 }
 
 gemlet_status gemlet_tokenizer_open(gemlet_tokenizer *tokenizer, const void *tables, size_t bytes, gemlet_error *error) {
@@ -117,6 +133,7 @@ gemlet_status gemlet_tokenizer_open(gemlet_tokenizer *tokenizer, const void *tab
         return damaged(error, "sizes of the sections do not agree");
     }
     bind(tokenizer, header);
+    find_marks(tokenizer);
     return GEMLET_OK;
 }
 

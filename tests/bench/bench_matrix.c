@@ -28,7 +28,7 @@ static void *setup(const bench_case *self, const gemlet_kernels *kernels) {
     b->x = bench_alloc(b->count * COLUMNS * sizeof(float));
     bench_fill_floats(b->x, b->count * COLUMNS);
     b->activations = bench_alloc(gemlet_activation_bytes(b->count, COLUMNS));
-    b->kernels->quantize(b->x, COLUMNS, b->count, COLUMNS, b->activations);
+    b->kernels->quantize(b->x, COLUMNS, b->count, 0, COLUMNS, COLUMNS, b->activations);
     b->y = bench_alloc(b->count * ROWS * sizeof(float));
     b->list = bench_alloc(COLUMNS * sizeof *b->list);
     size_t end = packing == GEMLET_PACKED_ROWS ? ROWS : COLUMNS;
@@ -59,7 +59,7 @@ static void run_columns(void *data) {
 
 static void run_quantize(void *data) {
     matrix_bench *b = data;
-    b->kernels->quantize(b->x, COLUMNS, b->count, COLUMNS, b->activations);
+    b->kernels->quantize(b->x, COLUMNS, b->count, 0, COLUMNS, COLUMNS, b->activations);
 }
 
 #define DENSE_WORK(count) ((double)ROWS * COLUMNS * (count))

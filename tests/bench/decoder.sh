@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Counts the instructions of the text decoder under qemu (Cortex-A76, one thread): a decoded token, and a token of a prompt of 128,
-# each as the difference of two lengths, so that loading cancels; on the tiny model of the tests.  Where tests/bench/peers.sh --tools
+# each as the difference of two lengths, so that loading cancels; on the tiny models of the tests.  Where tests/bench/peers.sh --tools
 # has been run, the same of llama.cpp and the ratio, which is to be at most 0.6 (decode) and 0.4 (prefill).
-#     tests/bench/decoder.sh             the tiny model
-#     tests/bench/decoder.sh --real      and one with 30 layers of E2B's shapes and random weights (make_shape.py): what skipping saves,
+#     tests/bench/decoder.sh             the tiny models
+#     tests/bench/decoder.sh --real      and ones with all layers of both E2Bs' shapes and random weights (make_shape.py): what skipping saves,
 #                                        and how long four threads would wait; 4 GB of disk, some 20 minutes
 # PYTHON needs gguf and numpy for --real.
 set -euo pipefail
@@ -35,9 +35,13 @@ compare_with_llama() {
     echo "|---|---:|---:|---:|---:|"
     row "tiny model, decode" "$tiny" "$work/tiny.gguf" decode 8 24 0.6
     row "tiny model, prompt of 128" "$tiny" "$work/tiny.gguf" prefill 128 256 0.4
+    row "tiny Gemma 4, decode" "$tiny4" "$work/tiny4.gguf" decode 8 24 0.5
+    row "tiny Gemma 4, prompt of 128" "$tiny4" "$work/tiny4.gguf" prefill 128 256 0.3
     if $real; then
-        row "E2B's layers, decode" "$work/e2b-source.gguf" "$work/e2b.gguf" decode 2 6 0.6
-        row "E2B's layers, prompt of 128" "$work/e2b-source.gguf" "$work/e2b.gguf" prefill 1 128 0.4
+        row "Gemma 4 E2B's layers, decode" "$work/e2b4-source.gguf" "$work/e2b4.gguf" decode 2 6 0.68
+        row "Gemma 4 E2B's layers, prompt of 128" "$work/e2b4-source.gguf" "$work/e2b4.gguf" prefill 1 128 0.24
+        row "Gemma 3n E2B's layers, decode" "$work/e2b-source.gguf" "$work/e2b.gguf" decode 2 6 0.6
+        row "Gemma 3n E2B's layers, prompt of 128" "$work/e2b-source.gguf" "$work/e2b.gguf" prefill 1 128 0.4
     fi
 }
 
@@ -72,14 +76,17 @@ show_waiting() {
 
 make_models() {
     build/host/gemlet-pack --text "$tiny" --mmproj tests/data/tiny/mm-f16.gguf -o "$work/tiny.gguf" --quiet
+    build/host/gemlet-pack --text "$tiny4" -o "$work/tiny4.gguf" --quiet
     $real || return 0
+    [ -f "$work/e2b4-source.gguf" ] || "$PYTHON" tests/bench/make_shape.py "$tiny4" "$work/e2b4-source.gguf"
+    build/host/gemlet-pack --text "$work/e2b4-source.gguf" -o "$work/e2b4.gguf" --quiet
     for kind in "" -dense; do
         [ -f "$work/e2b$kind-source.gguf" ] || "$PYTHON" tests/bench/make_shape.py "$tiny" "$work/e2b$kind-source.gguf" ${kind:+"-$kind"}
         build/host/gemlet-pack --text "$work/e2b$kind-source.gguf" -o "$work/e2b$kind.gguf" --quiet
     done
 }
 
-tiny=tests/data/tiny/text-q4_0.gguf
+tiny=tests/data/tiny/text-q4_0.gguf tiny4=tests/data/gemma4-tiny/text-q4_0.gguf
 real=false
 [ "${1:-}" != --real ] || real=true
 build_counters

@@ -30,6 +30,7 @@ use_full() {
     . tests/golden/reference.sh
     local folder=$out/300M-256-pixels
     make_model 300M-256-pixels --full-vision --image-size 256 --hidden 2048 --seed 1
+    make_picture 300M-256-pixels
     text=$folder/text.gguf
     projector=$folder/mmproj.gguf
     picture=$folder/image.rgb
@@ -86,5 +87,5 @@ make_hot
 echo
 echo "| llama.cpp's soft tokens, against the reference | NaN | mean cosine of the others |"
 echo "|---|---:|---:|"
-compare_soft_tokens "tiny encoder" "$projector" tests/data/golden/image_soft_tokens.f32
+compare_soft_tokens "tiny encoder" "$projector" tests/data/golden/gemma3n/image_soft_tokens.f32
 compare_soft_tokens "the same, activations around 1e5" "$work/hot.gguf" tests/data/vision/hot_soft.f32

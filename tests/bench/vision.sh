@@ -24,6 +24,7 @@ fi
 if [ -z "${MODEL:-}" ]; then
     . tests/golden/reference.sh
     make_model 300M-768-pixels --image-size 768 --seed 1 --full-vision
+    make_picture 300M-768-pixels
     MODEL=$out/300M-768-pixels/packed.gguf
 fi
 gcc -O2 -shared -fPIC -o "$work/count.so" tests/bench/count_instructions.c

@@ -12,6 +12,7 @@ from pathlib import Path
 
 PAGES = {
     "gemma3n": ["--text", "tests/data/tiny/text-q4_0.gguf", "--mmproj", "tests/data/tiny/mm-f16.gguf"],
+    "gemma4": ["--text", "tests/data/gemma4-tiny/text-q4_0.gguf"],
     "gemma3": ["--hf", "tests/data/gemma3-small/hf"],
 }
 NUMBERS = [(r"^(a\.)?blk\.\d+\.", r"\1blk.N."), (r"^v\.blk\.\d+\.\d+\.", "v.blk.S.B."), (r"\.\d+\.(norm\.)?weight$", r".I.\1weight")]

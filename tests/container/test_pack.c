@@ -315,15 +315,14 @@ static char *read_file(const char *path, size_t *length) {
     return bytes;
 }
 
-static void both_sources_give_the_same_file(void **state) {
-    fixture *f = *state;
+static void sources_give_the_same_file(fixture *f, const tiny_source *source) {
     size_t length, other_length;
-    pack_well(f, TINY_TEXT, TINY_PROJECTOR, NULL, NULL);
+    pack_well(f, source->text, source->projector, NULL, NULL);
     char *expected = read_file(f->packed, &length);
     for (unsigned shards = 1; shards <= 3; shards += 2) {
         char hf[FOLDER_BYTES];
         folder_make(hf, "Hf"); /* the name that the GGUF has */
-        write_tiny_hf(hf, shards);
+        write_tiny_hf(source, hf, shards);
         pack_well(f, NULL, NULL, hf, NULL);
         char *found = read_file(f->packed, &other_length);
         assert_int_equal(other_length, length);
@@ -332,6 +331,11 @@ static void both_sources_give_the_same_file(void **state) {
         folder_remove(hf);
     }
     free(expected);
+}
+
+static void both_sources_give_the_same_file(void **state) {
+    sources_give_the_same_file(*state, &tiny_gemma3n);
+    sources_give_the_same_file(*state, &tiny_gemma4);
 }
 
 /* Gemma 3's norms are stored less one in a folder of Hugging Face. */

@@ -113,7 +113,10 @@ void copy_file(const char *from, const char *to) {
 
 /* ---- The Hugging Face folder ---- */
 
-/* A line of tests/data/tiny/hf/tensors.tsv. */
+const tiny_source tiny_gemma3n = {"tests/data/tiny/hf", TINY_TEXT, TINY_PROJECTOR};
+const tiny_source tiny_gemma4 = {"tests/data/gemma4-tiny/hf", GEMMA4_TEXT, NULL};
+
+/* A line of a source's tensors.tsv. */
 typedef struct row {
     char hf[160];
     char gguf[GEMLET_NAME_BYTES];
@@ -121,8 +124,10 @@ typedef struct row {
     size_t count;
 } row;
 
-static size_t read_rows(row *rows) {
-    FILE *file = fopen("tests/data/tiny/hf/tensors.tsv", "r");
+static size_t read_rows(const tiny_source *source, row *rows) {
+    char path[128];
+    snprintf(path, sizeof path, "%s/tensors.tsv", source->hf);
+    FILE *file = fopen(path, "r");
     size_t count = 0;
     assert_non_null(file);
     while (count < MAX_ROWS && fscanf(file, "%159s %63s %39s", rows[count].hf, rows[count].gguf, rows[count].shape) == 3) {
@@ -139,7 +144,7 @@ static size_t read_rows(row *rows) {
 static void put_numbers(FILE *out, open_gguf *text, open_gguf *projector, const row *r) {
     size_t count = 0;
     float *numbers = gguf_numbers(text, r->gguf, &count);
-    if (numbers == NULL) {
+    if (numbers == NULL && projector != NULL) {
         numbers = gguf_numbers(projector, r->gguf, &count);
     }
     assert_non_null(numbers);
@@ -184,20 +189,30 @@ static void write_index(const char *folder, const row *rows, size_t count, size_
     assert_int_equal(fclose(out), 0);
 }
 
-void write_tiny_hf(const char *folder, unsigned shards) {
-    static const char *const small[] = {"config.json", "preprocessor_config.json", "tokenizer_config.json", "tokenizer.model"};
+static void copy_small_files(const tiny_source *source, const char *folder) {
+    static const char *const small[] = {"config.json", "preprocessor_config.json", "tokenizer_config.json", "tokenizer.model",
+                                        "tokenizer.json"};
     char from[128], to[FOLDER_BYTES + 64];
-    row *rows = malloc(MAX_ROWS * sizeof *rows);
-    size_t count = read_rows(rows), per_shard = (count + shards - 1) / shards;
-    open_gguf text, projector;
-    assert_int_equal(count, 789);
     for (size_t i = 0; i < sizeof small / sizeof small[0]; i++) {
-        snprintf(from, sizeof from, "tests/data/tiny/hf/%s", small[i]);
+        snprintf(from, sizeof from, "%s/%s", source->hf, small[i]);
         snprintf(to, sizeof to, "%s/%s", folder, small[i]);
-        copy_file(from, to);
+        if (access(from, F_OK) == 0) {
+            copy_file(from, to);
+        }
     }
-    gguf_open(&text, TINY_TEXT);
-    gguf_open(&projector, TINY_PROJECTOR);
+}
+
+void write_tiny_hf(const tiny_source *source, const char *folder, unsigned shards) {
+    char to[FOLDER_BYTES + 64];
+    row *rows = malloc(MAX_ROWS * sizeof *rows);
+    size_t count = read_rows(source, rows), per_shard = (count + shards - 1) / shards;
+    open_gguf text, projector_file, *projector = source->projector != NULL ? &projector_file : NULL;
+    assert_true(count > 100);
+    copy_small_files(source, folder);
+    gguf_open(&text, source->text);
+    if (projector != NULL) {
+        gguf_open(projector, source->projector);
+    }
     for (unsigned shard = 0; shard < shards; shard++) {
         size_t first = shard * per_shard, rest = count - first;
         if (shards == 1) {
@@ -205,13 +220,15 @@ void write_tiny_hf(const char *folder, unsigned shards) {
         } else {
             snprintf(to, sizeof to, "%s/part-%u.safetensors", folder, shard);
         }
-        write_shard(to, &text, &projector, rows + first, rest < per_shard ? rest : per_shard);
+        write_shard(to, &text, projector, rows + first, rest < per_shard ? rest : per_shard);
     }
     if (shards > 1) {
         write_index(folder, rows, count, per_shard);
     }
     gguf_close(&text);
-    gguf_close(&projector);
+    if (projector != NULL) {
+        gguf_close(projector);
+    }
     free(rows);
 }
 

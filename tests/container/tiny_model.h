@@ -1,4 +1,4 @@
-/* The tiny Gemma 3n of tests/data/tiny, as GGUF and written out as a Hugging Face folder with the same numbers. */
+/* The tiny models of tests/data, as GGUF and written out as Hugging Face folders with the same numbers. */
 #ifndef GEMLET_TESTS_CONTAINER_TINY_MODEL_H
 #define GEMLET_TESTS_CONTAINER_TINY_MODEL_H
 
@@ -6,6 +6,16 @@
 
 #define TINY_TEXT "tests/data/tiny/text-q4_0.gguf"
 #define TINY_PROJECTOR "tests/data/tiny/mm-f16.gguf"
+
+/* A tiny Gemma 4, text alone. */
+#define GEMMA4_TEXT "tests/data/gemma4-tiny/text-q4_0.gguf"
+
+/* A model of the tests that is kept as GGUF, with what a folder of Hugging Face holds beside its numbers. */
+typedef struct tiny_source {
+    const char *hf, *text, *projector;
+} tiny_source;
+
+extern const tiny_source tiny_gemma3n, tiny_gemma4;
 
 /* An open GGUF.  Fails the test where it can't be opened. */
 typedef struct open_gguf {
@@ -36,7 +46,7 @@ void copy_file(const char *from, const char *to);
  * tokenizer is the tiny one. */
 void write_shape_hf(const char *folder, const char *shapes);
 
-/* Writes the tiny model to `folder` as safetensors in `shards` files. */
-void write_tiny_hf(const char *folder, unsigned shards);
+/* Writes a model to `folder` as safetensors in `shards` files. */
+void write_tiny_hf(const tiny_source *source, const char *folder, unsigned shards);
 
 #endif

@@ -44,6 +44,7 @@ while read -r name side arguments; do
     if [ $# -gt 0 ] && ! printf '%s\n' "$@" | grep -qxF -- "$name"; then continue; fi
     # shellcheck disable=SC2086 # the arguments are several words
     make_model "$name" --image-size "$side" $arguments
+    make_picture "$name"
     encode "$out/$name" 4 4 stages
     encode "$out/$name" 1 7 again
     cmp "$out/$name/stages/soft_tokens.f32" "$out/$name/again/soft_tokens.f32" || failed=1 # whatever the threads and bands

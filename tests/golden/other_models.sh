@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Compares the text decoder with the reference implementation on models that are not in the repository: three other seeds, and one with
-# 30 layers, width 160 and a window of 8.  Prints one Markdown table and fails where a model falls short.  Outside the tests, see
-# reference.sh.
+# Compares the text decoder with the reference implementation on models that are not in the repository: other seeds, layers, widths,
+# windows, key heads and sharing points.  Prints one Markdown table and fails where a model falls short of what int8 activations alone
+# cost, which the reference simulates.  Outside the tests, see reference.sh.
 #     tests/golden/other_models.sh
 #     PYTHON=/path/to/python tests/golden/other_models.sh
 set -euo pipefail
@@ -17,12 +17,12 @@ def cosines(a, b):
 ours, floor = cosines(found, expected), cosines(simulated, expected)
 same = (found.argmax(-1) == expected.argmax(-1)).mean()
 print(f"| {name} | {ours.mean():.5f} | {ours.min():.5f} | {same:.3f} | {floor.mean():.5f} | {floor.min():.5f} |", flush=True)
-sys.exit(not (ours.mean() >= 0.9998 and ours.min() >= 0.9996 and same >= 0.98))
+sys.exit(not (ours.mean() >= min(0.9998, floor.mean() - 0.00005) and ours.min() >= min(0.9996, floor.min() - 0.0002) and same >= 0.98))
 '
 echo "| model | mean cosine | worst | same largest | quantisation alone, simulated: mean | worst |"
 echo "|---|---:|---:|---:|---:|---:|"
 failed=0
-while read -r name arguments; do
+while read -r family name arguments; do
     folder=$out/$name
     # shellcheck disable=SC2086 # the arguments are several words
     make_model "$name" $arguments
@@ -30,9 +30,12 @@ while read -r name arguments; do
     build/host/gemlet dump -m "$folder/packed.gguf" --tokens "$folder/ids.txt" --logits "$folder/logits.npy"
     "$PYTHON" -c "$compare" "$folder/golden.npz" "$folder/logits.npy" "$name" || failed=1
 done <<'MODELS'
-seed-2 --seed 2
-seed-3 --seed 3
-seed-4 --seed 4
-layers-30-width-160-window-8 --seed 5 --layers 30 --hidden 160 --window 8
+gemma3n seed-2 --seed 2
+gemma3n seed-3 --seed 3
+gemma3n seed-4 --seed 4
+gemma3n layers-30-width-160-window-8 --seed 5 --layers 30 --hidden 160 --window 8
+gemma4 e4b-like-two-key-heads --seed 2 --kv-heads 2 --double-wide 0 --period 6 --layers 12 --shared 6
+gemma4 period-3-width-160-window-8 --seed 3 --hidden 160 --period 3 --layers 9 --shared 3 --window 8 --head-dim 64 --global-head-dim 128
+gemma4 period-4-eight-heads-bfloat16 --seed 4 --layers 12 --shared 4 --period 4 --inter 320 --ple 64 --id-shift 3 --heads 8 --dtype bfloat16
 MODELS
 exit $failed

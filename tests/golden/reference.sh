@@ -14,12 +14,18 @@ if [ ! -x build/host/gemlet ] || [ ! -x build/host/gemlet-pack ]; then
     cmake --build build/host --target gemlet-pack gemlet-program >/dev/null
 fi
 
-# make_model NAME ARGUMENT... : the folder build/reference/NAME with hf, golden.npz, the picture of it as image.rgb, and
-# packed.gguf; what took long stays where it is there
+# make_model NAME ARGUMENT... : the folder build/reference/NAME with hf, golden.npz and packed.gguf; what took long stays where it is
+# there.  The script of the family is reference_$family.py, gemma3n unless the caller has set another one.
 make_model() {
-    local folder=$out/$1
+    local folder=$out/$1 script=tests/golden/reference_${family:-gemma3n}.py
     shift
-    [ -f "$folder/golden.npz" ] || "$PYTHON" tests/golden/reference_model.py "$folder" --snap "$@" >"$folder.log" 2>&1
-    "$PYTHON" -c 'import sys, numpy as np; np.load(sys.argv[1])["image_rgb"].tofile(sys.argv[2])' "$folder/golden.npz" "$folder/image.rgb"
+    [ "${family:-gemma3n}" != gemma3n ] || set -- --snap "$@"
+    [ -f "$folder/golden.npz" ] || "$PYTHON" "$script" "$folder" "$@" >"$folder.log" 2>&1
     build/host/gemlet-pack --hf "$folder/hf" -o "$folder/packed.gguf" --quiet
+}
+
+# make_picture NAME : the picture of a model that is made as image.rgb
+make_picture() {
+    local folder=$out/$1
+    "$PYTHON" -c 'import sys, numpy as np; np.load(sys.argv[1])["image_rgb"].tofile(sys.argv[2])' "$folder/golden.npz" "$folder/image.rgb"
 }

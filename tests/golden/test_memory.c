@@ -1,4 +1,4 @@
-/* What Gemma 3n E2B will take, planned on a file that has its shapes but no weights. */
+/* What models of the published sizes will take, planned on files that have their shapes but no weights. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -19,13 +19,17 @@ typedef struct fixture {
     gemlet_port port;
 } fixture;
 
+static const char *shapes; /* the folder of tests/data/shapes that is planned for */
+
 static int set_up(void **state) {
     fixture *f = calloc(1, sizeof *f);
     gemlet_error error = {GEMLET_OK, ""};
     folder_make(f->source, "e2b");
     folder_make(f->target, "packed");
     snprintf(f->packed, sizeof f->packed, "%s/e2b.gguf", f->target);
-    write_shape_hf(f->source, "tests/data/shapes/gemma3n-e2b");
+    char from[64];
+    snprintf(from, sizeof from, "tests/data/shapes/%s", shapes);
+    write_shape_hf(f->source, from);
     pack_options options = {.folder = f->source, .output = f->packed, .header_only = true};
     if (pack_run(&options, &error) != GEMLET_OK) {
         print_error("%s\n", error.message);
@@ -87,12 +91,51 @@ static void the_encoder_takes_16_mb(void **state) {
     assert_true(images.scratch <= 16000000);
 }
 
+static void gemma4_e2b_at_4096_tokens_takes_40_mb(void **state) {
+    gemlet_memory_plan found = plan(*state, (gemlet_options){.context = 4096});
+    assert_true(found.arena <= 40000000);
+    /* 15 layers have keys and values, 3 of them global with wider heads, the others hold the window and a chunk. */
+    assert_int_equal(found.cache, (size_t)2 * 2 * (3 * 512 * 4096 + 12 * 256 * (512 + 64)));
+    assert_true(found.token_bytes <= 1300000000); /* 2.28 G weights of 4.5 bits */
+}
+
+static void gemma4_e4b_holds_what_its_context_needs(void **state) {
+    gemlet_memory_plan found = plan(*state, (gemlet_options){.context = 4096});
+    assert_int_equal(found.cache, (size_t)2 * 2 * 2 * (4 * 512 * 4096 + 20 * 256 * (512 + 64)));
+    assert_true(found.token_bytes <= 2650000000);
+}
+
+/* Only the global layers with keys of their own grow with the context. */
+static void the_whole_context_can_be_planned(void **state) {
+    gemlet_memory_plan some = plan(*state, (gemlet_options){.context = 32768});
+    gemlet_memory_plan all = plan(*state, (gemlet_options){.context = 131072});
+    gemlet_memory_plan half = plan(*state, (gemlet_options){.context = 131072, .cache = GEMLET_CACHE_S8});
+    assert_true(all.cache > some.cache && all.cache < 4 * some.cache);
+    assert_true(half.cache < all.cache * 52 / 100);
+}
+
+static int run(const char *name, const struct CMUnitTest *tests, size_t count) {
+    shapes = name;
+    print_message("%s\n", name);
+    return _cmocka_run_group_tests(name, tests, count, set_up, tear_down);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {
+    const struct CMUnitTest gemma3n[] = {
         cmocka_unit_test(text_at_4096_tokens_takes_80_mb),
         cmocka_unit_test(a_token_reads_less_than_all_weights),
         cmocka_unit_test(an_int8_cache_takes_half),
         cmocka_unit_test(the_encoder_takes_16_mb),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    const struct CMUnitTest gemma4_e2b[] = {
+        cmocka_unit_test(gemma4_e2b_at_4096_tokens_takes_40_mb),
+        cmocka_unit_test(the_whole_context_can_be_planned),
+    };
+    const struct CMUnitTest gemma4_e4b[] = {
+        cmocka_unit_test(gemma4_e4b_holds_what_its_context_needs),
+        cmocka_unit_test(the_whole_context_can_be_planned),
+    };
+    return run("gemma3n-e2b", gemma3n, sizeof gemma3n / sizeof *gemma3n) +
+           run("gemma4-e2b", gemma4_e2b, sizeof gemma4_e2b / sizeof *gemma4_e2b) +
+           run("gemma4-e4b", gemma4_e4b, sizeof gemma4_e4b / sizeof *gemma4_e4b);
 }

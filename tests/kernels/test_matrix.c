@@ -149,12 +149,16 @@ typedef struct dense_case {
     float *x;
 } dense_case;
 
-/* The first tile by itself and the others after it, or all at once. */
-static void quantize_activations(const gemlet_matrix_kernels *kernels, const dense_case *c, bool by_itself, unsigned char *out) {
-    size_t first = by_itself && c->count > GEMLET_TILE ? GEMLET_TILE : 0;
-    kernels->quantize(c->x, c->x_stride, first, c->w.columns, out);
-    kernels->quantize(c->x + first * c->x_stride, c->x_stride, c->count - first, c->w.columns,
-                      out + first * (c->w.columns / GEMLET_BLOCK) * kernels->block_bytes);
+/* The first tile by itself and the others after it, these in two parts of columns; or all at once. */
+static void quantize_activations(const gemlet_matrix_kernels *kernels, const dense_case *c, bool in_parts, unsigned char *out) {
+    size_t columns = c->w.columns;
+    size_t first = in_parts && c->count > GEMLET_TILE ? GEMLET_TILE : 0;
+    size_t middle = in_parts ? columns / 2 / GEMLET_BLOCK * GEMLET_BLOCK : 0;
+    const float *rest = c->x + first * c->x_stride;
+    unsigned char *behind = out + first * (columns / GEMLET_BLOCK) * kernels->block_bytes;
+    kernels->quantize(c->x, c->x_stride, first, 0, columns, columns, out);
+    kernels->quantize(rest + middle, c->x_stride, c->count - first, middle, columns, columns, behind);
+    kernels->quantize(rest, c->x_stride, c->count - first, 0, middle, columns, behind);
 }
 
 /* The product by one level, in two calls that split the panels; the scalar level quantises all at once. */
@@ -261,7 +265,7 @@ static void test_multiply_rows(void **state) {
             const gemlet_matrix_kernels *kernels = gemlet_kernels_for(level).matrix;
             void *activations = guarded_alloc(gemlet_activation_bytes(1, columns), 0);
             float *y = guarded_alloc(count * sizeof *y, 0);
-            kernels->quantize(c.x, columns, 1, columns, activations);
+            kernels->quantize(c.x, columns, 1, 0, columns, columns, activations);
             kernels->multiply_rows(&by_rows, list, count, activations, y);
             for (size_t i = 0; i < count; i++) {
                 assert_memory_equal(&y[i], &want[list[i]], sizeof *y);
@@ -283,7 +287,7 @@ static void check_columns(const dense_case *c, const gemlet_matrix *w, const uin
         const gemlet_matrix_kernels *kernels = gemlet_kernels_for(level).matrix;
         void *activations = guarded_alloc(gemlet_activation_bytes(1, w->columns), 0);
         float *y = guarded_alloc(w->rows * sizeof *y, 0);
-        kernels->quantize(c->x, w->columns, 1, w->columns, activations);
+        kernels->quantize(c->x, w->columns, 1, 0, w->columns, w->columns, activations);
         kernels->multiply_columns(w, list, count, activations, 0, split, y);
         kernels->multiply_columns(w, list, count, activations, split, w->rows, y);
         assert_same_floats(y, want, w->rows);

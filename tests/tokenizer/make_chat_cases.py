@@ -1,12 +1,16 @@
 """Writes the conversations of tests/tokenizer/test_chat.c with what the Hugging Face template makes of them.
 
     make_chat_cases.py tokenizer.model ADDED.txt > data/chat_cases.txt
+    make_chat_cases.py --gemma4 tokenizer.json google-gemma-4-31B-it.jinja > data/chat_cases_gemma4.txt
 
-Needs jinja2, sentencepiece and protobuf. The templates below do what Gemma 3's and Gemma 3n's published ones do (tokenizer_config.json or
+Needs jinja2, and sentencepiece and protobuf or, for Gemma 4, tokenizers and the published template (llama.cpp's models/templates has it;
+it is not ours to keep here). The templates below do what Gemma 3's and Gemma 3n's published ones do (tokenizer_config.json or
 chat_template.jinja of the instruction-tuned models); both are run and must agree. expand() is what Gemma3nProcessor and Gemma3Processor of
 transformers do next, with three soft tokens instead of 256 and 188.
 
-The file: lines of a word and percent-encoded fields. "case NAME BOS GENERATION", "message ROLE", "text T", "image", "audio", then
+Of Gemma 4's template E2B and E4B lack the empty channel that larger models get where they are not to think; it is taken away again here.
+
+The file: lines of a word and percent-encoded fields. "case NAME BOS GENERATION THINK", "message ROLE", "text T", "image", "audio", then
 "expect STRING" and "ids I I I" (of the tiny vocabulary), or "refused".
 """
 
@@ -15,7 +19,7 @@ from urllib.parse import quote
 
 import jinja2.sandbox
 
-import make_reference
+import make_reference  # needs sentencepiece for Gemma 3's cases
 
 HEAD = """{{ bos_token }}{%- if messages[0].role == 'system' -%}
 {%- set prefix = (messages[0].content if messages[0].content is string else messages[0].content[0].text) + '\n\n' -%}{%- set turns = messages[1:] -%}
@@ -109,6 +113,47 @@ CASES = {
 }
 
 
+def talk(*texts):
+    return [(m if i % 2 else u)(t(text) if i % 2 == 0 else text) for i, text in enumerate(texts)]
+
+
+GEMMA4_CASES = {name: messages for name, messages in CASES.items() if name not in ("user-twice", "model-first", "model-twice", "system-model")}
+GEMMA4_CASES.update({
+    "thoughts": talk("hello", "<|channel>thought\nhm, hm\n<channel|>the fox", "and?"),
+    "thoughts-between": talk("hello", " one <|channel>thought\n a <channel|> two <|channel>thought\nb<channel|> ", "and?"),
+    "thoughts-not-closed": talk("hello", "the fox <|channel>thought\nand then", "and?"),
+    "thoughts-not-opened": talk("hello", "the fox <channel|> jumps ", "and?"),
+    "thoughts-alone": talk("hello", " <|channel>thought\nhm<channel|> ", "and?"),
+    "thoughts-nested": talk("hello", "a<|channel>x<|channel>y<channel|>z<channel|>b", "and?"),
+    "marks-of-users-stay": talk("what is <|channel>thought\nx<channel|>?", "a mark", "and?"),
+    "cut-marks": talk("hello", "<|channel <channel|", "and?"),
+})
+
+
+def gemma4(tokenizer_json, template_file):
+    import tokenizers
+
+    tokenizer = tokenizers.Tokenizer.from_file(tokenizer_json)
+    with open(template_file) as f:
+        environment = jinja2.sandbox.ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
+        template = environment.from_string(f.read())
+    for name, messages in GEMMA4_CASES.items():
+        for bos, generation, think in ((1, 1, 0), (0, 1, 0), (1, 0, 0), (1, 1, 1)):
+            # The template takes a system prompt as one text.
+            plain = [{**message, "content": message["content"][0]["text"]} if message["role"] == "system" else message for message in messages]
+            text = template.render(messages=plain, bos_token="<bos>" if bos else "", add_generation_prompt=bool(generation), enable_thinking=bool(think))
+            text = text.removesuffix("<|channel>thought\n<channel|>") if generation and not think else text
+            for kind in ("image", "audio"):
+                text = text.replace(f"<|{kind}|>", f"<|{kind}>" + f"<|{kind}|>" * SOFT + f"<{kind}|>")
+            print("case", name, bos, generation, think)
+            print("\n".join(line for message in messages for line in fields(message)))
+            print("expect", quote(text))
+            if name == "marks-of-users-stay":  # what users write is no mark
+                print("other-ids")
+            else:
+                print("ids", *tokenizer.encode(text, add_special_tokens=False).ids)
+
+
 def fields(message):
     lines = ["message " + message["role"]]
     for part in message["content"]:
@@ -117,12 +162,15 @@ def fields(message):
 
 
 def main():
+    if sys.argv[1] == "--gemma4":
+        gemma4(*sys.argv[2:])
+        return
     with open(sys.argv[2]) as f:
         added = {int(id): text for id, text in (line.split() for line in f)}
     processor = make_reference.processor(make_reference.load(sys.argv[1], added), make_reference.USER_DEFINED)
     for name, messages in CASES.items():
         for bos, generation in ((1, 1), (0, 1), (1, 0)):
-            print("case", name, bos, generation)
+            print("case", name, bos, generation, 0)
             print("\n".join(line for message in messages for line in fields(message)))
             try:
                 text = expand(render(GEMMA3N, messages, bos, generation), "<image_soft_token>")

@@ -1,24 +1,29 @@
-"""Writes what SentencePiece makes of 20,000 lines, for tests/tokenizer/test_reference.c and bench_tokenizer.c.
+"""Writes what SentencePiece, or the package tokenizers, makes of 20,000 lines, for tests/tokenizer/test_reference.c and bench_tokenizer.c.
 
-    make_reference.py --model tokenizer.model --out FILE [--added ADDED.txt] [--transformers] [--lines N]
+    make_reference.py --model tokenizer.model --out FILE [--added ADDED.txt] [--transformers] [--lines N] [--seed N]
+    make_reference.py --json tokenizer.json --out FILE [--lines N] [--seed N]
 
 --added: lines "id text", special tokens beyond the SentencePiece model.
 --transformers: also encode the lines with transformers' tokenizer made of the same model, and print how many are equal.
-Needs sentencepiece and protobuf (and transformers).
+Needs sentencepiece and protobuf (and transformers), or tokenizers.
 
 The file: "GLTR", uint32 number of lines, then for each line uint32 bytes, the bytes, and for both modes (plain, special) the number of
 ids as uint32 and the FNV-1a hash of the ids as little-endian uint32.
 """
 
 import argparse
+import codecs
 import json
 import struct
 import tempfile
 
-import sentencepiece
-from sentencepiece import sentencepiece_model_pb2 as proto
-
 import reference_lines
+
+try:
+    import sentencepiece
+    from sentencepiece import sentencepiece_model_pb2 as proto
+except ImportError:  # tokenizer.json does not need it
+    pass
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
 NAMES = {"<bos>", "<eos>", "<pad>", "<unk>", "<mask>", "<start_of_turn>", "<end_of_turn>", "<start_of_image>", "<end_of_image>", "<image_soft_token>", "<start_of_audio>", "<end_of_audio>",
@@ -101,14 +106,48 @@ def compare(tokenizer, lines, expected, texts):
     print(f"transformers: {equal} of {valid} lines of valid UTF-8 are equal to SentencePiece's")
 
 
+def write_reference(path, lines, modes):
+    with open(path, "wb") as f:
+        f.write(b"GLTR" + struct.pack("<I", len(lines)))
+        for line, *ids_of_modes in zip(lines, *modes):
+            f.write(struct.pack("<I", len(line)) + line)
+            for ids in ids_of_modes:
+                f.write(struct.pack("<II", len(ids), fnv1a(ids)))
+    print(f"{len(lines)} lines, {sum(map(len, lines))} bytes, {sum(map(len, modes[0]))} ids")
+
+
+def encode_with_json(arguments):
+    """The package takes text: a byte that is no UTF-8 is U+FFFD, each for itself."""
+    import tokenizers
+
+    codecs.register_error("each", lambda e: ("\ufffd" * (e.end - e.start), e.end))
+    tokenizer = tokenizers.Tokenizer.from_file(arguments.json)
+    with open(arguments.json) as f:
+        model = json.load(f)
+    added = [token["content"] for token in model["added_tokens"]]
+    specials = added + ["<unused0>", "<unused3>", "<unused", "<table>", "</s>", "<0x0A>", "[multimodal]", "<|", "|>", "<|turn", "turn|>", "<|turn|>"]
+    pieces = [p for p in model["model"]["vocab"] if p not in added and not p.startswith(("<unused", "<0x"))]
+    lines = reference_lines.lines(pieces, specials, arguments.lines, arguments.seed)
+    modes = []
+    for as_text in (True, False):
+        tokenizer.encode_special_tokens = as_text
+        modes.append([tokenizer.encode(line.decode(errors="each"), add_special_tokens=False).ids for line in lines])
+    write_reference(arguments.out, lines, modes)
+
+
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--model", required=True)
+    parser.add_argument("--model")
+    parser.add_argument("--json")
+    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", required=True)
     parser.add_argument("--added")
     parser.add_argument("--transformers", action="store_true")
     parser.add_argument("--lines", type=int, default=20000)
     arguments = parser.parse_args()
+    if arguments.json:
+        encode_with_json(arguments)
+        return
     added = {}
     if arguments.added:
         with open(arguments.added) as f:
@@ -119,15 +158,10 @@ def main():
     pieces = [p.piece for p in named if p.type in (NORMAL, USER_DEFINED, UNUSED)]
     lines = reference_lines.lines(pieces, specials, arguments.lines)
     modes = [encode_lines(processor(model, type), lines) for type in (CONTROL, USER_DEFINED)]
-    with open(arguments.out, "wb") as f:
-        f.write(b"GLTR" + struct.pack("<I", len(lines)))
-        for line, plain, special in zip(lines, *modes):
-            f.write(struct.pack("<I", len(line)) + line)
-            for ids in (plain, special):
-                f.write(struct.pack("<II", len(ids), fnv1a(ids)))
+    write_reference(arguments.out, lines, modes)
     unmodified = sentencepiece.SentencePieceProcessor(model_file=arguments.model)
     same = sum(unmodified.encode(line) == ids for line, ids in zip(lines, modes[1]))
-    print(f"{len(lines)} lines, {sum(map(len, lines))} bytes, {sum(map(len, modes[0]))} ids; the unmodified model gives the ids of the special mode on {same} lines")
+    print(f"the unmodified model gives the ids of the special mode on {same} lines")
     if arguments.transformers:
         compare(transformers_tokenizer(model, added), lines, modes[1], [p.piece for p in model.pieces])
 

@@ -6,6 +6,7 @@
 
 #include "model/pack/sentencepiece_model.h"
 #include "model/pack/tokenizer_build.h"
+#include "model/pack/tokenizer_json.h"
 
 unsigned char *read_file(const char *path, size_t *bytes) {
     FILE *file = fopen(path, "rb");
@@ -55,14 +56,18 @@ static bool succeeded(gemlet_status status, const gemlet_error *error) {
 
 bool test_tokenizer_load(test_tokenizer *out, const char *model, const char *added, size_t rows) {
     gemlet_error error = {0};
-    gemlet_vocabulary vocabulary = {0, NULL};
+    gemlet_vocabulary vocabulary = {0};
     size_t bytes;
     size_t added_bytes;
     *out = (test_tokenizer){0};
     unsigned char *data = read_file(model, &bytes);
     char *lines = added != NULL ? (char *)read_file(added, &added_bytes) : NULL;
+    void *texts = NULL;
+    bool json = strlen(model) > 5 && strcmp(model + strlen(model) - 5, ".json") == 0;
     gemlet_status status = GEMLET_ERROR_IO;
-    if (data != NULL) {
+    if (data != NULL && json) {
+        status = gemlet_tokenizer_json_read((const char *)data, bytes, model, &vocabulary, &texts, &error);
+    } else if (data != NULL) {
         status = gemlet_sentencepiece_read(data, bytes, &vocabulary, &error);
     }
     if (status == GEMLET_OK && lines != NULL) {
@@ -75,6 +80,7 @@ bool test_tokenizer_load(test_tokenizer *out, const char *model, const char *add
         status = build(out, &vocabulary, &error);
     }
     gemlet_vocabulary_free(&vocabulary);
+    free(texts);
     free(lines);
     free(data);
     return succeeded(status, &error);
@@ -100,7 +106,7 @@ static gemlet_status read_rows(const unsigned char *data, size_t bytes, gemlet_v
 
 bool test_tokenizer_load_rows(test_tokenizer *out, const char *path) {
     gemlet_error error = {0};
-    gemlet_vocabulary vocabulary = {0, NULL};
+    gemlet_vocabulary vocabulary = {0};
     size_t bytes;
     *out = (test_tokenizer){0};
     unsigned char *data = read_file(path, &bytes);

@@ -1,5 +1,5 @@
-/* The encoder against SentencePiece's ids of 20,000 lines (make_reference.py), fed whole and byte by byte, through small and large
- * windows; and its decoder against the text. */
+/* The encoder against SentencePiece's, and the package tokenizers', ids of 20,000 lines (make_reference.py), fed whole and byte by
+ * byte, through small and large windows; and its decoder against the text. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -54,6 +54,16 @@ static void test_odd(void **state) {
     assert_true(test_tokenizer_load(&t, DATA "odd.model", NULL, 0));
     check_lines(&t, DATA "odd_reference.bin", 4000, GEMLET_ENCODER_BYTES, 3);
     check_lines(&t, DATA "odd_reference.bin", 4000, GEMLET_ENCODER_MIN_BYTES, 0);
+    test_tokenizer_free(&t);
+}
+
+/* Ranked merges: the ids of the package tokenizers. */
+static void test_merges(void **state) {
+    (void)state;
+    test_tokenizer t;
+    assert_true(test_tokenizer_load(&t, "tests/data/gemma4-tiny/hf/tokenizer.json", NULL, 0));
+    check_lines(&t, DATA "gemma4_reference.bin", 20000, GEMLET_ENCODER_BYTES, 0);
+    check_lines(&t, DATA "gemma4_reference.bin", 20000, GEMLET_ENCODER_MIN_BYTES, 1);
     test_tokenizer_free(&t);
 }
 
@@ -125,7 +135,7 @@ static void test_decoding_gives_the_text_back(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_tiny), cmocka_unit_test(test_odd),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_tiny), cmocka_unit_test(test_odd), cmocka_unit_test(test_merges),
                                        cmocka_unit_test(test_decoding_gives_the_text_back)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -42,15 +42,28 @@ static void test_both_sources_give_the_same_bytes(void **state) {
 
 static void test_special_ids(void **state) {
     (void)state;
-    static const uint32_t expected[GEMLET_SPECIAL_COUNT] = {2, 1, 0, 3, 4, 5, 6, 512, 513, 7, 520, 521};
+    static const uint32_t none = GEMLET_NO_TOKEN;
+    const uint32_t expected[GEMLET_SPECIAL_COUNT] = {2, 1, 0, 3, 4, 5, 6, 512, 513, 7, 520, 521, none, none, none, none};
     for (int i = 0; i < GEMLET_SPECIAL_COUNT; i++) {
         assert_int_equal(gemlet_tokenizer_special(&tiny.tokenizer, (gemlet_special)i), expected[i]);
-        assert_true(gemlet_tokenizer_is_special(&tiny.tokenizer, expected[i]));
+        assert_int_equal(gemlet_tokenizer_is_special(&tiny.tokenizer, expected[i]), expected[i] != none);
     }
     assert_int_equal(gemlet_tokenizer_count(&tiny.tokenizer), 528);
     assert_int_equal(gemlet_tokenizer_special(&tiny.tokenizer, GEMLET_SPECIAL_COUNT), GEMLET_NO_TOKEN);
     assert_false(gemlet_tokenizer_is_special(&tiny.tokenizer, 8));
     assert_false(gemlet_tokenizer_is_special(&tiny.tokenizer, 528));
+}
+
+static void test_special_ids_of_gemma_4(void **state) {
+    (void)state;
+    static const uint32_t expected[GEMLET_SPECIAL_COUNT] = {2, 1, 0, 3, 105, 106, 665, 669, 667, 666, 670, 668, 98, 100, 101, 50};
+    test_tokenizer t;
+    assert_true(test_tokenizer_load(&t, "tests/data/gemma4-tiny/hf/tokenizer.json", NULL, 0));
+    for (int i = 0; i < GEMLET_SPECIAL_COUNT; i++) {
+        assert_int_equal(gemlet_tokenizer_special(&t.tokenizer, (gemlet_special)i), expected[i]);
+        assert_true(gemlet_tokenizer_is_special(&t.tokenizer, expected[i]));
+    }
+    test_tokenizer_free(&t);
 }
 
 static void test_a_vocabulary_without_specials(void **state) {
@@ -155,7 +168,7 @@ static void check_field(size_t field, uint32_t value, gemlet_status expected, co
 
 static void test_opening_refuses(void **state) {
     (void)state;
-    enum { SECTIONS = 5 + GEMLET_SPECIAL_COUNT };
+    enum { SECTIONS = 5 + GEMLET_TABLES_SPECIALS };
     gemlet_tokenizer t;
     gemlet_error error = {0};
     check_message(gemlet_tokenizer_open(&t, NULL, 100, &error), GEMLET_ERROR_ARGUMENT, &error, "tokenizer: no tables given");
@@ -397,6 +410,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_both_sources_give_the_same_bytes),
         cmocka_unit_test(test_special_ids),
+        cmocka_unit_test(test_special_ids_of_gemma_4),
         cmocka_unit_test(test_a_vocabulary_without_specials),
         cmocka_unit_test(test_building_refuses),
         cmocka_unit_test(test_a_model_cut_off_anywhere_is_refused),

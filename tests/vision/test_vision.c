@@ -300,8 +300,8 @@ static void answers_are_the_reference_s(void **state) {
     enum { TAIL = 12, VOCABULARY = 528, SOFT_TOKEN = 513 };
     size_t count = 0;
     size_t wanted_count = 0;
-    uint32_t *ids = golden_read("image_ids.u32", &count);
-    float *wanted = golden_read("image_logits_tail.f32", &wanted_count);
+    uint32_t *ids = golden_read("gemma3n/image_ids.u32", &count);
+    float *wanted = golden_read("gemma3n/image_logits_tail.f32", &wanted_count);
     assert_int_equal(wanted_count, TAIL * VOCABULARY);
     running r;
     running_open(&r, packed, 1, &options);
