@@ -1,6 +1,6 @@
 #include "model/audio/mel.h"
 
-#include <math.h>
+#include <stdint.h>
 #include <string.h>
 
 static size_t bins_of_spectrum(const gemlet_mel *mel) {
@@ -39,8 +39,12 @@ void gemlet_mel_begin(gemlet_mel *mel) {
 }
 
 double gemlet_logarithm(double x) {
-    int exponent = 0;
-    double mantissa = frexp(x, &exponent); /* 0.5 .. 1 */
+    uint64_t bits = 0;
+    memcpy(&bits, &x, sizeof bits);
+    int exponent = (int)(bits >> 52) - 1022;
+    bits = (bits & UINT64_C(0x000FFFFFFFFFFFFF)) | UINT64_C(0x3FE0000000000000);
+    double mantissa = 0.0; /* 0.5 .. 1 */
+    memcpy(&mantissa, &bits, sizeof mantissa);
     if (mantissa < 0.70710678118654752) {
         mantissa *= 2.0;
         exponent--;
