@@ -29,6 +29,7 @@ static const gemlet_family families[] = {
                  .partial_rotation = true,
                  .layer_scalar = true},
         .chat = &gemlet_gemma4_chat,
+        .sounds = &gemlet_gemma4a,
     },
 };
 enum { FAMILIES = sizeof families / sizeof *families };

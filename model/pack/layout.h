@@ -54,6 +54,7 @@ void pack_layout_free(pack_layout *layout);
 /* Add the tensors of the text model and of the encoders, and check that all that are needed are there with the right shape. */
 gemlet_status pack_lay_out_text(pack_model *model, pack_types types, pack_layout *layout, gemlet_error *error);
 gemlet_status pack_lay_out_encoders(pack_model *model, pack_layout *layout, gemlet_error *error);
+gemlet_status pack_lay_out_sound(pack_model *model, pack_layout *layout, gemlet_error *error);
 
 /* ---- What these are made of ---- */
 

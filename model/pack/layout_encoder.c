@@ -107,6 +107,12 @@ static gemlet_status add_by_shape(pack_model *model, pack_layout *layout, const 
         shape[i] = t->shape[i];
     }
     uint64_t elements = pack_elements(t), taps = shape[2] * shape[3];
+    size_t length = strlen(name);
+    bool over_time = length > 15 && strcmp(name + length - 15, ".conv_dw.weight") == 0; /* [C][taps], or with a 1 between */
+    if (over_time && t->dimension_count == 2) {
+        taps = shape[1];
+        shape[1] = 1;
+    }
     bool numbers = t->dimension_count == 1 || (shape[0] == 1 && elements == shape[1]); /* [C] or [1][C][1][1] */
     if (elements > UINT32_MAX || taps > GEMLET_MAX_TAPS) {
         return pack_fail(error, GEMLET_ERROR_UNSUPPORTED, "%s: tensor \"%s\" is too large for an encoder", t->file->path, name);
@@ -258,12 +264,15 @@ gemlet_status pack_lay_out_encoders(pack_model *model, pack_layout *layout, geml
     }
     status = status != GEMLET_OK ? status : add_prefixed(model, layout, "v.", error);
     status = status != GEMLET_OK ? status : add_embedder(model, layout, "mm.", "v.hard_token_embd", &model->image, true, error);
-    if (status == GEMLET_OK && model->sound.present) {
-        bool wanted = !model->no_sound;
-        status = wanted ? add_mel(model, layout, error) : GEMLET_OK;
-        status = status != GEMLET_OK || !wanted ? status : add_prefixed(model, layout, "a.", error);
-        status =
-            status != GEMLET_OK ? status : add_embedder(model, layout, "mm.a.", "a.hard_token_embd", &model->sound, wanted, error);
-    }
     return status;
+}
+
+gemlet_status pack_lay_out_sound(pack_model *model, pack_layout *layout, gemlet_error *error) {
+    bool wanted = !model->no_sound;
+    gemlet_status status = wanted ? add_mel(model, layout, error) : GEMLET_OK;
+    status = status != GEMLET_OK || !wanted ? status : add_prefixed(model, layout, "a.", error);
+    if (status == GEMLET_OK && gemlet_family_named(model->family->architecture)->text.special_embeddings) {
+        return add_embedder(model, layout, "mm.a.", "a.hard_token_embd", &model->sound, wanted, error);
+    }
+    return status != GEMLET_OK || !wanted ? status : add_prefixed(model, layout, "mm.a.", error);
 }

@@ -72,6 +72,7 @@ static gemlet_status lay_out(pack_model *model, pack_types types, const void *ta
     gemlet_status status = tables != NULL ? pack_add_item(layout, &item, error) : GEMLET_OK;
     status = status != GEMLET_OK ? status : pack_lay_out_text(model, types, layout, error);
     status = status != GEMLET_OK || !model->image.present ? status : pack_lay_out_encoders(model, layout, error);
+    status = status != GEMLET_OK || !model->sound.present ? status : pack_lay_out_sound(model, layout, error);
     return status != GEMLET_OK ? status : check_unused(model, error);
 }
 
