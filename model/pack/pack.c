@@ -76,6 +76,18 @@ static gemlet_status lay_out(pack_model *model, pack_types types, const void *ta
     return status != GEMLET_OK ? status : check_unused(model, error);
 }
 
+/* Of a sound encoder that is left out, or that the source lacks, only the special ids' embeddings are needed, where there are any.
+ */
+static void settle_sound(pack_model *model) {
+    bool there = false;
+    for (size_t i = 0; i < model->tensor_count; i++) {
+        there = there || strncmp(model->tensors[i].name, "a.", 2) == 0;
+    }
+    if (model->sound.present && !model->text.traits->special_embeddings && (model->no_sound || !there)) {
+        model->sound.present = false;
+    }
+}
+
 static gemlet_status pack_model_to(const pack_options *options, pack_model *model, gemlet_error *error) {
     pack_types types;
     pack_layout layout = {0};
@@ -87,6 +99,9 @@ static gemlet_status pack_model_to(const pack_options *options, pack_model *mode
                                          : pack_load_gguf(model, options->text, options->projector, error);
     }
     model->no_sound = options->no_sound;
+    if (status == GEMLET_OK) {
+        settle_sound(model);
+    }
     status = status != GEMLET_OK ? status : gemlet_tokenizer_build(&model->vocabulary, &tables, &table_bytes, error);
     status = status != GEMLET_OK ? status : lay_out(model, types, tables, table_bytes, &layout, error);
     if (status == GEMLET_OK && options->list && options->report != NULL) {

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Writes what the sound encoder's tests compare with, out of the reference implementation's outputs.
 
-    python make_reference.py GOLDEN.npz tests/data/sound/NAME
+    python make_reference.py GOLDEN.npz tests/data/sound/NAME [model.safetensors]
+
+With a safetensors file its sound encoder is written as well, to NAME/audio.safetensors.
 
 GOLDEN.npz holds, for a clip KEY, KEYpcm (int16) or none where mel rows are what goes in, KEYmel, KEYmel_valid, the outputs of the stages,
 KEYsoft_tokens, KEYids and KEYlogits_tail, KEY being "audio_short_", "audio_long_", "audio_" (Gemma 3n) or "audio0_", "audio1_" (Gemma 4).
@@ -72,6 +74,10 @@ def main():
             elif stage == "soft":
                 x = x[:frames if gemma4 else -(-frames // 4)]
             x.astype("<f4").tofile(f"{out}/{clip}.{stage}.f32")
+    if len(sys.argv) > 3:
+        from safetensors.numpy import load_file, save_file
+        weights = load_file(sys.argv[3])
+        save_file({k: v for k, v in weights.items() if k.startswith(("model.audio_tower.", "model.embed_audio."))}, f"{out}/audio.safetensors")
 
 
 main()

@@ -18,7 +18,7 @@
 
 static char folder[FOLDER_BYTES];
 static char packed[512];
-static const char *data = "tests/data/sound/tiny";
+static const char *data;
 static const gemlet_options options = {.context = 512};
 
 /* NULL where there is no such file. */
@@ -46,16 +46,41 @@ static void *need_data(const char *clip, const char *name, size_t *bytes) {
     return numbers;
 }
 
+static gemlet_status pack_gemma3n(gemlet_error *error) {
+    pack_options pack = {.text = TINY_TEXT, .projector = TINY_PROJECTOR, .output = packed};
+    return pack_run(&pack, error);
+}
+
+/* A folder of the text model's and the sound encoder's files. */
+static gemlet_status pack_gemma4(gemlet_error *error) {
+    char hf[FOLDER_BYTES], path[256];
+    folder_make(hf, "sound-hf");
+    write_tiny_hf(&tiny_gemma4, hf, 1);
+    snprintf(path, sizeof path, "%s/audio.safetensors", hf);
+    copy_file("tests/data/sound/gemma4/audio.safetensors", path);
+    snprintf(path, sizeof path, "%s/model.safetensors.index.json", hf);
+    FILE *index = fopen(path, "w");
+    assert_non_null(index);
+    fputs("{\"weight_map\": {\"text\": \"model.safetensors\", \"sound\": \"audio.safetensors\"}}", index);
+    assert_int_equal(fclose(index), 0);
+    pack_options pack = {.folder = hf, .output = packed};
+    gemlet_status status = pack_run(&pack, error);
+    folder_remove(hf);
+    return status;
+}
+
+/* The model that is packed; NULL: one that was packed before. */
+static gemlet_status (*pack_model_of_tests)(gemlet_error *error);
+
 static int set_up(void **state) {
     (void)state;
     gemlet_error error = {GEMLET_OK, ""};
     folder_make(folder, "sound");
-    if (packed[0] != '\0') {
+    if (pack_model_of_tests == NULL) {
         return 0;
     }
-    snprintf(packed, sizeof packed, "%s/tiny.gguf", folder);
-    pack_options pack = {.text = TINY_TEXT, .projector = TINY_PROJECTOR, .output = packed};
-    if (pack_run(&pack, &error) != GEMLET_OK) {
+    snprintf(packed, sizeof packed, "%s/packed.gguf", folder);
+    if (pack_model_of_tests(&error) != GEMLET_OK) {
         print_error("%s\n", error.message);
         return -1;
     }
@@ -655,6 +680,12 @@ int main(int count, char **arguments) {
     if (count == 3) {
         snprintf(packed, sizeof packed, "%s", arguments[1]);
         data = arguments[2];
+        return cmocka_run_group_tests(tests, set_up, tear_down);
     }
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    data = "tests/data/sound/gemma3n";
+    pack_model_of_tests = pack_gemma3n;
+    int failed = cmocka_run_group_tests_name("Gemma 3n", tests, set_up, tear_down);
+    data = "tests/data/sound/gemma4";
+    pack_model_of_tests = pack_gemma4;
+    return failed + cmocka_run_group_tests_name("Gemma 4", tests, set_up, tear_down);
 }
