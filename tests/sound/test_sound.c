@@ -134,11 +134,16 @@ static void free_stages(stages *all) {
     *all = (stages){0};
 }
 
+/* Not fmax, which gcc 12 fails at where it vectorises these loops for aarch64. */
+static double larger(double a, double b) {
+    return b > a ? b : a;
+}
+
 static void assert_near(const char *what, const float *found, const float *wanted, size_t count, double most) {
     double largest = 0.0, difference = 0.0;
     for (size_t i = 0; i < count; i++) {
-        largest = fmax(largest, fabs((double)wanted[i]));
-        difference = fmax(difference, fabs((double)found[i] - (double)wanted[i]));
+        largest = larger(largest, fabs((double)wanted[i]));
+        difference = larger(difference, fabs((double)found[i] - (double)wanted[i]));
     }
     print_message("%s: off by %.2e of %.3g\n", what, difference, largest);
     if (!(difference <= most * largest)) {
@@ -150,8 +155,8 @@ static void assert_near(const char *what, const float *found, const float *wante
 static void check_mel(const char *what, const float *found, const float *wanted, size_t count) {
     double log_difference = 0.0, difference = 0.0;
     for (size_t i = 0; i < count; i++) {
-        log_difference = fmax(log_difference, fabs((double)found[i] - (double)wanted[i]));
-        difference = fmax(difference, fabs(exp((double)found[i]) - exp((double)wanted[i])));
+        log_difference = larger(log_difference, fabs((double)found[i] - (double)wanted[i]));
+        difference = larger(difference, fabs(exp((double)found[i]) - exp((double)wanted[i])));
     }
     print_message("%s: off by %.2e, in logarithms %.2e\n", what, difference, log_difference);
     assert_true(difference < 5e-5 && log_difference < 2e-2);
@@ -164,7 +169,7 @@ static void check_exact_mel(const char *clip, const float *found, size_t count) 
     float *wanted = need_data(clip, "exact.f32", &bytes);
     assert_int_equal(bytes, count * sizeof(float));
     for (size_t i = 0; i < count; i++) {
-        difference = fmax(difference, fabs((double)found[i] - (double)wanted[i]));
+        difference = larger(difference, fabs((double)found[i] - (double)wanted[i]));
     }
     print_message("%s mel: off by %.2e from double precision\n", clip, difference);
     assert_true(difference < 1e-5);
