@@ -311,6 +311,26 @@ static void test_gelu_accuracy(void **state) {
     for_all_floats(check_gelu);
 }
 
+static void check_sigmoid(float x) {
+    float y = 0.0f;
+    const float one = 1.0f;
+    scalar()->sigmoid_multiply(&x, &one, 1, &y);
+    if (isnan(x)) {
+        assert_true(isnan(y));
+        return;
+    }
+    double want = 1.0 / (1.0 + exp(-(double)x));
+    double most = x < -87.8f ? 1.2e-38 : (4e-7 + 1e-7 * fabs((double)x)) * want;
+    if (!(fabs((double)y - want) <= most) || y < 0.0f || y > 1.0f) {
+        fail_msg("sigmoid(%a) = %a, want %a", (double)x, (double)y, want);
+    }
+}
+
+static void test_sigmoid_accuracy(void **state) {
+    (void)state;
+    for_all_floats(check_sigmoid);
+}
+
 static void check_tanh(float x) {
     float y = x;
     scalar()->soft_cap(&y, 1.0f, 1);
@@ -811,6 +831,7 @@ int main(void) {
         cmocka_unit_test(test_bfloat16_rounds_to_nearest),
         cmocka_unit_test(test_softmax_digits),
         cmocka_unit_test(test_gelu_accuracy),
+        cmocka_unit_test(test_sigmoid_accuracy),
         cmocka_unit_test(test_tanh_accuracy),
         cmocka_unit_test(test_softmax_accuracy),
         cmocka_unit_test(test_softmax_masks),
