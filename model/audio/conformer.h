@@ -201,8 +201,8 @@ typedef struct gemlet_conformer_work {
 
 void gemlet_conformer_carve_work(const gemlet_conformer *c, gemlet_carver *carver, gemlet_conformer_work *w);
 
-/* block.c: `frames` frames of w->x through a block. */
-void gemlet_conformer_block_run(const gemlet_conformer *c, size_t block, size_t frames, gemlet_conformer_work *w);
+/* block.c: `frames` frames of w->x through block number `index`. */
+void gemlet_conformer_block_run(const gemlet_conformer *c, size_t index, size_t frames, gemlet_conformer_work *w);
 
 /* product.c: y [frames][outputs] = clamp(W clamp(x)), x [frames][channels].  The only place that knows how linears are computed. */
 void gemlet_conformer_product(const gemlet_conformer *c, const gemlet_conformer_linear *linear, const float *x, size_t frames,

@@ -38,7 +38,7 @@ gemlet_status gemlet_encode_image(gemlet_session *session, const gemlet_image *i
 gemlet_status gemlet_feed_image(gemlet_session *session, const gemlet_image *image, gemlet_error *error) {
     const gemlet_model *model = session->model;
     bool taken = session->images != NULL && image != NULL; /* else refused below */
-    gemlet_frame frame;
+    gemlet_frame frame = {.joined = 0};
     size_t expected = taken ? session->images->soft_tokens(&session->image.run, image->width, image->height) : 0;
     gemlet_status status =
         gemlet_session_frame(session, &model->family->chat->image, model->image_begin, model->image_end, expected, &frame, error);

@@ -80,13 +80,14 @@ static gemlet_status check_samples(const gemlet_session *s, const gemlet_sound *
 
 static void feed(gemlet_session *s, const gemlet_sound *sound, size_t first, size_t count, bool more) {
     float piece[PIECE];
-    for (size_t done = 0; done < count;) {
-        size_t now = count - done < PIECE ? count - done : PIECE;
-        for (size_t i = 0; i < now; i++) {
-            piece[i] = sample_of(sound, first + done + i);
+    size_t filled = 0;
+    for (size_t i = 0; i < count; i++) {
+        bool last = i + 1 == count;
+        piece[filled++] = sample_of(sound, first + i);
+        if (filled == PIECE || last) {
+            gemlet_conformer_feed(&s->sound, piece, filled, more || !last);
+            filled = 0;
         }
-        done += now;
-        gemlet_conformer_feed(&s->sound, piece, now, more || done < count);
     }
 }
 
@@ -146,7 +147,7 @@ static gemlet_status frame_sound(gemlet_session *s, size_t samples, gemlet_frame
 }
 
 gemlet_status gemlet_feed_sound_end(gemlet_session *session, gemlet_error *error) {
-    gemlet_frame frame;
+    gemlet_frame frame = {.joined = 0};
     const float *soft_tokens = NULL;
     size_t count = 0;
     gemlet_status status = check_listens(session, error);
@@ -183,7 +184,7 @@ gemlet_status gemlet_encode_sound(gemlet_session *session, const gemlet_sound *s
 }
 
 gemlet_status gemlet_feed_sound(gemlet_session *session, const gemlet_sound *sound, gemlet_error *error) {
-    gemlet_frame frame;
+    gemlet_frame frame = {.joined = 0};
     const float *soft_tokens = NULL;
     size_t samples = 0, count = 0;
     gemlet_status status = begin_whole(session, sound, &samples, error);
