@@ -683,7 +683,7 @@ static const struct CMUnitTest of_the_code[] = {
     cmocka_unit_test(a_sound_can_be_cancelled),
 };
 
-static int run_tests(const char *name, bool all) {
+static int run_groups(const char *name, bool all) {
     int failed = cmocka_run_group_tests_name(name, of_the_cpu, set_up, tear_down);
     return all ? failed + cmocka_run_group_tests_name(name, of_the_code, set_up, tear_down) : failed;
 }
@@ -692,13 +692,13 @@ int main(int count, char **arguments) {
     if (count == 3) {
         snprintf(packed, sizeof packed, "%s", arguments[1]);
         data = arguments[2];
-        return run_tests("another model", true);
+        return run_groups("another model", true);
     }
     bool all = count < 2;
     data = "tests/data/sound/gemma3n";
     pack_model_of_tests = pack_gemma3n;
-    int failed = run_tests("Gemma 3n", all);
+    int failed = run_groups("Gemma 3n", all);
     data = "tests/data/sound/gemma4";
     pack_model_of_tests = pack_gemma4;
-    return failed + run_tests("Gemma 4", all);
+    return failed + run_groups("Gemma 4", all);
 }
