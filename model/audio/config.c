@@ -19,8 +19,8 @@ static void read_numbers(gemlet_key_reader *r, const gemlet_conformer_traits *tr
 gemlet_status gemlet_conformer_read_config(gemlet_container *container, gemlet_conformer_model *model, gemlet_error *error) {
     gemlet_key_reader r = {.container = container, .error = error, .prefix = "gemlet.audio"};
     model->config = (gemlet_conformer_config){0};
-    if (!gemlet_key_there(&r, "block_count")) {
-        return GEMLET_OK;
+    if (!gemlet_key_there(&r, "block_count") || !gemlet_container_has_tensor(container, "a.mel.window")) {
+        return GEMLET_OK; /* the second: packed when sound was not run yet */
     }
     read_numbers(&r, model->traits, &model->config);
     if (r.status == GEMLET_OK && model->config.bins % GEMLET_SUBSAMPLING != 0) {

@@ -70,9 +70,13 @@ typedef enum gemlet_tensor_type {
     GEMLET_TYPE_Q5_0 = 6,
     GEMLET_TYPE_Q5_1 = 7,
     GEMLET_TYPE_Q8_0 = 8,
+    GEMLET_TYPE_Q2_K = 10,
+    GEMLET_TYPE_Q3_K = 11,
     GEMLET_TYPE_Q4_K = 12,
     GEMLET_TYPE_Q5_K = 13,
     GEMLET_TYPE_Q6_K = 14,
+    GEMLET_TYPE_IQ4_NL = 20,
+    GEMLET_TYPE_IQ4_XS = 23,
     GEMLET_TYPE_I8 = 24,
     GEMLET_TYPE_BF16 = 30
 } gemlet_tensor_type;
@@ -215,7 +219,8 @@ bool gemlet_tensor_matrix(const gemlet_tensor *tensor, gemlet_matrix *out);
 /* "plain", "q4_0 panels", ...; NULL for a number that is no kind. */
 const char *gemlet_kind_name(uint32_t kind);
 
-/* "F32", "Q4_0", ...; "type" and never NULL for one that gemlet does not know. */
+/* "F32", "Q4_0", "IQ2_XXS", ...: what ggml calls it, whether gemlet reads it or not.  "unknown" and never NULL for a number that
+ * ggml does not use. */
 const char *gemlet_type_name(uint32_t type);
 
 /* Elements and bytes of a block of a tensor type; false for one that gemlet does not know. */

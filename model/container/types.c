@@ -8,11 +8,19 @@ typedef struct type_facts {
 } type_facts;
 
 static const type_facts types[] = {
-    {GEMLET_TYPE_F32, 1, 4, "F32"},       {GEMLET_TYPE_F16, 1, 2, "F16"},       {GEMLET_TYPE_BF16, 1, 2, "BF16"},
-    {GEMLET_TYPE_I8, 1, 1, "I8"},         {GEMLET_TYPE_Q4_0, 32, 18, "Q4_0"},   {GEMLET_TYPE_Q4_1, 32, 20, "Q4_1"},
-    {GEMLET_TYPE_Q5_0, 32, 22, "Q5_0"},   {GEMLET_TYPE_Q5_1, 32, 24, "Q5_1"},   {GEMLET_TYPE_Q8_0, 32, 34, "Q8_0"},
-    {GEMLET_TYPE_Q4_K, 256, 144, "Q4_K"}, {GEMLET_TYPE_Q5_K, 256, 176, "Q5_K"}, {GEMLET_TYPE_Q6_K, 256, 210, "Q6_K"},
+    {GEMLET_TYPE_F32, 1, 4, "F32"},         {GEMLET_TYPE_F16, 1, 2, "F16"},           {GEMLET_TYPE_Q4_0, 32, 18, "Q4_0"},
+    {GEMLET_TYPE_Q4_1, 32, 20, "Q4_1"},     {GEMLET_TYPE_Q5_0, 32, 22, "Q5_0"},       {GEMLET_TYPE_Q5_1, 32, 24, "Q5_1"},
+    {GEMLET_TYPE_Q8_0, 32, 34, "Q8_0"},     {GEMLET_TYPE_Q2_K, 256, 84, "Q2_K"},      {GEMLET_TYPE_Q3_K, 256, 110, "Q3_K"},
+    {GEMLET_TYPE_Q4_K, 256, 144, "Q4_K"},   {GEMLET_TYPE_Q5_K, 256, 176, "Q5_K"},     {GEMLET_TYPE_Q6_K, 256, 210, "Q6_K"},
+    {GEMLET_TYPE_IQ4_NL, 32, 18, "IQ4_NL"}, {GEMLET_TYPE_IQ4_XS, 256, 136, "IQ4_XS"}, {GEMLET_TYPE_I8, 1, 1, "I8"},
+    {GEMLET_TYPE_BF16, 1, 2, "BF16"},
 };
+
+/* The rest of ggml's, for messages. */
+static const char *const other_names[] = {
+    [9] = "Q8_1",   [15] = "Q8_K",  [16] = "IQ2_XXS", [17] = "IQ2_XS", [18] = "IQ3_XXS", [19] = "IQ1_S",
+    [21] = "IQ3_S", [22] = "IQ2_S", [25] = "I16",     [26] = "I32",    [27] = "I64",     [28] = "F64",
+    [29] = "IQ1_M", [34] = "TQ1_0", [35] = "TQ2_0",   [39] = "MXFP4",  [40] = "NVFP4",   [41] = "Q1_0"};
 
 static const type_facts *find_type(uint32_t type) {
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
@@ -25,7 +33,8 @@ static const type_facts *find_type(uint32_t type) {
 
 const char *gemlet_type_name(uint32_t type) {
     const type_facts *facts = find_type(type);
-    return facts != NULL ? facts->name : "type";
+    const char *other = type < sizeof other_names / sizeof other_names[0] ? other_names[type] : NULL;
+    return facts != NULL ? facts->name : other != NULL ? other : "unknown";
 }
 
 bool gemlet_type_block(uint32_t type, uint32_t *elements, uint32_t *bytes) {

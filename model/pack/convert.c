@@ -78,6 +78,33 @@ static void q8_0(const unsigned char *b, float *out) {
     }
 }
 
+/* In each half of 128 numbers, group g of 32 takes bits 2 g of 32 bytes: what Q2_K and Q3_K have in common. */
+static int two_bits(const unsigned char *b, int i) {
+    return b[32 * (i / 128) + i % 32] >> (i % 128 / 32 * 2) & 3;
+}
+
+/* Sixteen sub-blocks of 16, each with a 4-bit scale and a 4-bit minimum. */
+static void q2_k(const unsigned char *b, float *out) {
+    float d = read_half(b + 80), dmin = read_half(b + 82);
+    for (int i = 0; i < SUPER_BLOCK; i++) {
+        float step = d * (float)(b[i / 16] & 15), base = dmin * (float)(b[i / 16] >> 4);
+        out[i] = step * (float)two_bits(b + 16, i) - base;
+    }
+}
+
+/* Sixteen 6-bit scales in 12 bytes: low nibbles, then the upper bits of scales i, i + 4, i + 8 and i + 12 in byte i.  A number is 4
+ * less where its bit of the mask is 0. */
+static void q3_k(const unsigned char *b, float *out) {
+    const unsigned char *scales = b + 96;
+    float d = read_half(b + 108);
+    for (int i = 0; i < SUPER_BLOCK; i++) {
+        int s = i / 16;
+        int scale = (scales[s % 8] >> (s / 8 * 4) & 15) | (scales[8 + s % 4] >> (s / 4 * 2) & 3) << 4;
+        float step = d * (float)(scale - 32);
+        out[i] = step * (float)(two_bits(b + 32, i) - ((b[i % 32] >> (i / 32) & 1) != 0 ? 0 : 4));
+    }
+}
+
 /* Q4_K and Q5_K: eight 6-bit scales and minima in 12 bytes. */
 static void six_bit_scales(const unsigned char *b, int *scale, int *minimum) {
     for (int i = 0; i < 4; i++) {
@@ -124,6 +151,29 @@ static void q6_k(const unsigned char *b, float *out) {
     }
 }
 
+/* The IQ4 formats' numbers, which are denser around 0. */
+static const int8_t uneven_steps[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+
+static void uneven_block(float step, const unsigned char *b, float *out) {
+    for (int j = 0; j < 16; j++) {
+        out[j] = step * (float)uneven_steps[b[j] & 15];
+        out[j + 16] = step * (float)uneven_steps[b[j] >> 4];
+    }
+}
+
+static void iq4_nl(const unsigned char *b, float *out) {
+    uneven_block(read_half(b), b + 2, out);
+}
+
+/* Eight sub-blocks of 32 with 6-bit scales: two upper bits each in one word, then nibbles. */
+static void iq4_xs(const unsigned char *b, float *out) {
+    float d = read_half(b);
+    for (int i = 0; i < 8; i++) {
+        int scale = (b[4 + i / 2] >> (i % 2 * 4) & 15) | (read_u16(b + 2) >> (2 * i) & 3) << 4;
+        uneven_block(d * (float)(scale - 32), b + 8 + 16 * i, out + 32 * i);
+    }
+}
+
 static void f32(const unsigned char *b, float *out) {
     *out = float_of_bits(read_u32(b));
 }
@@ -148,9 +198,13 @@ static dequantize_block find_dequantize(uint32_t type) {
     case GEMLET_TYPE_Q5_0: return q5_0;
     case GEMLET_TYPE_Q5_1: return q5_1;
     case GEMLET_TYPE_Q8_0: return q8_0;
+    case GEMLET_TYPE_Q2_K: return q2_k;
+    case GEMLET_TYPE_Q3_K: return q3_k;
     case GEMLET_TYPE_Q4_K: return q4_k;
     case GEMLET_TYPE_Q5_K: return q5_k;
     case GEMLET_TYPE_Q6_K: return q6_k;
+    case GEMLET_TYPE_IQ4_NL: return iq4_nl;
+    case GEMLET_TYPE_IQ4_XS: return iq4_xs;
     default: return NULL;
     }
 }

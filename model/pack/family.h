@@ -32,6 +32,7 @@ typedef struct pack_family {
     float (*attention_scale)(const gemlet_text_config *config); /* where a GGUF does not say it */
     const pack_json_number *numbers;                            /* ends with a NULL name */
     const pack_default *defaults;                               /* ends with a NULL suffix */
+    const char *needed, *without;            /* a key that must not be 0, and what a model is where it is; NULL: there is none */
     const char *projector;                   /* the type of its mmproj file; NULL: its encoders are not supported */
     const struct pack_number *sound_numbers; /* of config.json's audio part (numbers.h); NULL: its sounds are not supported */
     const char *const *left_out;             /* beginnings of names of tensors that a text model can do without; ends with NULL */

@@ -7,6 +7,7 @@
 #include "model/container/cursor.h"
 #include "model/container/key_reader.h"
 #include "model/pack/model.h"
+#include "model/pack/switches.h"
 #include "model/pack/vocabulary_index.h"
 #include <gemlet/posix.h>
 #include <gemlet/tokenizer.h>
@@ -116,12 +117,41 @@ static bool has_default(const pack_family *family, const char *suffix) {
     return d->suffix != NULL;
 }
 
+/* One number for all layers may be said for each of them. */
+static void check_alike(gemlet_key_reader *r, const gemlet_text_key *key) {
+    gemlet_value value;
+    uint32_t first = 0, other = 0;
+    const char *name = gemlet_key_named(r, key->suffix);
+    if (r->status != GEMLET_OK || key->type != GEMLET_TEXT_KEY_U32 || !gemlet_container_find(r->container, name, &value) ||
+        !value.array) {
+        return;
+    }
+    for (uint64_t i = 0; i < value.count && r->status == GEMLET_OK; i++) {
+        r->status = gemlet_container_u32(r->container, name, i, i == 0 ? &first : &other, r->error);
+        if (r->status == GEMLET_OK && i > 0 && other != first) {
+            r->status =
+                pack_fail(r->error, GEMLET_ERROR_UNSUPPORTED, "%s: \"%s\" must be the same for all layers, but is %u and %u",
+                          r->container->path, name, first, other);
+        }
+    }
+}
+
+/* Whether a key that makes the model one of the family is there and not 0. */
+static bool has_needed(gemlet_key_reader *r, const pack_family *family) {
+    uint32_t value = 0;
+    return family->needed == NULL ||
+           (gemlet_container_u32(r->container, gemlet_key_named(r, family->needed), 0, &value, NULL) == GEMLET_OK && value != 0);
+}
+
 /* What the source does not say and no default says is missed by the reader. */
 static void read_key(gemlet_key_reader *r, const pack_family *family, const gemlet_text_key *key, gemlet_text_config *t) {
     bool there = gemlet_key_there(r, key->suffix);
     if (!there &&
         (has_default(family, key->suffix) || (family->attention_scale != NULL && strcmp(key->suffix, "attention.scale") == 0))) {
         return;
+    }
+    if (!key->per_layer) {
+        check_alike(r, key);
     }
     for (uint32_t i = 0; i < gemlet_text_key_elements(key, t) && r->status == GEMLET_OK; i++) {
         if (key->part == GEMLET_TEXT_SPARSE_GATES) {
@@ -177,6 +207,9 @@ static gemlet_status read_text(pack_model *model, gemlet_container *c, gemlet_er
     gemlet_text_config *t = &model->text;
     gemlet_key_reader r = {.container = c, .error = error, .prefix = model->family->architecture};
     pack_begin_config(model->family, t);
+    if (!has_needed(&r, model->family)) {
+        return pack_fail(error, GEMLET_ERROR_UNSUPPORTED, "%s: %s", c->path, model->family->without);
+    }
     for (size_t i = 0; i < gemlet_text_key_count && r.status == GEMLET_OK; i++) {
         const gemlet_text_key *key = &gemlet_text_keys[i];
         if (gemlet_text_has(t, key->part, 0)) {
@@ -522,6 +555,7 @@ static gemlet_status load_text(pack_model *model, const char *path, gemlet_error
         model->name[0] = '\0';
     }
     status = status != GEMLET_OK ? status : read_text(model, &s.container, error);
+    status = status != GEMLET_OK ? status : pack_check_text_keys(model, &s.container, error);
     status = status != GEMLET_OK ? status : read_tokens(model, &s.container, error);
     status = status != GEMLET_OK ? status : pack_open(model, path, &file, error);
     status = status != GEMLET_OK ? status : add_tensors(model, &s.container, file, error);
@@ -539,6 +573,7 @@ static gemlet_status load_projector(pack_model *model, const char *path, const c
     }
     status = check_projector(model, &s.container, text, error);
     status = status != GEMLET_OK ? status : read_projector(model, &s.container, error);
+    status = status != GEMLET_OK ? status : pack_check_projector_keys(model, &s.container, error);
     status = status != GEMLET_OK ? status : pack_open(model, path, &file, error);
     status = status != GEMLET_OK ? status : add_tensors(model, &s.container, file, error);
     close_source(&s);

@@ -7,6 +7,7 @@
 
 #include "model/pack/model.h"
 #include "model/pack/numbers.h"
+#include "model/pack/switches.h"
 
 /* A part of the configuration, the errors it met, and how it is called. */
 typedef struct part {
@@ -93,30 +94,32 @@ static void read_rope_kind(part *p, const cJSON *parameters, gemlet_text_config 
     p->status = of_kind.status;
 }
 
+/* rope_scaling is an older name for what rope_parameters say of the global kind, as rope_theta and rope_local_base_freq are. */
 static void read_rope(part *p, gemlet_text_config *t) {
-    gemlet_attention_config *globals = &t->kinds[GEMLET_GLOBAL_LAYER], *locals = &t->kinds[GEMLET_LOCAL_LAYER];
     const cJSON *both = member(p->json, "rope_parameters"), *scaling = member(p->json, "rope_scaling");
-    const cJSON *full = member(both, "full_attention"), *sliding = member(both, "sliding_attention");
+    const cJSON *full = member(both, "full_attention");
     part global = *p, local = *p;
-    if (full != NULL) {
-        global.json = full;
-        local.json = sliding;
-        globals->rope_base = real_or(&global, "rope_theta", 1e6f);
-        locals->rope_base = real_or(&local, "rope_theta", 1e4f);
-        scaling = full;
-    } else {
-        globals->rope_base = real_or(p, "rope_theta", 1e6f);
-        locals->rope_base = real_or(p, "rope_local_base_freq", 1e4f);
-    }
+    global.json = full;
+    local.json = member(both, "sliding_attention");
+    t->kinds[GEMLET_GLOBAL_LAYER].rope_base = real_or(&global, "rope_theta", real_or(p, "rope_theta", 1e6f));
+    t->kinds[GEMLET_LOCAL_LAYER].rope_base = real_or(&local, "rope_theta", real_or(p, "rope_local_base_freq", 1e4f));
     p->status = p->status != GEMLET_OK ? p->status : global.status != GEMLET_OK ? global.status : local.status;
+    if (p->status == GEMLET_OK && full != NULL && cJSON_IsObject(scaling)) {
+        p->status = pack_fail(p->error, GEMLET_ERROR_UNSUPPORTED,
+                              "%s: \"rope_scaling\" and \"rope_parameters\" both speak of global layers: keep one", p->path);
+    }
     if (p->status == GEMLET_OK) {
-        read_rope_kind(p, scaling, t);
+        read_rope_kind(p, full != NULL ? full : scaling, t);
     }
 }
 
 static void read_layer_types(part *p, gemlet_text_config *t, uint32_t period) {
     const cJSON *types = member(p->json, "layer_types");
     uint32_t every = whole_or(p, "sliding_window_pattern", period);
+    if (cJSON_IsArray(types) && cJSON_GetArraySize(types) != (int)t->layers && p->status == GEMLET_OK) {
+        p->status = pack_fail(p->error, GEMLET_ERROR_FORMAT, "%s: \"layer_types\" must be %u, one a layer, but are %d", p->path,
+                              t->layers, cJSON_GetArraySize(types));
+    }
     for (uint32_t i = 0; i < t->layers; i++) {
         const cJSON *type = cJSON_GetArrayItem(types, (int)i);
         bool local =
@@ -134,13 +137,23 @@ static double transformed(double value, pack_transform transform) {
     return value;
 }
 
+/* Where nothing is said of sparse gates, those of the first ten layers are cut off, in models of more. */
+static double otherwise(const pack_json_number *n, uint32_t layer, const gemlet_text_config *t) {
+    bool sparse = n->transform == PACK_NORMAL_QUANTILE && t->layers > 10 && layer < 10;
+    return sparse ? 0.95 : n->otherwise;
+}
+
 static void read_numbers(part *p, const pack_family *family, gemlet_text_config *t) {
     for (const pack_json_number *n = family->numbers; n->name != NULL && p->status == GEMLET_OK; n++) {
         const gemlet_text_key *key = pack_text_key(n->suffix);
         uint32_t elements = gemlet_text_key_elements(key, t);
         double most = n->transform == PACK_NORMAL_QUANTILE ? 0.999999 : key->type == GEMLET_TEXT_KEY_U32 ? 4294967295.0 : 1e30;
         for (uint32_t i = 0; i < elements && p->status == GEMLET_OK; i++) {
-            pack_set_key(t, key, i, transformed(element(p, n->name, i, n->otherwise, most), n->transform));
+            pack_set_key(t, key, i, transformed(element(p, n->name, i, otherwise(n, i, t), most), n->transform));
+        }
+        bool needed = family->needed != NULL && strcmp(family->needed, n->suffix) == 0;
+        if (needed && p->status == GEMLET_OK && *(const uint32_t *)(const void *)((const unsigned char *)t + key->place) == 0) {
+            p->status = pack_fail(p->error, GEMLET_ERROR_UNSUPPORTED, "%s: %s", p->path, family->without);
         }
         if (t->layers > GEMLET_MAX_LAYERS) {
             p->status = pack_fail(p->error, GEMLET_ERROR_UNSUPPORTED, "%s: 1 to %d layers expected, found %u", p->path,
@@ -300,10 +313,18 @@ static gemlet_status read_image_size(pack_model *model, const char *folder, geml
     if (read_json(folder, "preprocessor_config.json", path, sizeof path, &json, NULL) != GEMLET_OK) {
         return GEMLET_OK; /* newer folders keep it elsewhere; 768 is what every published model has */
     }
-    part p = {member(json, "size"), path, error, GEMLET_OK};
+    part p = {member(json, "size"), path, error, pack_check_preprocessor(model, json, path, error)};
     model->image_size = whole_or(&p, "height", 768);
+    if (whole_or(&p, "width", model->image_size) != model->image_size && p.status == GEMLET_OK) {
+        p.status = pack_fail(error, GEMLET_ERROR_UNSUPPORTED, "%s: \"size\" must be a square", path);
+    }
     cJSON_Delete(json);
     return p.status;
+}
+
+/* transformers asks the outermost configuration; where it is silent, the head is the embedding. */
+static bool is_head_apart(const cJSON *json) {
+    return cJSON_IsFalse(member(json, "tie_word_embeddings"));
 }
 
 gemlet_status pack_load_config(pack_model *model, const char *folder, gemlet_error *error) {
@@ -320,8 +341,10 @@ gemlet_status pack_load_config(pack_model *model, const char *folder, gemlet_err
         status = pack_fail(error, GEMLET_ERROR_UNSUPPORTED, "%s: model type \"%s\" is not supported: give a %s model", path, name,
                            pack_family_names());
     }
+    model->head_apart = is_head_apart(json);
     part whole_file = {json, path, error, status};
     part text = {nested != NULL ? nested : json, path, error, status};
+    status = status != GEMLET_OK ? status : pack_check_config(model, json, path, error);
     status = status != GEMLET_OK ? status : read_text(&text, model);
     status = status != GEMLET_OK || model->family->projector == NULL ? status : read_encoders(&whole_file, model);
     bool gemma4_sound = model->family != NULL && model->family->sound_numbers == pack_gemma4a_numbers;

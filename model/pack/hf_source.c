@@ -8,6 +8,7 @@
 #include "model/pack/model.h"
 #include "model/pack/sentencepiece_model.h"
 #include "model/pack/tokenizer_json.h"
+#include "model/text/tensors.h"
 
 /* ---- Weights ---- */
 
@@ -146,6 +147,12 @@ gemlet_status pack_load_hf(pack_model *model, const char *folder, gemlet_error *
     gemlet_status status = pack_load_config(model, folder, error);
     status = status != GEMLET_OK ? status : load_weights(model, folder, error);
     status = status != GEMLET_OK ? status : pack_sort_tensors(model, error);
+    if (status == GEMLET_OK && model->head_apart && pack_find(model, GEMLET_HEAD_TENSOR) == NULL) {
+        status = pack_fail(error, GEMLET_ERROR_FORMAT,
+                           "%s: lacks the tensor \"lm_head.weight\", which is not the embedding: config.json has "
+                           "\"tie_word_embeddings\": false",
+                           folder);
+    }
     status = status != GEMLET_OK ? status : load_vocabulary(model, folder, error);
     return status;
 }

@@ -37,7 +37,7 @@ gemlet_status pack_need(pack_model *model, const char *name, pack_tensor **tenso
     if (elements == 0 || !pack_dequantize((*tensor)->type, block, elements, probe)) {
         return pack_fail(error, GEMLET_ERROR_UNSUPPORTED,
                          "%s: tensor \"%s\" has type %s (ggml number %u), which can't be converted: give a file in F32, F16, BF16, "
-                         "Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K or Q6_K",
+                         "Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL or IQ4_XS",
                          (*tensor)->file->path, name, gemlet_type_name((*tensor)->type), (*tensor)->type);
     }
     (*tensor)->used = true;

@@ -63,6 +63,7 @@ typedef struct pack_model {
     bool from_gguf;
     char name[128];
     gemlet_text_config text;
+    bool head_apart; /* the source says that the head is not the embedding: there must be a tensor of it */
     uint32_t bos, eos, padding;
     pack_embedder image;
     uint32_t image_size;

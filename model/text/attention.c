@@ -78,24 +78,26 @@ typedef struct attend_job {
     uint32_t layer;
     size_t skipped; /* tokens of the chunk before scratch.query's first: where its row of the RoPE tables is */
     size_t count;
+    size_t group; /* queries that one task computes together: those of a key head, or a part of them */
     size_t tasks;
 } attend_job;
 
-/* The queries that share key head `h`, of one token; the heads' outputs take their place. */
-static void attend_head(const attend_job *job, size_t token, size_t h, float *scores) {
+/* job->group queries from `first` on, which share a key head, of one token; the heads' outputs take their place. */
+static void attend_heads(const attend_job *job, size_t token, size_t first, float *scores) {
     const gemlet_text_decoder *d = job->decoder;
     const gemlet_text_config *c = d->config;
     const gemlet_real_kernels *real = d->kernels.real;
     const gemlet_attention_config *kind = gemlet_attention_of(c, job->layer);
     const gemlet_text_cache *cache = &d->caches[c->layer[job->layer].cache];
     size_t width = kind->head_width;
-    size_t group = c->heads / kind->kv_heads;
+    size_t group = job->group;
+    size_t h = first / (c->heads / kind->kv_heads);
     size_t end = d->position + job->skipped + token + 1;
     size_t seen = gemlet_positions_seen(kind, end);
     size_t slot = (end - seen) % cache->slots;
     size_t pieces[2] = {seen < cache->slots - slot ? seen : cache->slots - slot, 0};
     pieces[1] = seen - pieces[0];
-    float *query = d->scratch.query + (token * c->heads + h * group) * width;
+    float *query = d->scratch.query + (token * c->heads + first) * width;
     for (size_t q = 0; q < group; q++) {
         norm_and_rotate(d, job->layer, d->weights->layers[job->layer].query_norm, job->skipped + token, query + q * width);
         if (c->attention_scale < 1.0f || c->attention_scale > 1.0f) {
@@ -122,17 +124,21 @@ static void attend_head(const attend_job *job, size_t token, size_t h, float *sc
 static void attend_task(void *argument, size_t task) {
     const attend_job *job = argument;
     const gemlet_text_decoder *d = job->decoder;
-    size_t kv_heads = gemlet_attention_of(d->config, job->layer)->kv_heads;
-    float *scores = d->scratch.scores + task * (d->config->heads / kv_heads) * d->score_row;
+    size_t groups = d->config->heads / job->group;
+    float *scores = d->scratch.scores + task * job->group * d->score_row;
     size_t item = 0;
     size_t end = 0;
-    for (gemlet_share(job->count * kv_heads, task, job->tasks, &item, &end); item < end; item++) {
-        attend_head(job, item / kv_heads, item % kv_heads, scores);
+    for (gemlet_share(job->count * groups, task, job->tasks, &item, &end); item < end; item++) {
+        attend_heads(job, item / groups, item % groups * job->group, scores);
     }
 }
 
 void gemlet_text_attend(const gemlet_text_decoder *d, uint32_t layer, size_t count) {
-    size_t items = count * gemlet_attention_of(d->config, layer)->kv_heads;
-    attend_job job = {d, layer, d->rotated - count, count, gemlet_text_tasks(d, items)};
+    /* Queries together read a row of keys once; but all threads are to have some. */
+    size_t group = d->config->heads / gemlet_attention_of(d->config, layer)->kv_heads;
+    while (count * d->config->heads / group < d->threads && group % 2 == 0) {
+        group /= 2;
+    }
+    attend_job job = {d, layer, d->rotated - count, count, group, gemlet_text_tasks(d, count * d->config->heads / group)};
     gemlet_parallel(d->port, attend_task, &job, job.tasks);
 }

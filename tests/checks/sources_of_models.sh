@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # usage: sources_of_models.sh GEMLET GEMLET_PACK
-# What a source may be: a GGUF in several files, a head that is a copy of the embedding, one that is not.
+# What a source may be: a GGUF in several files, a head that is a copy of the embedding, one that is not; and what it may not be.
 set -euo pipefail
 gemlet=$1 packer=$2
 text=tests/data/tiny/text-q4_0.gguf
@@ -73,4 +73,70 @@ cp tests/data/gemma3-small/hf/model.safetensors "$work/folder"
 python3 tests/container/add_tensor.py "$work/folder/model.safetensors" vision_tower.embeddings.weight
 "$packer" --hf "$work/folder" -o "$work/with" --quiet && "$packer" --hf tests/data/gemma3-small/hf -o "$work/without" --quiet
 cmp <(tail -c 4096 "$work/with") <(tail -c 4096 "$work/without") || complain "an encoder that is left out changes the text model"
+
+# --- Switches: tests/container/test_switches.c has them all ----------------------------------------------------------------------------
+switched() { # WORDS NAME TYPE VALUE: a key of the text GGUF
+    change "$work/switched.gguf" key "${@:2}"
+    refused "$1" "$work/switched.gguf"
+}
+switched '"gemma3n.rope.scaling.type" is "yarn", which is not supported in a gemma3n model: "linear" expected' gemma3n.rope.scaling.type text yarn
+switched '"gemma3n.attn_logit_softcapping" is 50' gemma3n.attn_logit_softcapping real 50
+switched '"gemma3n.attention.causal" is false' gemma3n.attention.causal bool false
+switched '"gemma3n.expert_count" is 8' gemma3n.expert_count number 8
+change "$work/same.gguf" key gemma3n.attention.causal bool true
+pack "$work/same.gguf"
+cmp "$work/whole.packed" "$work/same.packed" || complain "a key that changes nothing changes the packed model"
+
+# --- Larger models of a family ------------------------------------------------------------------------------------------------------
+gemma4=tests/data/gemma4-tiny/text-q4_0.gguf
+larger() { # WORDS NAME TYPE VALUE: of Gemma 4
+    python3 tests/container/change_gguf.py $gemma4 "$work/larger.gguf" key "${@:2}"
+    refused "$1" "$work/larger.gguf"
+}
+larger 'has no per-layer inputs: of Gemma 4, E2B and E4B are supported, not the larger models' gemma4.embedding_length_per_layer_input number 0
+larger '"gemma4.expert_count" is 128, which is not supported in a gemma4 model' gemma4.expert_count number 128
+larger '"gemma4.attention.head_count_kv" must be the same for all layers, but is 1 and 2' gemma4.attention.head_count_kv numbers 1,1,1,1,2,1,1,1,1,2
+python3 tests/container/change_gguf.py $gemma4 "$work/alike.gguf" key gemma4.attention.head_count_kv numbers 1,1,1,1,1,1,1,1,1,1
+pack "$work/alike.gguf"
+
+projector=tests/data/tiny/mm-f16.gguf
+python3 tests/container/change_gguf.py $projector "$work/projector.gguf" key clip.vision.attention.layer_norm_epsilon real 0.001
+message=$("$packer" --text $text --mmproj "$work/projector.gguf" -o "$work/none" --quiet 2>&1) && complain "a projector with another epsilon is packed"
+[[ $message == *'"clip.vision.attention.layer_norm_epsilon" is 0.001, which is not supported in a gemma3n model: 1e-06 expected'* ]] || complain "epsilon: $message"
+
+folder() { # MEMBER VALUE...: the folder of Gemma 3 with other members of config.json, as JSON
+    rm -rf "$work/copy"
+    mkdir "$work/copy"
+    cp -r tests/data/gemma3-small/hf "$work/copy"
+    python3 - "$work/copy/hf/config.json" "$@" <<'PYTHON'
+import json, sys
+config = json.load(open(sys.argv[1]))
+config.update((name, json.loads(value)) for name, value in zip(sys.argv[2::2], sys.argv[3::2]))
+json.dump(config, open(sys.argv[1], "w"))
+PYTHON
+}
+folder_refused() { # WORDS MEMBER VALUE...
+    local message
+    folder "${@:2}"
+    message=$("$packer" --hf "$work/copy/hf" -o "$work/none" --quiet 2>&1) && complain "a folder with $2 = $3 is packed"
+    [[ $message == *$1* ]] || complain "expected \"$1\", found \"$message\""
+    [ ! -e "$work/none" ] || complain "something is left of a folder with $2 = $3"
+}
+folder_refused '"hidden_activation" is "silu", which is not supported in a gemma3 model: "gelu_pytorch_tanh" expected' hidden_activation '"silu"'
+folder_refused '"residual_multiplier" is 0.5' residual_multiplier 0.5
+folder_refused 'RoPE scaling "yarn" is not supported' rope_parameters '{"full_attention": {"rope_type": "yarn", "factor": 4}}'
+folder_refused 'both speak of global layers: keep one' rope_scaling '{"rope_type": "linear", "factor": 8}'
+folder_refused '"layer_types" must be 1, one a layer, but are 2' layer_types '["full_attention", "sliding_attention"]'
+folder_refused 'lacks the tensor "lm_head.weight"' tie_word_embeddings false
+folder attention_bias false attn_logit_softcapping null torch_dtype '"bfloat16"' num_experts 0
+"$packer" --hf "$work/copy/hf" -o "$work/same" --quiet
+cmp "$work/without" "$work/same" || complain "members that change nothing change the packed model"
+
+# --- Types of tensors ------------------------------------------------------------------------------------------------------------------
+change "$work/typed.gguf" type blk.3.attn_q.weight 16
+refused 'tensor "blk.3.attn_q.weight" has type IQ2_XXS (ggml number 16), which can'"'"'t be converted' "$work/typed.gguf"
+change "$work/typed.gguf" type blk.3.attn_q.weight 5
+refused 'tensor "blk.3.attn_q.weight" has type unknown (ggml number 5)' "$work/typed.gguf"
+change "$work/typed.gguf" type blk.3.attn_q.weight 20
+pack "$work/typed.gguf"
 exit $failed

@@ -3,6 +3,8 @@
 
     change_gguf.py IN OUT head-copied | head-rotated      output.weight: token_embd.weight, or that with its rows moved up by one
     change_gguf.py IN OUT bias                            and blk.0.attn_q.bias
+    change_gguf.py IN OUT key NAME TYPE VALUE             the key NAME too, or instead; TYPE is text, number, numbers (1,2,...), real or bool
+    change_gguf.py IN OUT type TENSOR NUMBER              another type for a tensor, whose bytes stay
     change_gguf.py IN STEM split COUNT                    STEM-00001-of-0000N.gguf, ..., as llama.cpp splits
 """
 import struct
@@ -90,11 +92,28 @@ def split(keys, tensors, stem, count):
         save(f"{stem}-{i + 1:05}-of-{count:05}.gguf", (keys if i == 0 else []) + part, tensors[first:end])
 
 
+def encode(kind, value):
+    """A value's type and bytes."""
+    if kind == "text":
+        return STRING, struct.pack("<Q", len(value)) + value.encode()
+    if kind == "number":
+        return 4, struct.pack("<I", int(value))
+    if kind == "numbers":
+        numbers = [int(number) for number in value.split(",")]
+        return ARRAY, struct.pack(f"<IQ{len(numbers)}I", 4, len(numbers), *numbers)
+    return (6, struct.pack("<f", float(value))) if kind == "real" else (7, bytes([value == "true"]))
+
+
 def main():
     source, out, change = sys.argv[1:4]
     keys, tensors = load(source)
     if change == "split":
         split(keys, tensors, out, int(sys.argv[4]))
+    elif change == "key":
+        name = sys.argv[4].encode()
+        save(out, [k for k in keys if k[0] != name] + [(name, *encode(*sys.argv[5:7]))], tensors)
+    elif change == "type":
+        save(out, keys, [(n, s, int(sys.argv[5]) if n == sys.argv[4].encode() else t, d) for n, s, t, d in tensors])
     elif change == "bias":
         save(out, keys, tensors + [(b"blk.0.attn_q.bias", [32], 0, struct.pack("<32f", *range(32)))])
     else:

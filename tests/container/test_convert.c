@@ -47,9 +47,9 @@ static void blocks_equal_the_reference(void **state) {
     }
     fclose(file);
     /* Nothing was left out of the file. */
-    const uint32_t from[] = {GEMLET_TYPE_F32,  GEMLET_TYPE_F16,  GEMLET_TYPE_BF16, GEMLET_TYPE_Q4_0,
-                             GEMLET_TYPE_Q4_1, GEMLET_TYPE_Q5_0, GEMLET_TYPE_Q5_1, GEMLET_TYPE_Q8_0,
-                             GEMLET_TYPE_Q4_K, GEMLET_TYPE_Q5_K, GEMLET_TYPE_Q6_K};
+    const uint32_t from[] = {GEMLET_TYPE_F32,  GEMLET_TYPE_F16,  GEMLET_TYPE_BF16, GEMLET_TYPE_Q4_0,   GEMLET_TYPE_Q4_1,
+                             GEMLET_TYPE_Q5_0, GEMLET_TYPE_Q5_1, GEMLET_TYPE_Q8_0, GEMLET_TYPE_Q4_K,   GEMLET_TYPE_Q5_K,
+                             GEMLET_TYPE_Q6_K, GEMLET_TYPE_Q2_K, GEMLET_TYPE_Q3_K, GEMLET_TYPE_IQ4_NL, GEMLET_TYPE_IQ4_XS};
     for (size_t i = 0; i < sizeof from / sizeof from[0]; i++) {
         assert_int_equal(types[0][from[i]], 1);
     }
@@ -62,6 +62,15 @@ static void unknown_types_are_refused(void **state) {
     (void)state;
     assert_false(pack_dequantize(GEMLET_TYPE_I8, "", 32, out));
     assert_false(pack_dequantize(9, "", 32, out));
+}
+
+static void types_have_their_names(void **state) {
+    (void)state;
+    assert_string_equal(gemlet_type_name(GEMLET_TYPE_IQ4_XS), "IQ4_XS");
+    assert_string_equal(gemlet_type_name(9), "Q8_1");
+    assert_string_equal(gemlet_type_name(39), "MXFP4");
+    assert_string_equal(gemlet_type_name(4), "unknown");
+    assert_string_equal(gemlet_type_name(UINT32_MAX), "unknown");
 }
 
 /* Q8_0 holds every number of Q4_0 and Q5_0 exactly: the scale stays and the integers fit. */
@@ -121,8 +130,11 @@ static void other_weights_are_rounded(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(blocks_equal_the_reference), cmocka_unit_test(unknown_types_are_refused),
-        cmocka_unit_test(small_blocks_fit_q8_0),      cmocka_unit_test(grids_are_kept),
+        cmocka_unit_test(blocks_equal_the_reference),
+        cmocka_unit_test(unknown_types_are_refused),
+        cmocka_unit_test(types_have_their_names),
+        cmocka_unit_test(small_blocks_fit_q8_0),
+        cmocka_unit_test(grids_are_kept),
         cmocka_unit_test(other_weights_are_rounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,6 +28,7 @@ def main(source, folder):
     folder.mkdir(parents=True, exist_ok=True)
     for name in golden.files:
         values = golden[name]
+        name = name.replace("image0_", "image_")  # of several pictures the first
         if name in ("text_ids", "image_ids", "greedy_ids"):
             values.astype("<u4").tofile(folder / f"{name}.u32")
         elif name in PLAIN or re.fullmatch("text_[kv]_(local|global)", name):

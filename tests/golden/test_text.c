@@ -135,7 +135,8 @@ static void streams_of_every_recorded_layer_are_the_reference_s(void **state) {
     }
 }
 
-/* With the reference's own soft tokens: this checks <end_of_image>'s embedding, which is not in the text's table. */
+/* With the reference's own soft tokens: this checks the per-layer inputs of soft tokens, and in Gemma 3n <end_of_image>'s
+ * embedding, which is not in the text's table. */
 static void an_image_between_texts_gives_the_reference_s_logits(void **state) {
     (void)state;
     size_t count, soft, tail;
@@ -152,7 +153,9 @@ static void an_image_between_texts_gives_the_reference_s_logits(void **state) {
     assert_int_equal(rest + 1, tail);
     running r;
     running_open(&r, packed, 1, &(gemlet_options){.context = 512, .chunk = 100});
-    assert_int_equal(sequence[first + soft], r.model->config.vision_offset);
+    if (r.model->config.vision_count > 0) {
+        assert_int_equal(sequence[first + soft], r.model->config.vision_offset);
+    }
     assert_int_equal(gemlet_feed(r.session, sequence, first, &r.error), GEMLET_OK);
     assert_int_equal(gemlet_feed_embeddings(r.session, embeddings, soft, &r.error), GEMLET_OK);
     const float *last;
@@ -577,12 +580,10 @@ int main(int argc, char **argv) {
     (void)argv;
     const struct CMUnitTest of_the_cpu[] = {
         TEST(logits_are_the_reference_s),
+        TEST(an_image_between_texts_gives_the_reference_s_logits),
         TEST(streams_of_every_recorded_layer_are_the_reference_s),
         TEST(an_int8_cache_costs_little),
         TEST(every_level_gives_the_same),
-    };
-    const struct CMUnitTest of_gemma3n[] = {
-        TEST(an_image_between_texts_gives_the_reference_s_logits),
     };
     const struct CMUnitTest of_gemma4[] = {
         TEST(keys_and_values_are_the_reference_s),
@@ -607,8 +608,7 @@ int main(int argc, char **argv) {
     for (subject = subjects; subject < subjects + sizeof subjects / sizeof *subjects; subject++) {
         print_message("%s\n", subject->name);
         failed += cmocka_run_group_tests(of_the_cpu, set_up, tear_down);
-        failed += subject->streams > 1 ? cmocka_run_group_tests(of_gemma3n, set_up, tear_down)
-                                       : cmocka_run_group_tests(of_gemma4, set_up, tear_down);
+        failed += subject->streams > 1 ? 0 : cmocka_run_group_tests(of_gemma4, set_up, tear_down);
         failed += argc > 1 ? 0 : cmocka_run_group_tests(others, set_up, tear_down);
     }
     return failed;
