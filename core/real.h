@@ -72,6 +72,11 @@ typedef struct gemlet_real_kernels {
     /* y = gelu(gate) * up, the gated FFN's and the per-layer inputs' activation.  In place with either. */
     void (*gelu_multiply)(const float *gate, const float *up, size_t length, float *y);
 
+    /* y = up * sigmoid(gate), the conformer's gated unit; with gate and up the same, SiLU.  sigmoid(x) = 1 / (1 + e) for x >= 0 and
+     * e / (1 + e) below, e = exp(-|x|) as softmax has it: a relative error of at most 4e-7 + 1e-7 |x|, and 0 below -87.8.  NaN
+     * stays NaN.  In place with either. */
+    void (*sigmoid_multiply)(const float *gate, const float *up, size_t length, float *y);
+
     /* Softmax of a row, in place: e = exp(x - max), x = e * (1 / SUM16 of e).  exp has a relative error of at most
      * 2e-7 + 1e-7 |x - max|, and is 0 below 2^-126.5.  An element of -inf (masked) becomes 0, a row of nothing but
      * -inf all zeros; a row with +inf or NaN in it becomes all NaN; every other row is finite and sums to 1 within 1e-6 plus
@@ -96,6 +101,9 @@ typedef struct gemlet_real_kernels {
 
     /* y[i] = y[i] * x[i]. */
     void (*multiply)(float *y, const float *x, size_t length);
+
+    /* y[i] = fma(a[i], x[i], y[i]): a tap of a convolution over time. */
+    void (*multiply_add)(float *y, const float *a, const float *x, size_t length);
 
     /* Rotary position embedding of one head, in place, in the rotate-half form; `cosine` and `sine` have length / 2 elements (see
      * gemlet_rope_table).  With h = length / 2, a = x[i], b = x[h + i]:

@@ -113,6 +113,18 @@ static float exp_of(float x) {
     return fmaf(parts.power, parts.rest, parts.power);
 }
 
+static float sigmoid_of(float x) {
+    float e = exp_of(-fabsf(x));
+    float denominator = 1.0f + e;
+    return (x < 0.0f ? e : 1.0f) / denominator;
+}
+
+static void sigmoid_multiply(const float *gate, const float *up, size_t length, float *y) {
+    for (size_t i = 0; i < length; i++) {
+        y[i] = sigmoid_of(gate[i]) * up[i];
+    }
+}
+
 /* The largest element; 0 where all are masked. */
 static float center_of(const float *x, size_t length) {
     float largest = -INFINITY;
@@ -182,6 +194,12 @@ static void add_scaled(float *y, float a, const float *x, size_t length) {
 static void multiply(float *y, const float *x, size_t length) {
     for (size_t i = 0; i < length; i++) {
         y[i] = y[i] * x[i];
+    }
+}
+
+static void multiply_add(float *y, const float *a, const float *x, size_t length) {
+    for (size_t i = 0; i < length; i++) {
+        y[i] = fmaf(a[i], x[i], y[i]);
     }
 }
 
@@ -321,12 +339,14 @@ const gemlet_real_kernels gemlet_real_kernels_scalar = {
     .rms_norm_gelu = rms_norm_gelu,
     .gelu = gelu,
     .gelu_multiply = gelu_multiply,
+    .sigmoid_multiply = sigmoid_multiply,
     .softmax = softmax,
     .softmax_digits = softmax_digits,
     .soft_cap = soft_cap,
     .scale = scale,
     .add_scaled = add_scaled,
     .multiply = multiply,
+    .multiply_add = multiply_add,
     .rope = rope,
     .to_half = to_half,
     .from_bfloat16 = from_bfloat16,

@@ -129,12 +129,19 @@ GEMLET_INLINE float32x4_t tanh_of(float32x4_t z) {
     return vbslq_f32(vdupq_n_u32(0x7FFFFFFFu), ratio, z);
 }
 
+GEMLET_INLINE float32x4_t sigmoid_of(float32x4_t x) {
+    float32x4_t one = vdupq_n_f32(1.0f);
+    float32x4_t e = exp_of(vnegq_f32(vabsq_f32(x)));
+    return vdivq_f32(vbslq_f32(vcltzq_f32(x), e, one), vaddq_f32(one, e));
+}
+
 /* ---- one vector in, one out ---- */
 
 /* What the walks below do with four elements; a and b are broadcast parameters. */
 typedef enum operation {
     GELU,
     GELU_MULTIPLY,
+    SIGMOID_MULTIPLY,
     NORM,
     NORM_WEIGHT,
     NORM_GELU,
@@ -149,6 +156,7 @@ GEMLET_INLINE float32x4_t apply(operation what, float32x4_t x, float32x4_t secon
     switch (what) {
     case GELU: return gelu_of(x);
     case GELU_MULTIPLY: return vmulq_f32(gelu_of(x), second);
+    case SIGMOID_MULTIPLY: return vmulq_f32(sigmoid_of(x), second);
     case NORM:
     case SCALE: return vmulq_f32(x, a);
     case NORM_WEIGHT: return vmulq_f32(vmulq_f32(x, a), second);
@@ -217,6 +225,10 @@ static void gelu_multiply(const float *gate, const float *up, size_t length, flo
     walk(GELU_MULTIPLY, gate, up, 0.0f, 0.0f, length, y);
 }
 
+static void sigmoid_multiply(const float *gate, const float *up, size_t length, float *y) {
+    walk(SIGMOID_MULTIPLY, gate, up, 0.0f, 0.0f, length, y);
+}
+
 static void soft_cap(float *x, float cap, size_t length) {
     walk(SOFT_CAP, x, NULL, 1.0f / cap, cap, length, x);
 }
@@ -231,6 +243,17 @@ static void add_scaled(float *y, float a, const float *x, size_t length) {
 
 static void multiply(float *y, const float *x, size_t length) {
     walk(MULTIPLY, y, x, 0.0f, 0.0f, length, y);
+}
+
+static void multiply_add(float *y, const float *a, const float *x, size_t length) {
+    size_t i = 0;
+    for (; i + 4 <= length; i += 4) {
+        vst1q_f32(y + i, vfmaq_f32(vld1q_f32(y + i), vld1q_f32(a + i), vld1q_f32(x + i)));
+    }
+    if (i < length) {
+        size_t rest = length - i;
+        store_part(y + i, vfmaq_f32(load_part(y + i, rest), load_part(a + i, rest), load_part(x + i, rest)), rest);
+    }
 }
 
 /* ---- softmax ---- */
@@ -405,12 +428,14 @@ const gemlet_real_kernels gemlet_real_kernels_neon = {
     .rms_norm_gelu = rms_norm_gelu,
     .gelu = gelu,
     .gelu_multiply = gelu_multiply,
+    .sigmoid_multiply = sigmoid_multiply,
     .softmax = softmax,
     .softmax_digits = softmax_digits,
     .soft_cap = soft_cap,
     .scale = scale,
     .add_scaled = add_scaled,
     .multiply = multiply,
+    .multiply_add = multiply_add,
     .rope = rope,
     .to_half = to_half,
     .from_bfloat16 = gemlet_real_from_bfloat16_neon,

@@ -77,7 +77,8 @@ static gemlet_status open_source(camera *c, const options *o) {
 
 static gemlet_status make_prompt(camera *c, const options *o) {
     const turn_before before = {.first = true, .system = o->system, .think = o->think};
-    gemlet_status status = turn_append(&c->prompt, c->answerer.engine.model, &before, o->prompt, 1, &c->answerer.error);
+    gemlet_status status =
+        turn_append(&c->prompt, c->answerer.engine.model, &before, o->prompt, (turn_slots){1, 0}, &c->answerer.error);
     while (status == GEMLET_OK && c->prompt.ids[c->head] != TURN_IMAGE) {
         c->head++;
     }

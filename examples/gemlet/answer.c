@@ -50,7 +50,14 @@ gemlet_status answerer_open(answerer *a, const options *o, bool (*cancelled)(voi
     return open_sampler(a);
 }
 
+static void forget_sounds(answerer *a) {
+    while (a->sound_count > 0) {
+        sound_free(&a->sounds[--a->sound_count]);
+    }
+}
+
 void answerer_close(answerer *a) {
+    forget_sounds(a);
     free(a->answer);
     free(a->before_answer);
     free(a->sampler_scratch);
@@ -235,12 +242,8 @@ gemlet_status answer_feed(answerer *a, const uint32_t *ids, size_t count) {
     return status;
 }
 
-gemlet_status answer_feed_image(answerer *a, const gemlet_image *image) {
-    uint64_t started = engine_time(&a->engine);
-    const float *soft_tokens;
-    size_t count;
-    progress_begin(&a->progress, "picture");
-    gemlet_status status = gemlet_encode_image(a->engine.session, image, &soft_tokens, &count, &a->error);
+/* What an encoder has made, or has failed to make as `status` says; the call began at `started`. */
+static gemlet_status feed_soft_tokens(answerer *a, gemlet_status status, const float *soft_tokens, size_t count, uint64_t started) {
     progress_end(&a->progress);
     if (status == GEMLET_OK) {
         progress_begin(&a->progress, "prompt");
@@ -252,6 +255,25 @@ gemlet_status answer_feed_image(answerer *a, const gemlet_image *image) {
     }
     a->work.time_in += engine_time(&a->engine) - started;
     return status;
+}
+
+gemlet_status answer_feed_image(answerer *a, const gemlet_image *image) {
+    uint64_t started = engine_time(&a->engine);
+    const float *soft_tokens = NULL;
+    size_t count = 0;
+    progress_begin(&a->progress, "picture");
+    gemlet_status status = gemlet_encode_image(a->engine.session, image, &soft_tokens, &count, &a->error);
+    return feed_soft_tokens(a, status, soft_tokens, count, started);
+}
+
+static gemlet_status feed_sound(answerer *a, const sound_file *file) {
+    uint64_t started = engine_time(&a->engine);
+    const float *soft_tokens = NULL;
+    size_t count = 0;
+    const gemlet_sound sound = sound_of(file);
+    progress_begin(&a->progress, "sound");
+    gemlet_status status = gemlet_encode_sound(a->engine.session, &sound, &soft_tokens, &count, &a->error);
+    return feed_soft_tokens(a, status, soft_tokens, count, started);
 }
 
 gemlet_status answer_read_image(answerer *a, image_file *file, const char *path) {
@@ -272,36 +294,54 @@ static gemlet_status feed_file(answerer *a, const char *path) {
     return status;
 }
 
-/* Tokens, and images where the prompt has a place for them. */
+static bool is_slot(uint32_t id) {
+    return id == TURN_IMAGE || id == TURN_SOUND;
+}
+
+/* Tokens, and images and sounds where the prompt has a place for them. */
 static gemlet_status feed_prompt(answerer *a, const token_list *prompt, const options_files *images) {
     gemlet_status status = GEMLET_OK;
-    size_t image = 0;
+    size_t image = 0, sound = 0;
     for (size_t first = 0; first < prompt->count && status == GEMLET_OK;) {
         size_t end = first;
-        while (end < prompt->count && prompt->ids[end] != TURN_IMAGE) {
+        while (end < prompt->count && !is_slot(prompt->ids[end])) {
             end++;
         }
         status = answer_feed(a, prompt->ids + first, end - first);
         if (status == GEMLET_OK && end < prompt->count) {
-            status = feed_file(a, images->paths[image++]);
+            status = prompt->ids[end] == TURN_IMAGE ? feed_file(a, images->paths[image++]) : feed_sound(a, &a->sounds[sound++]);
         }
         first = end + 1;
     }
     return status;
 }
 
-static size_t count_images(const token_list *prompt) {
-    size_t images = 0;
-    for (size_t i = 0; i < prompt->count; i++) {
-        images += prompt->ids[i] == TURN_IMAGE;
+static gemlet_status read_sounds(answerer *a, const options_files *sounds) {
+    gemlet_status status = GEMLET_OK;
+    forget_sounds(a);
+    for (uint32_t i = 0; sounds != NULL && i < sounds->count && status == GEMLET_OK; i++) {
+        status = sound_read(&a->sounds[a->sound_count], sounds->paths[i], a->options, &a->error);
+        a->sound_count += status == GEMLET_OK ? 1 : 0;
     }
-    return images;
+    return status;
+}
+
+static size_t count_slots(const token_list *prompt, uint32_t slot) {
+    size_t slots = 0;
+    for (size_t i = 0; i < prompt->count; i++) {
+        slots += prompt->ids[i] == slot;
+    }
+    return slots;
 }
 
 /* Positions that the prompt takes in the session. */
 static size_t count_positions(const answerer *a, const token_list *prompt) {
-    size_t images = count_images(prompt);
-    return prompt->count - images + images * gemlet_session_image_facts(a->engine.session).soft_tokens;
+    size_t images = count_slots(prompt, TURN_IMAGE), sounds = count_slots(prompt, TURN_SOUND);
+    size_t positions = prompt->count - images - sounds + images * gemlet_session_image_facts(a->engine.session).soft_tokens;
+    for (size_t i = 0; i < a->sound_count; i++) {
+        positions += gemlet_sound_soft_tokens(a->engine.session, a->sounds[i].count);
+    }
+    return positions;
 }
 
 gemlet_status answer_check_room(answerer *a, const token_list *prompt) {
@@ -314,8 +354,14 @@ gemlet_status answer_check_room(answerer *a, const token_list *prompt) {
     gemlet_fail(&a->error, GEMLET_ERROR_CONTEXT, "the context is full: the prompt takes ");
     gemlet_error_number(&a->error, positions);
     gemlet_error_text(&a->error, " positions, those of ");
-    gemlet_error_number(&a->error, count_images(prompt));
-    gemlet_error_text(&a->error, " pictures included, and there is room for ");
+    gemlet_error_number(&a->error, count_slots(prompt, TURN_IMAGE));
+    gemlet_error_text(&a->error, " pictures");
+    if (a->sound_count > 0) {
+        gemlet_error_text(&a->error, " and ");
+        gemlet_error_number(&a->error, a->sound_count);
+        gemlet_error_text(&a->error, " sounds");
+    }
+    gemlet_error_text(&a->error, " included, and there is room for ");
     gemlet_error_number(&a->error, room);
     gemlet_error_text(&a->error, " of ");
     gemlet_error_number(&a->error, capacity);
@@ -323,9 +369,13 @@ gemlet_status answer_check_room(answerer *a, const token_list *prompt) {
     return GEMLET_ERROR_CONTEXT;
 }
 
-answer_end answer(answerer *a, const token_list *prompt, const options_files *images) {
+answer_end answer(answerer *a, const token_list *prompt, const options_files *images, const options_files *sounds) {
     a->unfed = false;
-    gemlet_status status = make_room(a, count_positions(a, prompt));
+    gemlet_status status = read_sounds(a, sounds);
+    if (status != GEMLET_OK) {
+        return ANSWER_FAILED;
+    }
+    status = make_room(a, count_positions(a, prompt));
     a->prompt_started = gemlet_session_length(a->engine.session);
     if (status == GEMLET_OK) {
         status = answer_check_room(a, prompt);

@@ -5,6 +5,7 @@
 #include "examples/gemlet/engine.h"
 #include "examples/gemlet/image.h"
 #include "examples/gemlet/progress.h"
+#include "examples/gemlet/sound.h"
 #include "examples/gemlet/tokens.h"
 #include <gemlet/image.h>
 #include <gemlet/sampler.h>
@@ -35,6 +36,8 @@ typedef struct answerer {
     size_t answer_bytes, answer_capacity;
     void *before_answer; /* with --think: the session's state before it; ours */
     size_t before_bytes;
+    sound_file sounds[OPTIONS_MOST_FILES]; /* of the prompt */
+    size_t sound_count;
     gemlet_error error;
 } answerer;
 
@@ -49,11 +52,12 @@ gemlet_status answerer_rewind(answerer *a, size_t length);
 /* With --think: brings the session back to where the last answer began. */
 gemlet_status answerer_forget_answer(answerer *a);
 
-/* Feeds `prompt`, with the images of these files at its places for them, and prints what the model says, as whole UTF-8.  What does
- * not fit the context is refused before anything is read or computed. */
-answer_end answer(answerer *a, const token_list *prompt, const options_files *images);
+/* Feeds `prompt`, with the images and sounds (NULL: none) of these files at its places for them, and prints what the model says, as
+ * whole UTF-8.  What does not fit the context is refused before anything is read or computed. */
+answer_end answer(answerer *a, const token_list *prompt, const options_files *images, const options_files *sounds);
 
-/* Whether the prompt, its images included, fits behind what the session holds: GEMLET_ERROR_CONTEXT. */
+/* Whether the prompt, its images and the sounds that were read included, fits behind what the session holds: GEMLET_ERROR_CONTEXT.
+ */
 gemlet_status answer_check_room(answerer *a, const token_list *prompt);
 
 /* Reads an image file as the options say; tells of damage that it shows nevertheless. */

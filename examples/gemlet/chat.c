@@ -43,7 +43,8 @@ static gemlet_status make_prompt(conversation *c, const char *line, token_list *
     } else if (a->unfed) {
         status = tokens_append(prompt, &a->last, 1);
     }
-    return status == GEMLET_OK ? turn_append(prompt, a->engine.model, &before, line, c->images.count, &a->error) : status;
+    return status == GEMLET_OK ? turn_append(prompt, a->engine.model, &before, line, (turn_slots){c->images.count, 0}, &a->error)
+                               : status;
 }
 
 /* After a prompt that was cancelled half way: as if it had not been asked. */
@@ -69,7 +70,7 @@ static gemlet_status say(conversation *c, const char *line) {
     uint32_t last = a->last;
     gemlet_status status = make_prompt(c, line, &prompt);
     uint64_t in = a->work.tokens_in;
-    answer_end end = status == GEMLET_OK ? answer(a, &prompt, &c->images) : ANSWER_FAILED;
+    answer_end end = status == GEMLET_OK ? answer(a, &prompt, &c->images, NULL) : ANSWER_FAILED;
     tokens_free(&prompt);
     bool fed = a->work.tokens_in != in;
     if (fed) {

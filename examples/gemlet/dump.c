@@ -9,6 +9,7 @@
 #include "examples/gemlet/interrupt.h"
 #include "examples/gemlet/npy.h"
 #include "examples/gemlet/program.h"
+#include "examples/gemlet/sound.h"
 #include "examples/gemlet/tokens.h"
 
 typedef struct dump {
@@ -56,10 +57,22 @@ static void remove_file(const char *path) {
     }
 }
 
-static gemlet_status encode_and_write(dump *d, const image_file *file) {
-    const float *soft_tokens;
-    size_t rows;
-    gemlet_status status = gemlet_encode_image(d->engine.session, &file->image, &soft_tokens, &rows, &d->error);
+/* What is encoded: one of the two. */
+typedef struct dump_source {
+    const image_file *image;
+    const sound_file *sound;
+} dump_source;
+
+static gemlet_status encode_and_write(dump *d, const dump_source *source) {
+    const float *soft_tokens = NULL;
+    size_t rows = 0;
+    gemlet_sound sound = {.samples = NULL};
+    if (source->sound != NULL) {
+        sound = sound_of(source->sound);
+    }
+    gemlet_status status = source->sound != NULL
+                               ? gemlet_encode_sound(d->engine.session, &sound, &soft_tokens, &rows, &d->error)
+                               : gemlet_encode_image(d->engine.session, &source->image->image, &soft_tokens, &rows, &d->error);
     if (status != GEMLET_OK) {
         return status;
     }
@@ -95,9 +108,9 @@ static gemlet_status check_room(dump *d, size_t tokens) {
     return GEMLET_ERROR_CONTEXT;
 }
 
-/* Of the image where there is one, else of the tokens. */
-static gemlet_status write_values(dump *d, const options *o, const token_list *tokens, const image_file *file) {
-    const char *path = file != NULL ? o->soft_tokens : o->logits;
+/* Of the source where there is one, else of the tokens. */
+static gemlet_status write_values(dump *d, const options *o, const token_list *tokens, const dump_source *source) {
+    const char *path = source != NULL ? o->soft_tokens : o->logits;
     size_t rows = o->last != 0 && o->last < tokens->count ? o->last : tokens->count;
     if (is_same_file(path, o->model)) {
         gemlet_fail(&d->error, GEMLET_ERROR_ARGUMENT, path);
@@ -114,7 +127,7 @@ static gemlet_status write_values(dump *d, const options *o, const token_list *t
     if (d->out == NULL) {
         return fail_to_write(d, path, errno);
     }
-    status = file != NULL ? encode_and_write(d, file) : feed_and_write(d, tokens, rows);
+    status = source != NULL ? encode_and_write(d, source) : feed_and_write(d, tokens, rows);
     if (fclose(d->out) != 0 && d->failure == 0) {
         d->failure = errno;
     }
@@ -135,22 +148,27 @@ int command_dump(int argc, char **argv) {
     if (!options_parse(&o, OPTIONS_DUMP, argc, argv, &code)) {
         return code;
     }
-    image_file file = {.pixels = NULL};
-    bool image = o.images.count > 0;
-    gemlet_status status = image ? image_read(&file, o.images.paths[0], (size_t)o.image_memory * IMAGE_MEBIBYTE, &d.error)
-                                 : tokens_read(&tokens, o.tokens, &d.error);
+    image_file image = {.pixels = NULL};
+    sound_file sound = {.samples = NULL};
+    dump_source source = {o.images.count > 0 ? &image : NULL, o.sounds.count > 0 ? &sound : NULL};
+    bool encodes = source.image != NULL || source.sound != NULL;
+    gemlet_status status = source.image != NULL
+                               ? image_read(&image, o.images.paths[0], (size_t)o.image_memory * IMAGE_MEBIBYTE, &d.error)
+                           : source.sound != NULL ? sound_read(&sound, o.sounds.paths[0], &o, &d.error)
+                                                  : tokens_read(&tokens, o.tokens, &d.error);
     if (status == GEMLET_OK) {
-        status = engine_open(&d.engine, &o, image ? 1 : (uint32_t)tokens.count, &d.error);
+        status = engine_open(&d.engine, &o, encodes ? 1 : (uint32_t)tokens.count, &d.error);
     }
     if (status == GEMLET_OK) {
-        status = write_values(&d, &o, &tokens, image ? &file : NULL);
+        status = write_values(&d, &o, &tokens, encodes ? &source : NULL);
     }
     if (status == GEMLET_OK && o.stats) {
         engine_print_stats(&d.engine, &o, &d.work);
     }
     engine_close(&d.engine);
     tokens_free(&tokens);
-    image_free(&file);
+    image_free(&image);
+    sound_free(&sound);
     if (status == GEMLET_ERROR_CANCELLED) {
         interrupt_die();
     }

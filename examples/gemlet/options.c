@@ -55,10 +55,19 @@ static const option table[] = {
     {"--image", "FILE",
      "JPEG, PNG, WebP, PPM or PGM; - reads standard input; stands at the next <image> of the text, else before it; may be repeated",
      AT(images), 0, 0, KIND_FILES, OPTIONS_RUN | OPTIONS_DUMP, 0},
+    {"--sound", "FILE",
+     "WAV, FLAC, ...; - reads standard input; stands at the next <sound> of the text, else before it; may be repeated", AT(sounds),
+     0, 0, KIND_FILES, OPTIONS_RUN | OPTIONS_DUMP, 0},
+    {"--raw-sound", "s16|f32", "sounds are raw samples of one channel, int16 or float", AT(raw_sound), 1, 0, KIND_CHOICE,
+     OPTIONS_RUN | OPTIONS_DUMP, 0},
+    {"--rate", "N", "samples a second of raw sounds (16000)", AT(sound_rate), 1000, 768000, KIND_COUNT, OPTIONS_RUN | OPTIONS_DUMP,
+     0},
+    {"--cut-sound", NULL, "leave out what a sound has beyond 30 seconds, instead of refusing it", AT(cut_sound), 0, 0, KIND_FLAG,
+     OPTIONS_RUN | OPTIONS_DUMP, 0},
     {"--image-memory", "MIB", "that a picture file may take while it is decoded: larger ones are made smaller, or refused (128)",
      AT(image_memory), 1, 65536, KIND_COUNT, SEES | OPTIONS_DUMP, 0},
-    {"--soft-tokens", "FILE", "the .npy file to write for the image: float32 [soft tokens, width]", AT(soft_tokens), 0, 0,
-     KIND_TEXT, OPTIONS_DUMP, 0},
+    {"--soft-tokens", "FILE", "the .npy file to write for the image or the sound: float32 [soft tokens, width]", AT(soft_tokens), 0,
+     0, KIND_TEXT, OPTIONS_DUMP, 0},
     {"--image-size", "N", "pixels of the square that images are brought to (what the model was made for)", AT(image_size), 64, 2048,
      KIND_COUNT, SEES | OPTIONS_DUMP | OPTIONS_INFO, 0},
     {"--device", "FILE", "the V4L2 camera (/dev/video0, where neither --folder nor --raw-frames is given)", AT(device), 0, 0,
@@ -112,6 +121,7 @@ static const option table[] = {
      KIND_CHOICE, EVERY, 0},
     {"--no-images", NULL, "leave out the image encoder, which takes memory", AT(no_images), 0, 0, KIND_FLAG,
      OPTIONS_INFO | OPTIONS_CHAT, 0},
+    {"--no-sounds", NULL, "leave out the sound encoder, which takes memory", AT(no_sounds), 0, 0, KIND_FLAG, OPTIONS_INFO, 0},
     {"--verify", NULL, "compare every tensor with its CRC-32", AT(verify), 0, 0, KIND_FLAG, OPTIONS_INFO, 0},
     {"--tensors", NULL, "list every tensor", AT(tensors), 0, 0, KIND_FLAG, OPTIONS_INFO, 0},
     {"--stats", NULL, "print tokens, time and memory to standard error", AT(stats), 0, 0, KIND_FLAG, RUNS, 0},
@@ -279,21 +289,34 @@ static unsigned readers_of_input(const options *o) {
     for (uint32_t i = 0; i < o->images.count; i++) {
         count += strcmp(o->images.paths[i], "-") == 0;
     }
+    for (uint32_t i = 0; i < o->sounds.count; i++) {
+        count += strcmp(o->sounds.paths[i], "-") == 0;
+    }
     return count;
 }
 
 /* What is wrong about options that are right one by one; NULL for nothing. */
 static const char *contradiction(const options *o, options_command command) {
-    bool image_dumped = o->images.count == 1 && o->soft_tokens != NULL && o->tokens == NULL;
-    bool tokens_dumped = o->images.count == 0 && o->tokens != NULL && o->logits != NULL;
+    uint32_t encoded = o->images.count + o->sounds.count;
+    bool image_dumped = encoded == 1 && o->soft_tokens != NULL && o->tokens == NULL;
+    bool tokens_dumped = encoded == 0 && o->tokens != NULL && o->logits != NULL;
     if (command == OPTIONS_DUMP && !image_dumped && !tokens_dumped) {
-        return "expected --tokens FILE --logits FILE, or --image FILE --soft-tokens FILE";
+        return "expected --tokens FILE --logits FILE, or --image FILE or --sound FILE with --soft-tokens FILE";
     }
     if (readers_of_input(o) > 1) {
         return "expected one reader of standard input (-), found several";
     }
     if (o->raw && o->images.count > 0) {
         return "option --image: expected turns, found --raw";
+    }
+    if (o->raw && o->sounds.count > 0) {
+        return "option --sound: expected turns, found --raw";
+    }
+    if (o->sounds.count == 0 && (o->raw_sound != 0 || o->cut_sound)) {
+        return "options --raw-sound and --cut-sound: expected --sound too";
+    }
+    if (o->sound_rate != 0 && o->raw_sound == 0) {
+        return "option --rate: expected --raw-sound too";
     }
     if (o->raw && o->system != NULL) {
         return "option --system: expected turns, found --raw";
@@ -341,6 +364,7 @@ bool options_parse(options *o, options_command command, int argc, char **argv, i
     }
     o->images_wanted =
         o->images.count > 0 || command == OPTIONS_CAMERA || ((command == OPTIONS_INFO || command == OPTIONS_CHAT) && !o->no_images);
+    o->sounds_wanted = o->sounds.count > 0 || (command == OPTIONS_INFO && !o->no_sounds);
     const char *problem = contradiction(o, command);
     if (!has_required(o, command, argv[0], code)) {
         return false;
@@ -357,5 +381,6 @@ gemlet_options options_for_library(const options *o, uint32_t context) {
                             .cache = (gemlet_cache_type)o->cache,
                             .level_limit = o->level_limit,
                             .no_images = !o->images_wanted,
+                            .no_sounds = !o->sounds_wanted,
                             .image_size = o->image_size};
 }

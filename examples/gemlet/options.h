@@ -18,7 +18,7 @@ typedef enum options_command {
     OPTIONS_INFO = 1 << 5
 } options_command;
 
-enum { OPTIONS_MOST_FILES = 16, OPTIONS_RAW_JPEG = GEMLET_PIXELS_I420 + 2 };
+enum { OPTIONS_MOST_FILES = 16, OPTIONS_RAW_JPEG = GEMLET_PIXELS_I420 + 2, OPTIONS_RAW_F32 = 2 };
 
 /* The values of an option that may be repeated, in order. */
 typedef struct options_files {
@@ -47,6 +47,9 @@ typedef struct options {
     uint32_t color_range;  /* a gemlet_color_range plus 1; 0: not given */
     uint32_t frames;       /* at most; 0: all */
     options_files images;
+    options_files sounds;
+    uint32_t raw_sound;  /* 1: int16, OPTIONS_RAW_F32: float; 0: sounds are files that say what they are */
+    uint32_t sound_rate; /* samples a second of raw sounds; 0: not given */
     uint32_t image_size;
     uint32_t image_memory; /* MiB that a picture may take while it is decoded */
     uint32_t predict;      /* tokens at most; 0: until the turn ends or the context is full */
@@ -64,6 +67,8 @@ typedef struct options {
     float min_p;
     float repeat_penalty;
     bool images_wanted; /* whether the command shows images to the model */
+    bool sounds_wanted; /* whether it plays sounds to it */
+    bool cut_sound;
     bool raw;
     bool think;
     bool show_thoughts;
@@ -74,6 +79,7 @@ typedef struct options {
     bool verify;
     bool tensors;
     bool no_images;
+    bool no_sounds;
 } options;
 
 /* Fills `*o` from the defaults and the command line; argv[0] is the command's name.  False where the program is to end with exit

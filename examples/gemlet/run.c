@@ -11,7 +11,8 @@ static gemlet_status make_prompt(answerer *a, const char *text, size_t bytes, to
     const gemlet_tokenizer *tokenizer = a->engine.tokenizer;
     if (!a->options->raw) {
         const turn_before before = {.first = true, .system = a->options->system, .think = a->options->think};
-        return turn_append(prompt, a->engine.model, &before, text, a->options->images.count, &a->error);
+        return turn_append(prompt, a->engine.model, &before, text, (turn_slots){a->options->images.count, a->options->sounds.count},
+                           &a->error);
     }
     gemlet_status status = tokens_append_special(prompt, tokenizer, GEMLET_SPECIAL_BOS);
     return status == GEMLET_OK ? tokens_append_text(prompt, tokenizer, text, bytes, &a->error) : status;
@@ -23,7 +24,7 @@ static int run(answerer *a, const char *text, size_t bytes) {
         tokens_free(&prompt);
         return program_fail(&a->error);
     }
-    answer_end end = answer(a, &prompt, &a->options->images);
+    answer_end end = answer(a, &prompt, &a->options->images, &a->options->sounds);
     tokens_free(&prompt);
     if (end == ANSWER_FAILED) {
         return program_fail(&a->error);

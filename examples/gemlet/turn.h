@@ -5,8 +5,14 @@
 #include "examples/gemlet/tokens.h"
 #include <gemlet/gemlet.h>
 
-/* Stands in a list for the soft tokens of the next image. */
+/* Stand in a list for the soft tokens of the next image, of the next sound. */
 #define TURN_IMAGE UINT32_MAX
+#define TURN_SOUND (UINT32_MAX - 1)
+
+/* How many there are. */
+typedef struct turn_slots {
+    size_t images, sounds;
+} turn_slots;
 
 /* What stands before a user's turn. */
 typedef struct turn_before {
@@ -18,9 +24,10 @@ typedef struct turn_before {
 } turn_before;
 
 /* Appends the user's turn and the beginning of the model's; a turn that is not the first ends the model's turn before it.  Special
- * tokens in the texts are text like other text, but for `images` images: they stand where `text` says "<image>", or before all of
- * it where it doesn't.  GEMLET_ERROR_ARGUMENT where there are places but not as many as images. */
-gemlet_status turn_append(token_list *list, const gemlet_model *model, const turn_before *before, const char *text, size_t images,
-                          gemlet_error *error);
+ * tokens in the texts are text like other text, but for images and sounds: they stand where `text` says "<image>" and "<sound>", or
+ * before all of it where it doesn't.  GEMLET_ERROR_ARGUMENT where there are places for a kind but not as many as there are of it.
+ */
+gemlet_status turn_append(token_list *list, const gemlet_model *model, const turn_before *before, const char *text,
+                          turn_slots slots, gemlet_error *error);
 
 #endif

@@ -44,8 +44,11 @@ typedef struct gemlet_options {
     uint32_t level_limit;    /* highest gemlet_level to use plus 1; 0: whatever the CPU has.  For comparing levels */
     bool no_images;          /* leave the image encoder out: no memory for it */
     uint32_t
-        image_size;   /* pixels of the square that images are brought to, a multiple of 64; default what the model was made for */
-    bool no_skipping; /* compute what is known not to matter (KV-shared layers of earlier tokens, zero gates): for tests */
+        image_size; /* pixels of the square that images are brought to, a multiple of 64; default what the model was made for */
+    bool no_sounds; /* leave the sound encoder out: no memory for it */
+    uint32_t sound_seconds; /* of the longest sound, at most 30 (the default), what the models were trained for */
+    bool cut_sounds;        /* leave out what a sound has beyond that; else it is refused */
+    bool no_skipping;       /* compute what is known not to matter (KV-shared layers of earlier tokens, zero gates): for tests */
 } gemlet_options;
 
 /* Bytes that a model with one session takes. */
@@ -77,8 +80,8 @@ gemlet_status gemlet_session_open(gemlet_model *model, const gemlet_options *opt
 /* ---- Prompt in ---- */
 
 /* Called between chunks of a prompt with the tokens done so far and in all, and before them, behind each block of an image's
- * encoder, with the steps done so far and in all; false cancels (GEMLET_ERROR_CANCELLED: the tokens done so far stay in the
- * session).  Called from the session's thread only. */
+ * encoder, with the steps done so far and in all, and behind each part of a sound with the samples done so far and in all; false
+ * cancels (GEMLET_ERROR_CANCELLED: the tokens done so far stay in the session).  Called from the session's thread only. */
 typedef bool (*gemlet_progress)(void *context, size_t done, size_t total);
 
 void gemlet_session_on_progress(gemlet_session *session, gemlet_progress progress, void *context);

@@ -18,6 +18,7 @@ static const gemlet_family families[] = {
                  .per_layer_inputs = GEMLET_PER_LAYER_INPUTS_TO_OTHER_STREAMS},
         .chat = &gemlet_gemma3_chat,
         .images = &gemlet_mobilenetv5_encoder,
+        .sounds = &gemlet_usm,
     },
     {
         .architecture = "gemma4",
@@ -28,6 +29,7 @@ static const gemlet_family families[] = {
                  .partial_rotation = true,
                  .layer_scalar = true},
         .chat = &gemlet_gemma4_chat,
+        .sounds = &gemlet_gemma4a,
     },
 };
 enum { FAMILIES = sizeof families / sizeof *families };

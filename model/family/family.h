@@ -2,6 +2,7 @@
 #ifndef GEMLET_MODEL_FAMILY_FAMILY_H
 #define GEMLET_MODEL_FAMILY_FAMILY_H
 
+#include "model/audio/conformer.h"
 #include "model/chat/format.h"
 #include "model/text/config.h"
 #include "model/vision/mobilenetv5/mobilenetv5.h"
@@ -10,7 +11,8 @@ typedef struct gemlet_family {
     const char *architecture; /* the name in files (general.architecture), and what their keys begin with */
     gemlet_text_traits text;
     const gemlet_chat_format *chat;
-    const gemlet_image_encoder *images; /* NULL: takes none */
+    const gemlet_image_encoder *images;    /* NULL: takes none */
+    const gemlet_conformer_traits *sounds; /* NULL: takes none */
 } gemlet_family;
 
 /* NULL for an architecture that is not supported. */

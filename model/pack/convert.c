@@ -311,6 +311,28 @@ static bool on_grid(const float *in, size_t count, float scale, int8_t *out) {
     return exact;
 }
 
+/* Grids of a few levels, as models have that were trained with 2 or 4 bits: numbers rounded to bfloat16 after the multiplication
+ * are still off by less than a 256th.  Answers the scale, or 0 where there is no such grid. */
+static float on_levels(const float *in, size_t count, float largest, int8_t *out) {
+    for (int levels = 1; levels <= 8; levels++) {
+        double step = (double)largest / levels, product = 0.0, square = 0.0;
+        size_t i = 0;
+        for (; i < count; i++) {
+            double level = rint((double)in[i] / step);
+            if (fabs((double)in[i] / step - level) > fabs(level) / 256.0) {
+                break;
+            }
+            out[i] = (int8_t)level;
+            product += (double)in[i] * level;
+            square += level * level;
+        }
+        if (i == count) {
+            return on_grid(in, count, (float)step, out) ? (float)step : (float)(product / square);
+        }
+    }
+    return 0.0f;
+}
+
 float pack_quantize_channel(const float *in, size_t count, int8_t *out) {
     float largest = 0.0f;
     for (size_t i = 0; i < count; i++) {
@@ -320,6 +342,10 @@ float pack_quantize_channel(const float *in, size_t count, int8_t *out) {
     if (scale == 0.0f) {
         memset(out, 0, count);
         return 0.0f;
+    }
+    float step = on_levels(in, count, largest, out);
+    if (step > 0.0f) {
+        return step;
     }
     /* largest = round(127 s) / 127 need not round back to s, but then a neighbour does. */
     float tries[3] = {scale, nextafterf(scale, INFINITY), nextafterf(scale, 0.0f)};

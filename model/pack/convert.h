@@ -20,7 +20,7 @@ void pack_quantize(gemlet_weight_type type, const float *in, size_t count, void 
 bool pack_widen(uint32_t type, const void *blocks, size_t count, void *out);
 
 /* One row of a convolution to integers in -127 .. 127 and its scale, max|x| / 127.  Numbers that lie on such a grid already are
- * kept exactly. */
+ * kept exactly; so are those on a grid of up to 8 levels to either side. */
 float pack_quantize_channel(const float *in, size_t count, int8_t *out);
 
 #endif

@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "model/pack/numbers.h"
+
 #define REQUIRED NAN
 
 static const pack_json_number gemma3_numbers[] = {
@@ -83,7 +85,7 @@ static float gemma3_scale(const gemlet_text_config *config) {
 static const char *const gemma3_left_out[] = {"vision_tower.", "model.vision_tower.", "multi_modal_projector.",
                                               "model.multi_modal_projector.", NULL};
 static const char *const gemma3n_left_out[] = {NULL};
-static const char *const gemma4_left_out[] = {"model.vision_tower.", "model.audio_tower.", NULL};
+static const char *const gemma4_left_out[] = {"model.vision_tower.", NULL};
 
 static const pack_family families[] = {
     {.architecture = "gemma4",
@@ -91,6 +93,7 @@ static const pack_family families[] = {
      .global_period = 6,
      .numbers = gemma4_numbers,
      .defaults = gemma4_defaults,
+     .sound_numbers = pack_gemma4a_numbers,
      .needed = "embedding_length_per_layer_input",
      .without = "has no per-layer inputs: of Gemma 4, E2B and E4B are supported, not the larger models",
      .left_out = gemma4_left_out},
@@ -100,6 +103,7 @@ static const pack_family families[] = {
      .numbers = gemma3n_numbers,
      .defaults = gemma3n_defaults,
      .projector = "gemma3nv",
+     .sound_numbers = pack_usm_numbers,
      .left_out = gemma3n_left_out},
     {.architecture = "gemma3",
      .model_types = {"gemma3", "gemma3_text"},

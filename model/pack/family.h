@@ -22,6 +22,8 @@ typedef struct pack_default {
     double value;
 } pack_default;
 
+struct pack_number;
+
 typedef struct pack_family {
     const char *architecture;
     const char *model_types[2]; /* of config.json */
@@ -30,9 +32,10 @@ typedef struct pack_family {
     float (*attention_scale)(const gemlet_text_config *config); /* where a GGUF does not say it */
     const pack_json_number *numbers;                            /* ends with a NULL name */
     const pack_default *defaults;                               /* ends with a NULL suffix */
-    const char *needed, *without; /* a key that must not be 0, and what a model is where it is; NULL: there is none */
-    const char *projector;        /* the type of its mmproj file; NULL: its encoders are not supported */
-    const char *const *left_out;  /* beginnings of names of tensors that a text model can do without; ends with NULL */
+    const char *needed, *without;            /* a key that must not be 0, and what a model is where it is; NULL: there is none */
+    const char *projector;                   /* the type of its mmproj file; NULL: its encoders are not supported */
+    const struct pack_number *sound_numbers; /* of config.json's audio part (numbers.h); NULL: its sounds are not supported */
+    const char *const *left_out;             /* beginnings of names of tensors that a text model can do without; ends with NULL */
 } pack_family;
 
 /* NULL where there is none. */

@@ -75,7 +75,7 @@ static void put_encoders(const pack_model *model, pack_bytes *b) {
         pack_key_u32(b, "gemlet.audio.vocabulary_size", model->sound.vocabulary_size);
     } else if (model->sound.present) {
         put_table(b, "gemlet.audio", pack_embedder_numbers, &model->sound);
-        put_table(b, "gemlet.audio", pack_audio_numbers, &model->audio);
+        put_table(b, "gemlet.audio", model->family->sound_numbers, &model->audio);
     }
 }
 

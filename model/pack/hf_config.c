@@ -264,9 +264,27 @@ static gemlet_status read_encoders(part *p, pack_model *model) {
     read_embedder(&vision, p, &image, &model->image);
     if (audio.json != NULL && !cJSON_IsNull(audio.json)) {
         read_embedder(&audio, p, &sound, &model->sound);
-        read_table(&audio, pack_audio_numbers, &model->audio);
+        read_table(&audio, model->family->sound_numbers, &model->audio);
     }
     return vision.status != GEMLET_OK ? vision.status : audio.status != GEMLET_OK ? audio.status : p->status;
+}
+
+/* The sound encoder of Gemma 4, which has ids but no embeddings of its own.  What its configuration does not say is the same in
+ * all. */
+static gemlet_status read_gemma4_sound(part *p, pack_model *model) {
+    part audio = *p;
+    audio.json = member(p->json, "audio_config");
+    if (audio.json == NULL || cJSON_IsNull(audio.json)) {
+        return GEMLET_OK;
+    }
+    model->sound = (pack_embedder){.present = true, .rms_epsilon = real_or(&audio, "rms_norm_eps", 1e-6f)};
+    model->sound.width = whole_or(&audio, "output_proj_dims", 1536);
+    model->sound.begin_id = whole(p, "boa_token_id");
+    model->sound.end_id = whole(p, member(p->json, "eoa_token_id") != NULL ? "eoa_token_id" : "eoa_token_index");
+    model->sound.soft_id = whole(p, "audio_token_id");
+    model->audio = (pack_audio){.mel_bins = 128, .reduction_factor = 1, .group_norm_epsilon = 1e-6f};
+    read_table(&audio, model->family->sound_numbers, &model->audio);
+    return audio.status != GEMLET_OK ? audio.status : p->status;
 }
 
 static gemlet_status read_json(const char *folder, const char *name, char *path, size_t capacity, cJSON **json,
@@ -329,6 +347,8 @@ gemlet_status pack_load_config(pack_model *model, const char *folder, gemlet_err
     status = status != GEMLET_OK ? status : pack_check_config(model, json, path, error);
     status = status != GEMLET_OK ? status : read_text(&text, model);
     status = status != GEMLET_OK || model->family->projector == NULL ? status : read_encoders(&whole_file, model);
+    bool gemma4_sound = model->family != NULL && model->family->sound_numbers == pack_gemma4a_numbers;
+    status = status != GEMLET_OK || !gemma4_sound ? status : read_gemma4_sound(&whole_file, model);
     status = status != GEMLET_OK || !model->image.present ? status : read_image_size(model, folder, error);
     cJSON_Delete(json);
     return status;

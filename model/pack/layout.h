@@ -12,7 +12,11 @@ typedef enum pack_action {
     PACK_SCALES,
     PACK_REAL_CONV,      /* F32 [taps][columns][rows] */
     PACK_HARD_EMBEDDING, /* the special ids' embeddings, computed from three tensors */
-    PACK_BLOB            /* bytes that are in memory already */
+    PACK_POSITIONS,      /* what attention adds to the keys of a sound, by distance */
+    PACK_QUERY_SCALE,    /* what its queries are multiplied by */
+    PACK_MEL_WINDOW,     /* of the sound's front end */
+    PACK_MEL_FILTERS,
+    PACK_BLOB /* bytes that are in memory already */
 } pack_action;
 
 typedef struct pack_item {
@@ -20,7 +24,7 @@ typedef struct pack_item {
     pack_action action;
     gemlet_tensor_kind kind;
     uint32_t rows, columns, taps;
-    const pack_tensor *source;     /* NULL for PACK_SCALES and PACK_BLOB */
+    const pack_tensor *source;     /* NULL for PACK_SCALES, PACK_MEL_... and PACK_BLOB */
     const pack_tensor *norm;       /* of PACK_HARD_EMBEDDING */
     const pack_tensor *projection; /* of PACK_HARD_EMBEDDING */
     float epsilon;                 /* of PACK_HARD_EMBEDDING */
@@ -50,6 +54,7 @@ void pack_layout_free(pack_layout *layout);
 /* Add the tensors of the text model and of the encoders, and check that all that are needed are there with the right shape. */
 gemlet_status pack_lay_out_text(pack_model *model, pack_types types, pack_layout *layout, gemlet_error *error);
 gemlet_status pack_lay_out_encoders(pack_model *model, pack_layout *layout, gemlet_error *error);
+gemlet_status pack_lay_out_sound(pack_model *model, pack_layout *layout, gemlet_error *error);
 
 /* ---- What these are made of ---- */
 

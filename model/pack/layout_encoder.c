@@ -5,6 +5,7 @@
 
 #include "core/quant/conv.h"
 #include "model/pack/layout.h"
+#include "model/pack/sound.h"
 
 static gemlet_status add_conv(pack_layout *layout, const pack_tensor *source, uint32_t outputs, uint32_t channels, uint32_t taps,
                               gemlet_error *error) {
@@ -34,8 +35,67 @@ static gemlet_status add_real_conv(pack_layout *layout, const pack_tensor *sourc
     return pack_add_item(layout, &item, error);
 }
 
+/* What the sound encoder's tensors become besides what their shape says: names' ends, behind "a.blk.N.". */
+static const struct {
+    const char *source, *packed;
+    pack_action action;
+} computed[] = {
+    {"linear_pos.weight", "positions", PACK_POSITIONS},
+    {"attn_k_rel.weight", "positions", PACK_POSITIONS},
+    {"per_dim_scale", "query_scale", PACK_QUERY_SCALE},
+    {"per_dim_scale.weight", "query_scale", PACK_QUERY_SCALE},
+};
+
+static size_t index_of_computed(const char *name) {
+    const char *end = strncmp(name, "a.blk.", 6) == 0 ? strchr(name + 6, '.') : NULL;
+    size_t i = 0;
+    while (i < sizeof computed / sizeof *computed && (end == NULL || strcmp(end + 1, computed[i].source) != 0)) {
+        i++;
+    }
+    return i;
+}
+
+/* The positions of a block's attention and its query scale: constants that are computed here. */
+static gemlet_status add_computed(pack_model *model, pack_layout *layout, const char *name, size_t which, gemlet_error *error) {
+    pack_tensor *t;
+    gemlet_status status = pack_need(model, name, &t, error);
+    if (status != GEMLET_OK) {
+        return status;
+    }
+    uint32_t window = pack_sound_window(model);
+    bool positions = computed[which].action == PACK_POSITIONS;
+    if (positions ? t->dimension_count != 2 || t->shape[0] != t->shape[1] || t->shape[0] > UINT32_MAX || window == 0
+                  : pack_elements(t) > UINT32_MAX) {
+        return pack_fail(error, GEMLET_ERROR_FORMAT, "%s: tensor \"%s\" must be square: the file is not of this model",
+                         t->file->path, name);
+    }
+    pack_item item = {.action = computed[which].action, .kind = GEMLET_KIND_PLAIN, .taps = 1, .source = t};
+    item.rows = positions ? window : 1;
+    item.columns = (uint32_t)(positions ? t->shape[0] : pack_elements(t));
+    item.bytes = 4 * (uint64_t)item.rows * item.columns;
+    snprintf(item.name, sizeof item.name, "%.*s%s", (int)(strlen(name) - strlen(computed[which].source)), name,
+             computed[which].packed);
+    return pack_add_item(layout, &item, error);
+}
+
+/* The window and the filters of the front end, which no source holds. */
+static gemlet_status add_mel(pack_model *model, pack_layout *layout, gemlet_error *error) {
+    const gemlet_mel_traits *mel = &pack_sound_traits(model)->mel;
+    pack_item window = {.name = "a.mel.window", .action = PACK_MEL_WINDOW, .kind = GEMLET_KIND_PLAIN, .taps = 1};
+    pack_item filters = {.name = "a.mel.filters", .action = PACK_MEL_FILTERS, .kind = GEMLET_KIND_PLAIN, .taps = 1};
+    window.rows = 2;
+    window.columns = (uint32_t)mel->frame;
+    window.bytes = 8 * (uint64_t)window.columns;
+    filters.rows = model->audio.mel_bins;
+    filters.columns = (uint32_t)(mel->points / 2 + 1);
+    filters.bytes = 4 * (uint64_t)filters.rows * filters.columns;
+    gemlet_status status = pack_add_item(layout, &window, error);
+    return status != GEMLET_OK ? status : pack_add_item(layout, &filters, error);
+}
+
 /* Adds a tensor by its shape: [outputs][channels], [outputs][channels][taps], [outputs][channels][height][width], or numbers.
- * The stem and what has one input channel stay real: they are cheap, and the first sees the picture itself. */
+ * The stem, the sound's two convolutions and what has one input channel stay real: they are cheap, and the first sees the picture
+ * or the sound itself. */
 static gemlet_status add_by_shape(pack_model *model, pack_layout *layout, const char *name, gemlet_error *error) {
     pack_tensor *t;
     gemlet_status status = pack_need(model, name, &t, error);
@@ -47,6 +107,12 @@ static gemlet_status add_by_shape(pack_model *model, pack_layout *layout, const 
         shape[i] = t->shape[i];
     }
     uint64_t elements = pack_elements(t), taps = shape[2] * shape[3];
+    size_t length = strlen(name);
+    bool over_time = length > 15 && strcmp(name + length - 15, ".conv_dw.weight") == 0; /* [C][taps], or with a 1 between */
+    if (over_time && t->dimension_count == 2) {
+        taps = shape[1];
+        shape[1] = 1;
+    }
     bool numbers = t->dimension_count == 1 || (shape[0] == 1 && elements == shape[1]); /* [C] or [1][C][1][1] */
     if (elements > UINT32_MAX || taps > GEMLET_MAX_TAPS) {
         return pack_fail(error, GEMLET_ERROR_UNSUPPORTED, "%s: tensor \"%s\" is too large for an encoder", t->file->path, name);
@@ -54,7 +120,7 @@ static gemlet_status add_by_shape(pack_model *model, pack_layout *layout, const 
     if (numbers) {
         return pack_add_reals(model, layout, name, 1, (uint32_t)elements, error);
     }
-    bool real = (shape[1] == 1 && taps > 1) || strncmp(name, "v.conv_stem.", 12) == 0;
+    bool real = (shape[1] == 1 && taps > 1) || strncmp(name, "v.conv_stem.", 12) == 0 || strncmp(name, "a.conv1d.", 9) == 0;
     return (real ? add_real_conv : add_conv)(layout, t, (uint32_t)shape[0], (uint32_t)shape[1], (uint32_t)taps, error);
 }
 
@@ -105,8 +171,12 @@ static gemlet_status add_prefixed(pack_model *model, pack_layout *layout, const 
     for (size_t i = 0; i < model->tensor_count && status == GEMLET_OK; i++) {
         const pack_tensor *t = &model->tensors[i];
         if (strncmp(t->name, prefix, strlen(prefix)) == 0) {
+            size_t which = index_of_computed(t->name);
             status = check_companions(model, t, error);
-            status = status != GEMLET_OK ? status : add_by_shape(model, layout, t->name, error);
+            if (status == GEMLET_OK) {
+                status = which < sizeof computed / sizeof *computed ? add_computed(model, layout, t->name, which, error)
+                                                                    : add_by_shape(model, layout, t->name, error);
+            }
         }
     }
     return status;
@@ -194,11 +264,15 @@ gemlet_status pack_lay_out_encoders(pack_model *model, pack_layout *layout, geml
     }
     status = status != GEMLET_OK ? status : add_prefixed(model, layout, "v.", error);
     status = status != GEMLET_OK ? status : add_embedder(model, layout, "mm.", "v.hard_token_embd", &model->image, true, error);
-    if (status == GEMLET_OK && model->sound.present) {
-        bool wanted = !model->no_sound;
-        status = wanted ? add_prefixed(model, layout, "a.", error) : GEMLET_OK;
-        status =
-            status != GEMLET_OK ? status : add_embedder(model, layout, "mm.a.", "a.hard_token_embd", &model->sound, wanted, error);
-    }
     return status;
+}
+
+gemlet_status pack_lay_out_sound(pack_model *model, pack_layout *layout, gemlet_error *error) {
+    bool wanted = !model->no_sound;
+    gemlet_status status = wanted ? add_mel(model, layout, error) : GEMLET_OK;
+    status = status != GEMLET_OK || !wanted ? status : add_prefixed(model, layout, "a.", error);
+    if (status == GEMLET_OK && gemlet_family_named(model->family->architecture)->text.special_embeddings) {
+        return add_embedder(model, layout, "mm.a.", "a.hard_token_embd", &model->sound, wanted, error);
+    }
+    return status != GEMLET_OK || !wanted ? status : add_prefixed(model, layout, "mm.a.", error);
 }

@@ -15,7 +15,7 @@ static const char usage[] =
     "\n"
     "  --type q4_0|q8_0  type of what is neither Q4_0 nor Q8_0 already (default: q4_0 for F32, F16 and BF16, q8_0 for\n"
     "                    other block formats)\n"
-    "  --no-sound        leave out the sound encoder, which gemlet does not run yet\n"
+    "  --no-sound        leave out the sound encoder\n"
     "  --list            say what would be done with each tensor, and write nothing\n"
     "  --header-only     leave a hole where the weights belong: enough to plan memory for a model\n"
     "  --quiet           no line for each converted tensor\n"

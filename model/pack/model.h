@@ -105,7 +105,7 @@ gemlet_status pack_load_hf(pack_model *model, const char *folder, gemlet_error *
 
 /* The GGUF name of a Hugging Face tensor into `out`; false for one that gemlet has no use for.  `*norm` says whether it is an
  * RMSNorm of the text model, which some families keep less one. */
-bool pack_gguf_name(const char *name, char out[GEMLET_NAME_BYTES], bool *norm);
+bool pack_gguf_name(const pack_family *family, const char *name, char out[GEMLET_NAME_BYTES], bool *norm);
 
 /* files.c: a whole file, NUL-terminated, that the caller frees; at most `limit` bytes. */
 gemlet_status pack_read_whole(const char *path, size_t limit, char **bytes, size_t *length, gemlet_error *error);

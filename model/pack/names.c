@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "model/pack/model.h"
+#include "model/pack/numbers.h"
 #include "model/text/tensors.h"
 
 typedef struct renaming {
@@ -73,6 +74,42 @@ static const renaming audio_layer_names[] = {
     {"norm.weight", "layer_pre_norm.weight", false},
 };
 
+/* Of Gemma 4's sound encoder, whose matrices may be wrapped ("NAME.linear.weight") and have bounds ("NAME.input_min"). */
+static const renaming gemma4_audio_layer_names[] = {
+    {"feed_forward1.ffw_layer_1", "ffn_up", false},
+    {"feed_forward1.ffw_layer_2", "ffn_down", false},
+    {"feed_forward1.post_layer_norm", "ffn_post_norm", false},
+    {"feed_forward1.pre_layer_norm", "ffn_norm", false},
+    {"feed_forward2.ffw_layer_1", "ffn_up_1", false},
+    {"feed_forward2.ffw_layer_2", "ffn_down_1", false},
+    {"feed_forward2.post_layer_norm", "ffn_post_norm_1", false},
+    {"feed_forward2.pre_layer_norm", "ffn_norm_1", false},
+    {"lconv1d.conv_norm", "norm_conv", false},
+    {"lconv1d.depthwise_conv1d", "conv_dw", false},
+    {"lconv1d.linear_end", "conv_pw2", false},
+    {"lconv1d.linear_start", "conv_pw1", false},
+    {"lconv1d.pre_layer_norm", "conv_norm", false},
+    {"norm_out", "ln2", false},
+    {"norm_post_attn", "attn_post_norm", false},
+    {"norm_pre_attn", "attn_pre_norm", false},
+    {"self_attn.k_proj", "attn_k", false},
+    {"self_attn.per_dim_scale", "per_dim_scale", false},
+    {"self_attn.post", "attn_out", false},
+    {"self_attn.q_proj", "attn_q", false},
+    {"self_attn.relative_k_proj", "attn_k_rel", false},
+    {"self_attn.v_proj", "attn_v", false},
+};
+
+static const renaming gemma4_audio_names[] = {
+    {"output_proj.bias", "a.pre_encode.out.bias", false},
+    {"output_proj.weight", "a.pre_encode.out.weight", false},
+    {"subsample_conv_projection.input_proj_linear.weight", "a.input_projection.weight", false},
+    {"subsample_conv_projection.layer0.conv.weight", "a.conv1d.0.weight", false},
+    {"subsample_conv_projection.layer0.norm.weight", "a.conv1d.0.norm.weight", false},
+    {"subsample_conv_projection.layer1.conv.weight", "a.conv1d.1.weight", false},
+    {"subsample_conv_projection.layer1.norm.weight", "a.conv1d.1.norm.weight", false},
+};
+
 static const renaming embedder_names[] = {
     {"embedding.weight", "embedding.weight", false},
     {"embedding_projection.weight", "input_projection.weight", false},
@@ -83,6 +120,8 @@ static const renaming embedder_names[] = {
 enum { COUNT_TEXT = sizeof text_names / sizeof text_names[0] };
 enum { COUNT_TEXT_LAYER = sizeof text_layer_names / sizeof text_layer_names[0] };
 enum { COUNT_AUDIO_LAYER = sizeof audio_layer_names / sizeof audio_layer_names[0] };
+enum { COUNT_GEMMA4_AUDIO_LAYER = sizeof gemma4_audio_layer_names / sizeof gemma4_audio_layer_names[0] };
+enum { COUNT_GEMMA4_AUDIO = sizeof gemma4_audio_names / sizeof gemma4_audio_names[0] };
 enum { COUNT_EMBEDDER = sizeof embedder_names / sizeof embedder_names[0] };
 
 /* Writes `prefix` and the name that `rest` gets in the table; false where it is not in there. */
@@ -152,6 +191,45 @@ static bool rename_audio(const char *rest, char *out, bool *norm) {
     return snprintf(out, GEMLET_NAME_BYTES, "a.conv1d.%u.%s", number, tail[0] == 'c' ? "weight" : "norm.weight") > 0;
 }
 
+/* The end of a name that is not a matrix's own: where it begins, and what becomes of it. */
+static const char *gemma4_audio_end(const char *rest, size_t *begins) {
+    static const renaming ends[] = {{".linear.weight", ".weight", false},  {".weight", ".weight", false},
+                                    {".input_min", ".input_min", false},   {".input_max", ".input_max", false},
+                                    {".output_min", ".output_min", false}, {".output_max", ".output_max", false}};
+    size_t length = strlen(rest);
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        size_t end = strlen(ends[i].from);
+        if (length > end && strcmp(rest + length - end, ends[i].from) == 0) {
+            *begins = length - end;
+            return ends[i].to;
+        }
+    }
+    *begins = length;
+    return "";
+}
+
+static bool rename_gemma4_audio(const char *rest, char *out, bool *norm) {
+    unsigned number;
+    char prefix[32], stem[64];
+    size_t begins = 0;
+    const char *tail = after(rest, "layers.");
+    if (tail == NULL) {
+        return rename_by(gemma4_audio_names, COUNT_GEMMA4_AUDIO, "", rest, out, norm);
+    }
+    tail = take_number(tail, &number);
+    const char *end = tail != NULL ? gemma4_audio_end(tail, &begins) : "";
+    if (tail == NULL || begins >= sizeof stem) {
+        return false;
+    }
+    snprintf(prefix, sizeof prefix, "a.blk.%u.", number);
+    snprintf(stem, sizeof stem, "%.*s", (int)begins, tail);
+    if (!rename_by(gemma4_audio_layer_names, COUNT_GEMMA4_AUDIO_LAYER, prefix, stem, out, norm)) {
+        return false;
+    }
+    size_t length = strlen(out);
+    return snprintf(out + length, GEMLET_NAME_BYTES - length, "%s", end) < (int)(GEMLET_NAME_BYTES - length);
+}
+
 /* timm's names are GGUF's but for the prefix. */
 static bool rename_vision(const char *rest, char *out) {
     const char *blocks = after(rest, "blocks.");
@@ -160,7 +238,7 @@ static bool rename_vision(const char *rest, char *out) {
     return length < GEMLET_NAME_BYTES && (blocks != NULL || after(rest, "conv_stem.") != NULL || after(rest, "msfa.") != NULL);
 }
 
-bool pack_gguf_name(const char *name, char out[GEMLET_NAME_BYTES], bool *norm) {
+bool pack_gguf_name(const pack_family *family, const char *name, char out[GEMLET_NAME_BYTES], bool *norm) {
     static const char *const heads[] = {"lm_head.weight", "language_model.lm_head.weight", "model.lm_head.weight"};
     static const char *const text_prefixes[] = {"model.language_model.", "language_model.model.", "model."};
     const char *rest;
@@ -169,7 +247,8 @@ bool pack_gguf_name(const char *name, char out[GEMLET_NAME_BYTES], bool *norm) {
         return rename_vision(rest, out);
     }
     if ((rest = after(name, "model.audio_tower.")) != NULL) {
-        return rename_audio(rest, out, norm);
+        bool gemma4 = family->sound_numbers == pack_gemma4a_numbers;
+        return gemma4 ? rename_gemma4_audio(rest, out, norm) : rename_audio(rest, out, norm);
     }
     if ((rest = after(name, "model.embed_vision.")) != NULL) {
         return rename_by(embedder_names, COUNT_EMBEDDER, "mm.", rest, out, norm);

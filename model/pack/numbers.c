@@ -20,7 +20,7 @@ const pack_number pack_embedder_numbers[] = {
     {NULL, NULL, false, 0, 0},
 };
 
-const pack_number pack_audio_numbers[] = {
+const pack_number pack_usm_numbers[] = {
     {"conf_num_hidden_layers", "block_count", false, 12, AUDIO_PLACE(block_count)},
     {"conf_num_attention_heads", "attention.head_count", false, 8, AUDIO_PLACE(head_count)},
     {"conf_attention_chunk_size", "attention.chunk_size", false, 12, AUDIO_PLACE(chunk_size)},
@@ -32,5 +32,20 @@ const pack_number pack_audio_numbers[] = {
     {"conf_residual_weight", "residual_weight", true, 0.5, AUDIO_PLACE(residual_weight)},
     {"gradient_clipping", "gradient_clipping", true, 1e10, AUDIO_PLACE(gradient_clipping)},
     {"sscp_conv_group_norm_eps", "group_norm_epsilon", true, 1e-3, AUDIO_PLACE(group_norm_epsilon)},
+    {NULL, NULL, false, 0, 0},
+};
+
+const pack_number pack_gemma4a_numbers[] = {
+    {"num_hidden_layers", "block_count", false, 12, AUDIO_PLACE(block_count)},
+    {"num_attention_heads", "attention.head_count", false, 8, AUDIO_PLACE(head_count)},
+    {"attention_chunk_size", "attention.chunk_size", false, 12, AUDIO_PLACE(chunk_size)},
+    {"attention_context_left", "attention.context_left", false, 13, AUDIO_PLACE(context_left)},
+    {"attention_context_right", "attention.context_right", false, 0, AUDIO_PLACE(context_right)},
+    {"attention_logit_cap", "attention.logit_cap", true, 50, AUDIO_PLACE(logit_cap)},
+    {NULL, "mel_bins", false, 0, AUDIO_PLACE(mel_bins)},
+    {NULL, "reduction_factor", false, 0, AUDIO_PLACE(reduction_factor)},
+    {"residual_weight", "residual_weight", true, 0.5, AUDIO_PLACE(residual_weight)},
+    {"gradient_clipping", "gradient_clipping", true, 1e10, AUDIO_PLACE(gradient_clipping)},
+    {NULL, "group_norm_epsilon", true, 0, AUDIO_PLACE(group_norm_epsilon)},
     {NULL, NULL, false, 0, 0},
 };

@@ -13,8 +13,9 @@ typedef struct pack_number {
     size_t place;       /* in pack_embedder, or in pack_audio */
 } pack_number;
 
-/* Both end with a NULL suffix and are in the order in which keys are written. */
+/* All end with a NULL suffix and are in the order in which keys are written. */
 extern const pack_number pack_embedder_numbers[];
-extern const pack_number pack_audio_numbers[];
+extern const pack_number pack_usm_numbers[];
+extern const pack_number pack_gemma4a_numbers[];
 
 #endif

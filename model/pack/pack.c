@@ -72,7 +72,20 @@ static gemlet_status lay_out(pack_model *model, pack_types types, const void *ta
     gemlet_status status = tables != NULL ? pack_add_item(layout, &item, error) : GEMLET_OK;
     status = status != GEMLET_OK ? status : pack_lay_out_text(model, types, layout, error);
     status = status != GEMLET_OK || !model->image.present ? status : pack_lay_out_encoders(model, layout, error);
+    status = status != GEMLET_OK || !model->sound.present ? status : pack_lay_out_sound(model, layout, error);
     return status != GEMLET_OK ? status : check_unused(model, error);
+}
+
+/* Of a sound encoder that is left out, or that the source lacks, only the special ids' embeddings are needed, where there are any.
+ */
+static void settle_sound(pack_model *model) {
+    bool there = false;
+    for (size_t i = 0; i < model->tensor_count; i++) {
+        there = there || strncmp(model->tensors[i].name, "a.", 2) == 0;
+    }
+    if (model->sound.present && !model->text.traits->special_embeddings && (model->no_sound || !there)) {
+        model->sound.present = false;
+    }
 }
 
 static gemlet_status pack_model_to(const pack_options *options, pack_model *model, gemlet_error *error) {
@@ -86,6 +99,9 @@ static gemlet_status pack_model_to(const pack_options *options, pack_model *mode
                                          : pack_load_gguf(model, options->text, options->projector, error);
     }
     model->no_sound = options->no_sound;
+    if (status == GEMLET_OK) {
+        settle_sound(model);
+    }
     status = status != GEMLET_OK ? status : gemlet_tokenizer_build(&model->vocabulary, &tables, &table_bytes, error);
     status = status != GEMLET_OK ? status : lay_out(model, types, tables, table_bytes, &layout, error);
     if (status == GEMLET_OK && options->list && options->report != NULL) {

@@ -29,10 +29,11 @@ static bool read_type(const cJSON *json, pack_tensor *t) {
 static bool read_shape(const cJSON *json, pack_tensor *t) {
     uint32_t elements, bytes;
     int count = cJSON_IsArray(json) ? cJSON_GetArraySize(json) : -1;
-    if (count < 1 || count > GEMLET_DIMENSIONS || !gemlet_type_block(t->type, &elements, &bytes)) {
+    if (count < 0 || count > GEMLET_DIMENSIONS || !gemlet_type_block(t->type, &elements, &bytes)) {
         return false;
     }
-    t->dimension_count = (uint32_t)count;
+    t->dimension_count = count > 0 ? (uint32_t)count : 1; /* one number has no dimension */
+    t->shape[0] = 1;
     t->bytes = bytes;
     for (int i = 0; i < count; i++) {
         if (!whole(cJSON_GetArrayItem(json, i), &t->shape[i]) || t->shape[i] == 0 || t->shape[i] > UINT64_MAX / t->bytes) {
@@ -65,7 +66,7 @@ static gemlet_status add_entry(pack_model *model, const pack_file *file, const c
     if (strcmp(entry->string, "__metadata__") == 0) {
         return GEMLET_OK;
     }
-    if (!pack_gguf_name(entry->string, t.name, &norm)) {
+    if (!pack_gguf_name(model->family, entry->string, t.name, &norm)) {
         return is_left_out(model->family, entry->string) ? GEMLET_OK : pack_refuse_tensor(model, file, entry->string, error);
     }
     const cJSON *offsets = cJSON_GetObjectItemCaseSensitive(entry, "data_offsets");
@@ -73,7 +74,7 @@ static gemlet_status add_entry(pack_model *model, const pack_file *file, const c
         return refuse(file, entry->string, "must have dtype F32, F16 or BF16", error);
     }
     if (!read_shape(cJSON_GetObjectItemCaseSensitive(entry, "shape"), &t)) {
-        return refuse(file, entry->string, "must have a shape of 1 to 4 positive numbers", error);
+        return refuse(file, entry->string, "must have a shape of at most 4 positive numbers", error);
     }
     if (!whole(cJSON_GetArrayItem(offsets, 0), &first) || !whole(cJSON_GetArrayItem(offsets, 1), &end) || end < first ||
         end - first != t.bytes) {

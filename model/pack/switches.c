@@ -497,7 +497,7 @@ gemlet_status pack_check_config(const pack_model *model, const cJSON *json, cons
          "audio_config.",
          s->audio,
          NULL,
-         {pack_embedder_numbers, pack_audio_numbers},
+         {pack_embedder_numbers, model->family->sound_numbers},
          false},
     };
     gemlet_status status = GEMLET_OK;

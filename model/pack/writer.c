@@ -1,5 +1,6 @@
 #include "model/pack/writer.h"
 #include "core/crc32.h"
+#include "model/pack/sound.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -308,6 +309,53 @@ static gemlet_status write_hard_embedding(writer *w) {
     return status;
 }
 
+static gemlet_status write_query_scale(writer *w) {
+    size_t count = w->item->columns;
+    if (count > PIECE_ELEMENTS) {
+        return pack_fail(w->error, GEMLET_ERROR_UNSUPPORTED, "tensor \"%s\" has %zu numbers, at most %d expected", w->item->name,
+                         count, PIECE_ELEMENTS);
+    }
+    gemlet_status status = read_reals(w, w->item->source, 0, count, w->reals);
+    pack_query_scale(w->model, w->reals, count);
+    return status != GEMLET_OK ? status : emit(w, w->reals, 4 * count);
+}
+
+/* A row of the matrix is what becomes one column. */
+static gemlet_status write_positions(writer *w) {
+    size_t window = w->item->rows, width = w->item->columns;
+    double *sinusoids = malloc(window * width * sizeof *sinusoids);
+    float *out = malloc(4 * window * width);
+    gemlet_status status = sinusoids != NULL && out != NULL && width <= PIECE_ELEMENTS ? GEMLET_OK : out_of_memory(w);
+    if (status == GEMLET_OK) {
+        pack_sinusoids(w->model, window, width, sinusoids);
+    }
+    for (size_t o = 0; o < width && status == GEMLET_OK; o++) {
+        status = read_reals(w, w->item->source, (uint64_t)o * width, width, w->reals);
+        for (size_t r = 0; r < window && status == GEMLET_OK; r++) {
+            double sum = 0.0;
+            for (size_t i = 0; i < width; i++) {
+                sum += sinusoids[r * width + i] * (double)w->reals[i];
+            }
+            out[r * width + o] = (float)sum;
+        }
+    }
+    status = status != GEMLET_OK ? status : emit(w, out, 4 * window * width);
+    free(sinusoids);
+    free(out);
+    return status;
+}
+
+static gemlet_status write_mel(writer *w, void (*make)(const gemlet_mel_traits *mel, size_t bins, float *out)) {
+    float *out = malloc((size_t)w->item->bytes);
+    gemlet_status status = out != NULL ? GEMLET_OK : out_of_memory(w);
+    if (status == GEMLET_OK) {
+        make(&pack_sound_traits(w->model)->mel, w->item->rows, out);
+        status = emit(w, out, (size_t)w->item->bytes);
+    }
+    free(out);
+    return status;
+}
+
 static gemlet_status write_item(writer *w) {
     switch (w->item->action) {
     case PACK_REALS: return write_reals(w);
@@ -316,6 +364,10 @@ static gemlet_status write_item(writer *w) {
     case PACK_SCALES: return emit(w, w->scales, (size_t)w->item->bytes);
     case PACK_REAL_CONV: return write_real_conv(w);
     case PACK_HARD_EMBEDDING: return write_hard_embedding(w);
+    case PACK_POSITIONS: return write_positions(w);
+    case PACK_QUERY_SCALE: return write_query_scale(w);
+    case PACK_MEL_WINDOW: return write_mel(w, pack_mel_window);
+    case PACK_MEL_FILTERS: return write_mel(w, pack_mel_filters);
     case PACK_BLOB: return emit(w, w->item->blob, (size_t)w->item->bytes);
     }
     return GEMLET_ERROR_STATE;

@@ -39,11 +39,12 @@ static gemlet_status load_tokenizer(gemlet_model *model, gemlet_arena *arena, ge
     return status != GEMLET_OK ? status : check_id(model, gemlet_tokenizer_count(&model->tokenizer) - 1, "the tokenizer", error);
 }
 
-static gemlet_status read_image_ids(gemlet_model *model, gemlet_error *error) {
+static gemlet_status read_ids(gemlet_model *model, const char *begin_key, uint32_t *begin, const char *end_key, uint32_t *end,
+                              gemlet_error *error) {
     const struct {
         const char *key;
         uint32_t *id;
-    } ids[] = {{"gemlet.vision.begin_token_id", &model->image_begin}, {"gemlet.vision.end_token_id", &model->image_end}};
+    } ids[] = {{begin_key, begin}, {end_key, end}};
     gemlet_status status = GEMLET_OK;
     for (size_t i = 0; i < sizeof ids / sizeof *ids && status == GEMLET_OK; i++) {
         status = gemlet_container_u32(&model->container, ids[i].key, 0, ids[i].id, error);
@@ -52,6 +53,11 @@ static gemlet_status read_image_ids(gemlet_model *model, gemlet_error *error) {
         }
     }
     return status;
+}
+
+static gemlet_status read_image_ids(gemlet_model *model, gemlet_error *error) {
+    return read_ids(model, "gemlet.vision.begin_token_id", &model->image_begin, "gemlet.vision.end_token_id", &model->image_end,
+                    error);
 }
 
 static gemlet_status load_images(gemlet_model *model, const gemlet_options *options, gemlet_arena *arena, gemlet_error *error) {
@@ -69,6 +75,33 @@ static gemlet_status load_images(gemlet_model *model, const gemlet_options *opti
     return status != GEMLET_OK
                ? status
                : encoder->load(&model->image_model, &model->container, model->config.width, arena, &model->mapped, error);
+}
+
+static gemlet_status read_sound_ids(gemlet_model *model, gemlet_error *error) {
+    return read_ids(model, "gemlet.audio.begin_token_id", &model->sound_begin, "gemlet.audio.end_token_id", &model->sound_end,
+                    error);
+}
+
+/* The padding of a clip is the last special id's embedding, which the text model has loaded. */
+static gemlet_status load_sounds(gemlet_model *model, const gemlet_options *options, gemlet_arena *arena, gemlet_error *error) {
+    gemlet_conformer_model *sound = &model->sound_model;
+    sound->traits = model->family->sounds;
+    if (sound->traits == NULL || (options != NULL && options->no_sounds)) {
+        return GEMLET_OK;
+    }
+    gemlet_status status = gemlet_conformer_read_config(&model->container, sound, error);
+    if (status != GEMLET_OK || sound->config.block_count == 0) {
+        return status;
+    }
+    model->hears = true;
+    if (sound->traits->padded && model->config.audio_count == 0) {
+        gemlet_fail(error, GEMLET_ERROR_FORMAT, model->container.path);
+        gemlet_error_text(error, ": a sound is filled up with the last audio id's embedding, but there is no audio id");
+        return GEMLET_ERROR_FORMAT;
+    }
+    status = read_sound_ids(model, error);
+    return status != GEMLET_OK ? status
+                               : gemlet_conformer_load(sound, &model->container, model->config.width, arena, &model->mapped, error);
 }
 
 static gemlet_status load_text(gemlet_model *model, gemlet_arena *arena, gemlet_error *error) {
@@ -104,6 +137,9 @@ gemlet_status gemlet_model_fill(gemlet_model *model, const gemlet_port *port, co
     }
     if (status == GEMLET_OK) {
         status = load_images(model, options, arena, error);
+    }
+    if (status == GEMLET_OK) {
+        status = load_sounds(model, options, arena, error);
     }
     if (status == GEMLET_OK) {
         status = gemlet_container_check_read(&model->container, error); /* of what a model need not have */

@@ -27,6 +27,11 @@ gemlet_status gemlet_check_options(const gemlet_options *options, const gemlet_t
     if ((unsigned)out->cache > (unsigned)GEMLET_CACHE_S8) {
         return fail_option(error, "option cache must be at most ", GEMLET_CACHE_S8, (unsigned)out->cache);
     }
+    out->sound_seconds = out->sound_seconds != 0 ? out->sound_seconds : GEMLET_SOUND_LONGEST;
+    if (out->sound_seconds > GEMLET_SOUND_LONGEST) {
+        return fail_option(error, "option sound_seconds must be at most what the models were trained for, ", GEMLET_SOUND_LONGEST,
+                           out->sound_seconds);
+    }
     out->chunk = out->chunk < out->context ? out->chunk : out->context;
     return GEMLET_OK;
 }

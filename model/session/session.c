@@ -61,6 +61,44 @@ static gemlet_status open_images(gemlet_session *s, const gemlet_options *option
     return status;
 }
 
+/* What the encoder keeps between two calls is its own; its work memory is the scratch of the others, `scratch` bytes down to
+ * `lowest`, with what is missing taken below. */
+static gemlet_status open_sounds(gemlet_session *s, const gemlet_options *options, size_t scratch, gemlet_arena *arena,
+                                 gemlet_error *error) {
+    const gemlet_model *model = s->model;
+    gemlet_conformer *c = &s->sound;
+    if (!model->hears || options->no_sounds) {
+        return GEMLET_OK;
+    }
+    s->hears = true;
+    s->cut_sounds = options->cut_sounds;
+    *c = (gemlet_conformer){.model = &model->sound_model,
+                            .kernels = model->kernels,
+                            .port = model->port,
+                            .threads = s->decoder.threads,
+                            .text_width = model->config.width,
+                            .longest = (size_t)options->sound_seconds * GEMLET_SOUND_RATE};
+    gemlet_conformer_plan(c);
+    if (model->weights.audio_embedding != NULL) {
+        c->padding = model->weights.audio_embedding + (size_t)(model->config.audio_count - 1) * model->config.width;
+    }
+    void *lowest = NULL;
+    gemlet_status status =
+        take(arena, "sound's soft tokens", sizeof(float) * c->most_soft_tokens * c->text_width, &c->soft_tokens, error);
+    if (status == GEMLET_OK) {
+        status = take(arena, "sound encoder", c->state_bytes, &c->state, error);
+    }
+    if (status == GEMLET_OK) {
+        size_t missing = c->work_bytes > scratch ? c->work_bytes - scratch : 0;
+        status = gemlet_arena_scratch(arena, "sound encoder, beyond the others", missing, &lowest, error);
+    }
+    c->work = lowest;
+    if (status == GEMLET_OK && lowest != NULL) {
+        gemlet_conformer_open(c);
+    }
+    return status;
+}
+
 /* A counting arena gives no memory, but counts the same. */
 gemlet_status gemlet_session_open(gemlet_model *model, const gemlet_options *options, gemlet_arena *arena, gemlet_session **session,
                                   gemlet_error *error) {
@@ -92,6 +130,9 @@ gemlet_status gemlet_session_open(gemlet_model *model, const gemlet_options *opt
     }
     if (status == GEMLET_OK) {
         status = open_images(&made, &checked, arena->scratch - before, arena, error);
+    }
+    if (status == GEMLET_OK) {
+        status = open_sounds(&made, &checked, arena->scratch - before, arena, error);
     }
     if (status != GEMLET_OK) {
         *arena = arena_before;

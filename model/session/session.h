@@ -18,6 +18,9 @@ struct gemlet_model {
     const gemlet_image_encoder *images; /* NULL: no image encoder */
     gemlet_image_model image_model;
     uint32_t image_begin, image_end; /* the ids before and behind an image's soft tokens */
+    bool hears;                      /* whether there is a sound encoder */
+    gemlet_conformer_model sound_model;
+    uint32_t sound_begin, sound_end; /* the ids before and behind a sound's soft tokens */
     gemlet_kernels kernels;
     uint64_t mapped;
 };
@@ -41,7 +44,10 @@ struct gemlet_session {
     size_t pending_count;
     const gemlet_image_encoder *images; /* NULL: takes none */
     gemlet_image_session image;
-    float *soft_tokens; /* [most soft tokens][width] of the last image */
+    float *soft_tokens;  /* [most soft tokens][width] of the last image */
+    bool hears, listens; /* whether it takes sounds; whether one has begun and not ended */
+    bool cut_sounds;
+    gemlet_conformer sound;
 };
 
 /* options.c: options with the defaults filled in; GEMLET_ERROR_ARGUMENT names the option that is out of range. */
@@ -75,6 +81,27 @@ size_t gemlet_session_begins(const gemlet_session *session);
  * Of calls within each other the outermost counts: begin answers whether this is it, and end wants that answer. */
 bool gemlet_session_begin_call(gemlet_session *session, size_t total);
 void gemlet_session_end_call(gemlet_session *session, bool outermost);
+
+/* What stands around the soft tokens of an image or a sound: the family says it.  Line ends that the session ends with belong to
+ * the text before it, as the tokenizer joins line ends to one token. */
+enum { GEMLET_MOST_LINE_ENDS = 64, GEMLET_LONGEST_BEFORE = 16 };
+
+typedef struct gemlet_frame {
+    char before[GEMLET_MOST_LINE_ENDS + GEMLET_LONGEST_BEFORE];
+    gemlet_piece opening[2]; /* text, the id that begins it */
+    gemlet_piece closing[2]; /* the id that ends it, text */
+    size_t joined;           /* tokens of the session that the opening replaces: 0 or 1 */
+    size_t counts[2];        /* tokens of the opening, with <bos>, and of the closing */
+} gemlet_frame;
+
+/* frame.c: prepares what goes around `soft_tokens` soft tokens.  GEMLET_ERROR_CONTEXT where all that does not fit.  Nothing in the
+ * frame moves afterwards: it points into itself. */
+gemlet_status gemlet_session_frame(gemlet_session *session, const gemlet_splice *around, uint32_t begin, uint32_t end,
+                                   size_t soft_tokens, gemlet_frame *frame, gemlet_error *error);
+
+/* Feeds the opening, `count` soft tokens and the closing. */
+gemlet_status gemlet_session_feed_framed(gemlet_session *session, const gemlet_frame *frame, const float *soft_tokens, size_t count,
+                                         gemlet_error *error);
 
 /* GEMLET_ERROR_CONTEXT where `count` positions are not left. */
 gemlet_status gemlet_session_check_room(const gemlet_session *session, size_t count, gemlet_error *error);

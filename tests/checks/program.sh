@@ -146,6 +146,32 @@ interrupt() {
 }
 interrupt || interrupt || interrupt || complain "Ctrl-C does not cancel an answer: $(cat "$work/messages")"
 
+# --- Sound -------------------------------------------------------------------------------------------------------------------------
+on "${cpus[0]}" "$packer" --text $data --mmproj tests/data/tiny/mm-f16.gguf -o "$work/whole.gguf" --quiet >"$work/output" 2>&1 || complain "$(cat "$work/output")"
+clip=tests/data/sound/gemma3n/short.pcm.s16
+hears=("${model[@]}" -m "$work/whole.gguf" --raw-sound s16)
+for threads in 1 3; do
+    run dump "${hears[@]}" --sound $clip --threads $threads --soft-tokens "$work/sound$threads.npy" || complain "dump --sound fails"
+done
+same "$work/sound1.npy" "$work/sound3.npy" "a sound's soft tokens depend on the threads"
+[ "$(stat -c %s "$work/sound1.npy")" = $((128 + 188 * 128 * 4)) ] || complain "dump --sound wrote $(stat -c %s "$work/sound1.npy") bytes"
+run dump "${hears[@]}" --sound - --soft-tokens "$work/sound2.npy" <$clip || complain "dump --sound - fails"
+same "$work/sound1.npy" "$work/sound2.npy" "standard input is another sound than the file"
+run run "${hears[@]}" --sound $clip -p 'before <sound> behind' -n 3 --temp 0 >"$work/a" || complain "run --sound fails"
+expect 1 'the text says <sound> 2 times, but there is 1 sound' run "${hears[@]}" --sound $clip -p '<sound> <sound>'
+expect 1 'takes no sounds' run "${model[@]}" --raw-sound s16 --sound $clip -p a
+expect 1 'none: No such file' run "${hears[@]}" --sound "$work/none" -p a
+head -c 2 $clip >"$work/one.s16"
+: >"$work/empty.s16"
+expect 1 'at least 513 samples but has 1$' run "${hears[@]}" --sound "$work/one.s16" -p a
+expect 1 'at least 513 samples but has 0$' run "${hears[@]}" --sound "$work/empty.s16" -p a
+head -c 1000000 /dev/zero >"$work/long.s16"
+expect 1 'longer than the model hears' run "${hears[@]}" --sound "$work/long.s16" -p a
+printf '\0\0\300\177' >"$work/nan.f32"
+expect 1 'no finite number at sample 0' run "${model[@]}" -m "$work/whole.gguf" --raw-sound f32 --sound "$work/nan.f32" -p a
+expect 2 'expected --raw-sound too' run "${model[@]}" --sound $clip --rate 8000 -p a
+expect 2 'expected --sound too' run "${model[@]}" --raw-sound s16 -p a
+
 # --- dump --------------------------------------------------------------------------------------------------------------------------
 vocabulary=528 tokens=17
 [ "$(wc -c <"$work/logits-f16")" = $((128 + tokens * vocabulary * 4)) ] || complain "the .npy file has not the size of its matrix"

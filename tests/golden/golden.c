@@ -81,7 +81,7 @@ agreement agreement_of(const float *a, const float *b, size_t rows, size_t width
             aa += (double)a[i] * (double)a[i];
             bb += (double)b[i] * (double)b[i];
         }
-        double cosine = ab / sqrt(aa * bb);
+        double cosine = aa == 0.0 && bb == 0.0 ? 1.0 : ab / sqrt(aa * bb); /* zeros agree */
         found.mean += cosine / (double)rows;
         found.worst = cosine >= found.worst ? found.worst : cosine; /* NaN is the worst */
         found.same_largest += largest(a, width) == largest(b, width) ? 1.0 / (double)rows : 0.0;

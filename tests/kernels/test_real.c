@@ -75,11 +75,13 @@ typedef enum vector_kernel {
     RMS_NORM_GELU,
     GELU,
     GELU_MULTIPLY,
+    SIGMOID_MULTIPLY,
     SOFTMAX,
     SOFT_CAP,
     SCALE,
     ADD_SCALED,
     MULTIPLY,
+    MULTIPLY_ADD,
     ROPE,
     MEAN_SQUARE,
     VECTOR_KERNELS
@@ -87,9 +89,10 @@ typedef enum vector_kernel {
 
 static const char *const vector_names[] = {"rms_norm",      "rms_norm without weight",
                                            "rms_norm_gelu", "gelu",
-                                           "gelu_multiply", "softmax",
-                                           "soft_cap",      "scale",
-                                           "add_scaled",    "multiply",
+                                           "gelu_multiply", "sigmoid_multiply",
+                                           "softmax",       "soft_cap",
+                                           "scale",         "add_scaled",
+                                           "multiply",      "multiply_add",
                                            "rope",          "mean_square"};
 
 /* Applies one kernel to x in place; `second` has as many elements. */
@@ -100,11 +103,13 @@ static void apply_vector(const gemlet_real_kernels *kernels, vector_kernel which
     case RMS_NORM_GELU: kernels->rms_norm_gelu(x, length % 2 ? second : NULL, 1e-6f, length, x); break;
     case GELU: kernels->gelu(x, length, x); break;
     case GELU_MULTIPLY: kernels->gelu_multiply(x, second, length, x); break;
+    case SIGMOID_MULTIPLY: kernels->sigmoid_multiply(x, length % 2 ? second : x, length, x); break;
     case SOFTMAX: kernels->softmax(x, length); break;
     case SOFT_CAP: kernels->soft_cap(x, 30.0f, length); break;
     case SCALE: kernels->scale(x, 0.7f, length); break;
     case ADD_SCALED: kernels->add_scaled(x, -1.3f, second, length); break;
     case MULTIPLY: kernels->multiply(x, second, length); break;
+    case MULTIPLY_ADD: kernels->multiply_add(x, second, second + length / 2, length - length / 2); break;
     case ROPE: kernels->rope(x, second, second + length / 2, length); break;
     default:
         if (length > 0) {
@@ -304,6 +309,26 @@ static void check_gelu(float x) {
 static void test_gelu_accuracy(void **state) {
     (void)state;
     for_all_floats(check_gelu);
+}
+
+static void check_sigmoid(float x) {
+    float y = 0.0f;
+    const float one = 1.0f;
+    scalar()->sigmoid_multiply(&x, &one, 1, &y);
+    if (isnan(x)) {
+        assert_true(isnan(y));
+        return;
+    }
+    double want = 1.0 / (1.0 + exp(-(double)x));
+    double most = x < -87.8f ? 1.2e-38 : (4e-7 + 1e-7 * fabs((double)x)) * want;
+    if (!(fabs((double)y - want) <= most) || y < 0.0f || y > 1.0f) {
+        fail_msg("sigmoid(%a) = %a, want %a", (double)x, (double)y, want);
+    }
+}
+
+static void test_sigmoid_accuracy(void **state) {
+    (void)state;
+    for_all_floats(check_sigmoid);
 }
 
 static void check_tanh(float x) {
@@ -806,6 +831,7 @@ int main(void) {
         cmocka_unit_test(test_bfloat16_rounds_to_nearest),
         cmocka_unit_test(test_softmax_digits),
         cmocka_unit_test(test_gelu_accuracy),
+        cmocka_unit_test(test_sigmoid_accuracy),
         cmocka_unit_test(test_tanh_accuracy),
         cmocka_unit_test(test_softmax_accuracy),
         cmocka_unit_test(test_softmax_masks),

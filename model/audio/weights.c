@@ -1,0 +1,165 @@
+#include <string.h>
+
+#include "model/audio/conformer.h"
+
+static const float *load_reals(gemlet_loader *l, const char *suffix, size_t count) {
+    return gemlet_loader_reals(l, suffix, 1, count);
+}
+
+/* `outputs` 0: any number, likewise `channels`. */
+static gemlet_conv load_conv(gemlet_loader *l, const char *suffix, size_t outputs, size_t channels) {
+    gemlet_conv conv = {0};
+    gemlet_tensor tensor;
+    if (!gemlet_loader_find(l, suffix, &tensor)) {
+        return conv;
+    }
+    bool fits = tensor.kind == GEMLET_KIND_CONV && (outputs == 0 || tensor.rows == outputs) && tensor.rows > 0 &&
+                tensor.columns > 0 && (channels == 0 || tensor.columns == channels) && tensor.taps == 1 &&
+                tensor.bytes == gemlet_conv_bytes(tensor.rows, 1, tensor.columns);
+    if (!fits) {
+        gemlet_loader_fail_shape(l, &tensor, outputs, channels);
+        return conv;
+    }
+    conv = (gemlet_conv){.outputs = tensor.rows, .channels = tensor.columns, .taps = 1};
+    conv.data = gemlet_loader_data(l, &tensor);
+    size_t prefix = l->prefix;
+    l->prefix = strlen(l->name);
+    conv.scale = load_reals(l, ".scale", conv.outputs);
+    l->prefix = prefix;
+    return conv;
+}
+
+/* NAME.weight with its scales and, where there are any, its bounds NAME.input_min, ... */
+static gemlet_conformer_linear load_linear(gemlet_loader *l, const char *name, size_t outputs, size_t channels, bool bounded) {
+    static const char *const bounds[GEMLET_BOUNDS] = {".input_min", ".input_max", ".output_min", ".output_max"};
+    gemlet_conformer_linear linear = {0};
+    size_t before = l->prefix;
+    (void)gemlet_loader_has(l, name);
+    l->prefix = strlen(l->name);
+    linear.conv = load_conv(l, ".weight", outputs, channels);
+    for (size_t i = 0; i < GEMLET_BOUNDS && bounded; i++) {
+        if (gemlet_loader_has(l, bounds[i])) {
+            linear.bounds[i] = load_reals(l, bounds[i], 1);
+        }
+    }
+    l->prefix = before;
+    return linear;
+}
+
+static const float *load_real_conv(gemlet_loader *l, const char *suffix, size_t outputs, size_t inputs, size_t taps,
+                                   size_t *found_outputs) {
+    gemlet_tensor tensor;
+    if (!gemlet_loader_find(l, suffix, &tensor)) {
+        return NULL;
+    }
+    if (tensor.kind != GEMLET_KIND_REAL_CONV || (outputs != 0 && tensor.rows != outputs) || tensor.rows == 0 ||
+        tensor.columns != inputs || tensor.taps != taps) {
+        gemlet_loader_fail_shape(l, &tensor, outputs, inputs);
+        return NULL;
+    }
+    if (found_outputs != NULL) {
+        *found_outputs = tensor.rows;
+    }
+    return gemlet_loader_data(l, &tensor);
+}
+
+static gemlet_conformer_feed_forward load_feed_forward(gemlet_loader *l, bool last, bool bounded, gemlet_conformer_weights *w) {
+    gemlet_conformer_feed_forward f = {0};
+    f.norm = load_reals(l, last ? "ffn_norm_1.weight" : "ffn_norm.weight", w->width);
+    f.up = load_linear(l, last ? "ffn_up_1" : "ffn_up", w->inner, w->width, bounded);
+    w->inner = f.up.conv.outputs;
+    f.down = load_linear(l, last ? "ffn_down_1" : "ffn_down", w->width, w->inner, bounded);
+    f.post_norm = load_reals(l, last ? "ffn_post_norm_1.weight" : "ffn_post_norm.weight", w->width);
+    return f;
+}
+
+static gemlet_conformer_block load_block(gemlet_loader *l, const gemlet_conformer_model *m, uint32_t index,
+                                         gemlet_conformer_weights *w) {
+    const gemlet_conformer_traits *traits = m->traits;
+    gemlet_conformer_block b = {0};
+    size_t width = w->width;
+    bool bounded = traits->bounded;
+    gemlet_loader_enter(l, "a.blk.");
+    gemlet_loader_enter_number(l, index);
+    b.start = load_feed_forward(l, false, bounded, w);
+    b.attention_norm = load_reals(l, traits->attention_norm, width);
+    b.query = load_linear(l, "attn_q", width, width, bounded);
+    b.key = load_linear(l, "attn_k", width, width, bounded);
+    b.value = load_linear(l, "attn_v", width, width, bounded);
+    b.query_scale = load_reals(l, "query_scale", width / m->config.heads);
+    b.positions = gemlet_loader_reals(l, "positions", m->config.window, width);
+    b.output = load_linear(l, "attn_out", width, width, bounded);
+    b.attention_post_norm = load_reals(l, traits->attention_post_norm, width);
+    b.conv_norm = load_reals(l, "conv_norm.weight", width);
+    b.conv_start = load_linear(l, "conv_pw1", 2 * width, width, bounded);
+    b.conv_taps = load_real_conv(l, "conv_dw.weight", width, 1, GEMLET_CONFORMER_TAPS, NULL);
+    b.conv_mid_norm = load_reals(l, "norm_conv.weight", width);
+    b.conv_end = load_linear(l, "conv_pw2", width, width, bounded);
+    b.end = load_feed_forward(l, true, bounded, w);
+    b.norm = load_reals(l, traits->block_norm, width);
+    return b;
+}
+
+static void load_convolutions(gemlet_loader *l, gemlet_conformer_weights *w, size_t bins) {
+    size_t inputs = 1;
+    for (uint32_t i = 0; i < GEMLET_CONVOLUTIONS; i++) {
+        gemlet_loader_enter(l, "a.conv1d.");
+        gemlet_loader_enter_number(l, i);
+        w->conv[i].inputs = inputs;
+        w->conv[i].weights = load_real_conv(l, "weight", 0, inputs, 9, &w->conv[i].outputs);
+        w->conv[i].norm = load_reals(l, "norm.weight", w->conv[i].outputs);
+        inputs = w->conv[i].outputs;
+    }
+    w->subsampled = bins / GEMLET_SUBSAMPLING * inputs;
+}
+
+/* The ends of the tower and the embedder. */
+static void load_embedder(gemlet_loader *l, const gemlet_conformer_traits *traits, size_t text_width, gemlet_conformer_weights *w) {
+    size_t hidden = w->width;
+    gemlet_loader_enter(l, "");
+    if (traits->projected) {
+        w->projection = load_linear(l, "a.pre_encode.out", 0, w->width, false);
+        hidden = w->projection.conv.outputs;
+        w->projection_bias = load_reals(l, "a.pre_encode.out.bias", hidden);
+    }
+    if (traits->soft_normed) {
+        w->soft_norm = load_reals(l, "mm.a.soft_emb_norm.weight", hidden);
+    }
+    w->embed = load_linear(l, "mm.a.input_projection", text_width, hidden, false);
+}
+
+static void load_all(gemlet_loader *l, gemlet_conformer_model *m, size_t text_width) {
+    gemlet_conformer_weights *w = &m->weights;
+    const gemlet_mel_traits *mel = &m->traits->mel;
+    gemlet_loader_enter(l, "");
+    w->window = gemlet_loader_reals(l, "a.mel.window", 2, mel->frame);
+    w->filters = gemlet_loader_reals(l, "a.mel.filters", m->config.bins, mel->points / 2 + 1);
+    load_convolutions(l, w, m->config.bins);
+    gemlet_loader_enter(l, "");
+    w->input.conv = load_conv(l, m->traits->input, 0, w->subsampled);
+    w->width = w->input.conv.outputs;
+    if (l->status == GEMLET_OK && w->width % m->config.heads != 0) {
+        gemlet_loader_fail(l, GEMLET_ERROR_FORMAT, "must have as many outputs as a multiple of the attention's heads");
+    }
+    for (uint32_t i = 0; i < m->config.block_count && l->status == GEMLET_OK; i++) {
+        gemlet_conformer_block block = load_block(l, m, i, w);
+        if (w->blocks != NULL) {
+            w->blocks[i] = block;
+        }
+    }
+    load_embedder(l, m->traits, text_width, w);
+}
+
+gemlet_status gemlet_conformer_load(gemlet_conformer_model *model, gemlet_container *container, size_t text_width,
+                                    gemlet_arena *arena, uint64_t *mapped, gemlet_error *error) {
+    void *blocks = NULL;
+    gemlet_status status =
+        gemlet_arena_keep(arena, "model", model->config.block_count * sizeof(gemlet_conformer_block), &blocks, error);
+    if (status != GEMLET_OK) {
+        return status;
+    }
+    gemlet_loader l = {.container = container, .arena = arena, .mapped = mapped, .error = error, .status = GEMLET_OK};
+    model->weights = (gemlet_conformer_weights){.blocks = blocks};
+    load_all(&l, model, text_width);
+    return l.status;
+}
