@@ -24,12 +24,15 @@ _gemlet() {
         --level) mapfile -t COMPREPLY < <(compgen -W "scalar neon dotprod i8mm" -- "$word"); return ;;
         --logits) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
         --min-p) return ;;
+        --rate) return ;;
         --raw-frames) mapfile -t COMPREPLY < <(compgen -W "rgb bgr rgba grey yuyv nv12 i420 mjpeg" -- "$word"); return ;;
+        --raw-sound) mapfile -t COMPREPLY < <(compgen -W "s16 f32" -- "$word"); return ;;
         --repeat-penalty) return ;;
         --repeat-window) return ;;
         --seed) return ;;
         --size) return ;;
         --soft-tokens) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
+        --sound) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
         --stride) return ;;
         --system) return ;;
         --temp) return ;;
@@ -42,12 +45,12 @@ _gemlet() {
         -p) return ;;
     esac
     case ${COMP_WORDS[1]} in
-        run) options="-m -p --image --image-memory --image-size --system --raw --think --show-thoughts -n --slide --temp --top-k --top-p --min-p --repeat-penalty --repeat-window --seed --ctx --chunk --threads --kv --level --stats --help" ;;
+        run) options="-m -p --image --sound --raw-sound --rate --cut-sound --image-memory --image-size --system --raw --think --show-thoughts -n --slide --temp --top-k --top-p --min-p --repeat-penalty --repeat-window --seed --ctx --chunk --threads --kv --level --stats --help" ;;
         chat) options="-m --image-memory --image-size --system --think --show-thoughts -n --slide --temp --top-k --top-p --min-p --repeat-penalty --repeat-window --seed --ctx --chunk --threads --kv --level --no-images --stats --help" ;;
         camera) options="-m -p --image-memory --image-size --device --folder --raw-frames --stride --every-frame --color-matrix --color-range --size --frames --wait --system --think --show-thoughts -n --slide --temp --top-k --top-p --min-p --repeat-penalty --repeat-window --seed --ctx --chunk --threads --kv --level --stats --help" ;;
-        dump) options="-m --tokens --logits --image --image-memory --soft-tokens --image-size --last --ctx --chunk --threads --kv --level --stats --help" ;;
+        dump) options="-m --tokens --logits --image --sound --raw-sound --rate --cut-sound --image-memory --soft-tokens --image-size --last --ctx --chunk --threads --kv --level --stats --help" ;;
         perplexity) options="-m --file --ctx --chunk --threads --kv --level --stats --help" ;;
-        info) options="-m --image-size --ctx --chunk --threads --kv --level --no-images --verify --tensors --help" ;;
+        info) options="-m --image-size --ctx --chunk --threads --kv --level --no-images --no-sounds --verify --tensors --help" ;;
         *) return ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")

@@ -112,7 +112,7 @@ static gemlet_status resample(const reader *r, sound_file *file) {
         return GEMLET_OK;
     }
 #ifdef GEMLET_HAVE_SAMPLERATE
-    double ratio = (double)GEMLET_SAMPLE_RATE / r->rate;
+    double ratio = (double)GEMLET_SAMPLE_RATE / (double)r->rate;
     size_t most = (size_t)((double)file->count * ratio) + 1;
     float *samples = malloc(most * sizeof *samples);
     SRC_DATA data = {.data_in = file->samples, .data_out = samples, .input_frames = (long)file->count, .src_ratio = ratio};
@@ -127,6 +127,7 @@ static gemlet_status resample(const reader *r, sound_file *file) {
     file->count = (size_t)data.output_frames_gen;
     return GEMLET_OK;
 #else
+    (void)file;
     return fail_number(r, "must have 16000 samples a second, as this build lacks libsamplerate, but has ", r->rate);
 #endif
 }

@@ -61,7 +61,7 @@ void pack_mel_filters(const gemlet_mel_traits *mel, size_t bins, float *out) {
     for (size_t j = 0; j < bins; j++) {
         double left = edge_of(mel, bins, j), middle = edge_of(mel, bins, j + 1), right = edge_of(mel, bins, j + 2);
         for (size_t k = 0; k <= mel->points / 2; k++) {
-            double hertz = (double)k * GEMLET_SOUND_RATE / (double)mel->points;
+            double hertz = (double)k * (double)GEMLET_SOUND_RATE / (double)mel->points;
             double height = fmin((hertz - left) / (middle - left), (right - hertz) / (right - middle));
             *out++ = (float)fmax(height, 0.0);
         }

@@ -52,7 +52,7 @@ needs() { # PACKAGE LIBRARY...
 has gemlet bin/gemlet share/man/man1/gemlet.1.gz share/bash-completion/completions/gemlet
 has gemlet-pack bin/gemlet-pack share/man/man1/gemlet-pack.1.gz
 has libgemlet-dev lib/libgemlet.a lib/libgemlet-posix.a lib/pkgconfig/gemlet.pc lib/cmake/gemlet/gemlet-config.cmake include/gemlet/gemlet.h
-needs gemlet libc6 libjpeg62-turbo libpng16-16 libwebp7
+needs gemlet libc6 libjpeg62-turbo libpng16-16 libwebp7 libsndfile1 libsamplerate0
 needs gemlet-pack libc6 libcjson1
 [ "$(ls "$work/made" | grep -c '\.deb$')" = 3 ] || complain "three packages expected: $(ls "$work/made")"
 
