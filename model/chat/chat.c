@@ -40,8 +40,14 @@ static void put_special(rendering *r, gemlet_special special) {
 
 /* What Python's str.isspace calls white space: bidirectional type WS, B or S, or category Zs. */
 static bool is_space(uint32_t c) {
-    return (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x20) || c == 0x85 || c == 0xA0 || c == 0x1680 ||
-           (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
+    static const uint16_t ranges[][2] = {{0x09, 0x0D},     {0x1C, 0x20},     {0x85, 0x85},     {0xA0, 0xA0},     {0x1680, 0x1680},
+                                         {0x2000, 0x200A}, {0x2028, 0x2029}, {0x202F, 0x202F}, {0x205F, 0x205F}, {0x3000, 0x3000}};
+    for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
+        if (c >= ranges[i][0] && c <= ranges[i][1]) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* The length of the white space character that the text starts with, or 0. */
@@ -114,16 +120,12 @@ static void put_pieces(rendering *r, kept_text pieces) {
     }
 }
 
-static void put_trimmed(rendering *r, const char *text, size_t bytes) {
+/* A text without the white space at its ends, and of a model that thinks without its thoughts: those of earlier turns are no part
+ * of the conversation. */
+static void put_trimmed(rendering *r, gemlet_role role, const char *text, size_t bytes) {
+    bool thinks = role == GEMLET_ROLE_MODEL && r->format->thinks;
     if (bytes > 0) {
-        put_pieces(r, (kept_text){.text = text, .end = text + bytes});
-    }
-}
-
-/* Thoughts of earlier turns are no part of the conversation. */
-static void put_without_thoughts(rendering *r, const char *text, size_t bytes) {
-    if (bytes > 0) {
-        put_pieces(r, (kept_text){.text = text, .end = text + bytes, .open = "<|channel>", .close = "<channel|>"});
+        put_pieces(r, (kept_text){text, text + bytes, thinks ? "<|channel>" : NULL, thinks ? "<channel|>" : NULL});
     }
 }
 
@@ -137,9 +139,7 @@ static void put_slot(rendering *r, gemlet_segment_type type, size_t index, const
 
 static void put_part(rendering *r, gemlet_role role, const gemlet_message_part *part) {
     switch (part->type) {
-    case GEMLET_PART_TEXT:
-        (role == GEMLET_ROLE_MODEL && r->format->thinks ? put_without_thoughts : put_trimmed)(r, part->text, part->bytes);
-        break;
+    case GEMLET_PART_TEXT: put_trimmed(r, role, part->text, part->bytes); break;
     case GEMLET_PART_IMAGE: put_slot(r, GEMLET_SEGMENT_IMAGE, r->images++, &r->format->image); break;
     case GEMLET_PART_AUDIO: put_slot(r, GEMLET_SEGMENT_AUDIO, r->sounds++, &r->format->sound); break;
     }
@@ -175,7 +175,7 @@ static void put_system(rendering *r, const gemlet_message *message, bool think) 
         put_text(r, r->format->behind_think);
     }
     if (message != NULL) {
-        put_trimmed(r, message->parts[0].text, message->parts[0].bytes);
+        put_trimmed(r, GEMLET_ROLE_SYSTEM, message->parts[0].text, message->parts[0].bytes);
     }
     put_end(r);
 }

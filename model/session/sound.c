@@ -160,40 +160,40 @@ gemlet_status gemlet_feed_sound_end(gemlet_session *session, gemlet_error *error
     return status != GEMLET_OK ? status : gemlet_session_feed_framed(session, &frame, soft_tokens, count, error);
 }
 
-/* Begins a sound that is whole, and checks it first: on an error nothing has been computed. */
-static gemlet_status begin_whole(gemlet_session *s, const gemlet_sound *sound, size_t *count, gemlet_error *error) {
+/* Begins a sound that is whole, and checks it first: on an error nothing has been computed.  `frame` (or NULL) gets where it will
+ * stand in the text. */
+static gemlet_status begin_whole(gemlet_session *s, const gemlet_sound *sound, size_t *count, gemlet_frame *frame,
+                                 gemlet_error *error) {
     gemlet_status status = gemlet_sound_begin(s, error);
     if (status == GEMLET_OK) {
         status = check_samples(s, sound, 0, count, error);
     }
-    return status != GEMLET_OK ? status : check_length(s, *count, error);
+    if (status == GEMLET_OK) {
+        status = frame != NULL ? frame_sound(s, *count, frame, error) : check_length(s, *count, error);
+    }
+    s->listens = status == GEMLET_OK;
+    return status;
+}
+
+static gemlet_status encode_whole(gemlet_session *s, const gemlet_sound *sound, gemlet_frame *frame, const float **soft_tokens,
+                                  size_t *count, gemlet_error *error) {
+    size_t samples = 0;
+    gemlet_status status = begin_whole(s, sound, &samples, frame, error);
+    if (status == GEMLET_OK) {
+        status = feed_all(s, sound, samples, error);
+    }
+    return status == GEMLET_OK ? gemlet_sound_end(s, soft_tokens, count, error) : status;
 }
 
 gemlet_status gemlet_encode_sound(gemlet_session *session, const gemlet_sound *sound, const float **soft_tokens, size_t *count,
                                   gemlet_error *error) {
-    size_t samples = 0;
-    gemlet_status status = begin_whole(session, sound, &samples, error);
-    if (status == GEMLET_OK) {
-        status = feed_all(session, sound, samples, error);
-    }
-    if (status == GEMLET_OK) {
-        return gemlet_sound_end(session, soft_tokens, count, error);
-    }
-    session->listens = false;
-    return status;
+    return encode_whole(session, sound, NULL, soft_tokens, count, error);
 }
 
 gemlet_status gemlet_feed_sound(gemlet_session *session, const gemlet_sound *sound, gemlet_error *error) {
     gemlet_frame frame = {.joined = 0};
     const float *soft_tokens = NULL;
-    size_t samples = 0, count = 0;
-    gemlet_status status = begin_whole(session, sound, &samples, error);
-    session->listens = false;
-    if (status == GEMLET_OK) {
-        status = frame_sound(session, samples, &frame, error);
-    }
-    if (status == GEMLET_OK) {
-        status = gemlet_encode_sound(session, sound, &soft_tokens, &count, error);
-    }
+    size_t count = 0;
+    gemlet_status status = encode_whole(session, sound, &frame, &soft_tokens, &count, error);
     return status != GEMLET_OK ? status : gemlet_session_feed_framed(session, &frame, soft_tokens, count, error);
 }

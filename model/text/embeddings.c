@@ -70,50 +70,56 @@ static bool read_table_row(const gemlet_text_decoder *d, uint32_t token) {
     return true;
 }
 
-/* (rms_norm(inputs / sqrt(width)) + table row) / sqrt(2), by layer: of a token's inputs of some layers, and the same part of its
- * row. */
-static void finish_per_layer(const gemlet_text_decoder *d, float *inputs, const float *row, size_t layers) {
-    const gemlet_text_config *c = d->config;
-    const gemlet_real_kernels *real = d->kernels.real;
-    real->scale(inputs, 1.0f / sqrtf((float)c->width), layers * c->per_layer_width);
-    for (size_t i = 0; i < layers; i++) {
-        float *input = inputs + i * c->per_layer_width;
-        real->rms_norm(input, d->weights->per_layer_norm, c->epsilon, c->per_layer_width, input);
-    }
-    real->add_scaled(inputs, 1.0f, row, layers * c->per_layer_width);
-    real->scale(inputs, sqrtf(0.5f), layers * c->per_layer_width);
-}
+/* The inputs of `layers` layers from `first` on, [tokens][layers][per_layer_width], of all tokens of a chunk but the first
+ * `skipped`. */
+typedef struct per_layer_part {
+    float *inputs;
+    size_t first, layers, skipped;
+} per_layer_part;
 
-/* `inputs` = projection x normed, of `layers` layers from `first` on, for the last `count` of the chunk's tokens. */
-static void project_per_layer(const gemlet_text_decoder *d, size_t first, size_t layers, size_t skipped, size_t count,
-                              float *inputs) {
+/* inputs = projection x normed. */
+static void project_per_layer(const gemlet_text_decoder *d, const per_layer_part *part, size_t count) {
     size_t width = d->config->width;
     size_t per_layer = d->config->per_layer_width;
-    gemlet_matrix part = gemlet_matrix_panels(&d->weights->per_layer_projection, first * per_layer, layers * per_layer);
-    if (count > 0 && layers > 0) {
-        gemlet_text_quantize(d, d->scratch.normed + skipped * width, count, width);
-        gemlet_text_product(d, &part, count, inputs);
+    gemlet_matrix rows = gemlet_matrix_panels(&d->weights->per_layer_projection, part->first * per_layer, part->layers * per_layer);
+    if (count > part->skipped && part->layers > 0) {
+        gemlet_text_quantize(d, d->scratch.normed + part->skipped * width, count - part->skipped, width);
+        gemlet_text_product(d, &rows, count - part->skipped, part->inputs);
     }
 }
 
-gemlet_status gemlet_text_per_layer_inputs(const gemlet_text_decoder *d, const gemlet_text_chunk *chunk, gemlet_error *error) {
+/* inputs = (rms_norm(inputs / sqrt(width)) + table row) / sqrt(2), by layer: those of a token. */
+static void finish_per_layer(const gemlet_text_decoder *d, const per_layer_part *part, size_t token) {
     const gemlet_text_config *c = d->config;
-    const gemlet_text_scratch *s = &d->scratch;
-    /* Tokens whose logits nobody wants stop where the last keys are written. */
+    const gemlet_real_kernels *real = d->kernels.real;
+    size_t numbers = part->layers * c->per_layer_width;
+    float *inputs = part->inputs + (token - part->skipped) * numbers;
+    real->scale(inputs, 1.0f / sqrtf((float)c->width), numbers);
+    for (size_t i = 0; i < numbers; i += c->per_layer_width) {
+        real->rms_norm(inputs + i, d->weights->per_layer_norm, c->epsilon, c->per_layer_width, inputs + i);
+    }
+    real->add_scaled(inputs, 1.0f, d->scratch.table_values + part->first * c->per_layer_width, numbers);
+    real->scale(inputs, sqrtf(0.5f), numbers);
+}
+
+/* Tokens whose logits nobody wants stop where the last keys are written. */
+gemlet_status gemlet_text_per_layer_inputs(const gemlet_text_decoder *d, const gemlet_text_chunk *chunk, gemlet_error *error) {
+    size_t common = gemlet_text_common_layers(d->config);
     size_t skipped = d->no_skipping ? 0 : chunk->count - chunk->wanted;
-    size_t common = gemlet_text_common_layers(c);
-    size_t rest = c->layers - common;
-    project_per_layer(d, 0, common, 0, chunk->count, s->per_layer);
-    project_per_layer(d, common, rest, skipped, chunk->count - skipped, s->last_per_layer);
+    const per_layer_part parts[2] = {{d->scratch.per_layer, 0, common, 0},
+                                     {d->scratch.last_per_layer, common, d->config->layers - common, skipped}};
+    for (size_t i = 0; i < 2; i++) {
+        project_per_layer(d, &parts[i], chunk->count);
+    }
     for (size_t t = 0; t < chunk->count; t++) {
         if (!read_table_row(d, chunk->tokens != NULL ? chunk->tokens[t] : 0)) {
             return gemlet_fail(error, GEMLET_ERROR_IO,
                                "the per-layer table could not be read: a row lies beyond what the port answers");
         }
-        finish_per_layer(d, s->per_layer + t * common * c->per_layer_width, s->table_values, common);
-        if (t >= skipped) {
-            finish_per_layer(d, s->last_per_layer + (t - skipped) * rest * c->per_layer_width,
-                             s->table_values + common * c->per_layer_width, rest);
+        for (size_t i = 0; i < 2; i++) {
+            if (t >= parts[i].skipped) {
+                finish_per_layer(d, &parts[i], t);
+            }
         }
     }
     return GEMLET_OK;
