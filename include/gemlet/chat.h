@@ -10,6 +10,9 @@
  * <end_of_audio>;
  * - user and model take turns, the user first.
  *
+ * Of FunctionGemma (a Gemma 3 whose vocabulary has <start_function_response>) the same, but that a system prompt has a turn of its
+ * own, "developer", and loses white space like other text.
+ *
  * Of Gemma 4:
  *
  *     <bos><|turn>system\n<|think|>\n{system}<turn|>\n<|turn>user\n{text}{image}{text}<turn|>\n<|turn>model\n ...

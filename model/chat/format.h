@@ -28,7 +28,7 @@ struct gemlet_chat_format {
     const char *behind_think;
 };
 
-/* Gemma 3 and Gemma 3n; Gemma 4 E2B and E4B. */
-extern const gemlet_chat_format gemlet_gemma3_chat, gemlet_gemma4_chat;
+/* Gemma 3 and Gemma 3n; FunctionGemma, which is a Gemma 3 made for calls of functions; Gemma 4 E2B and E4B. */
+extern const gemlet_chat_format gemlet_gemma3_chat, gemlet_functiongemma_chat, gemlet_gemma4_chat;
 
 #endif

@@ -6,6 +6,7 @@ static const gemlet_family families[] = {
     {
         .architecture = "gemma3",
         .chat = &gemlet_gemma3_chat,
+        .calling_chat = &gemlet_functiongemma_chat,
     },
     {
         .architecture = "gemma3n",

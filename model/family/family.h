@@ -11,8 +11,9 @@ typedef struct gemlet_family {
     const char *architecture; /* the name in files (general.architecture), and what their keys begin with */
     gemlet_text_traits text;
     const gemlet_chat_format *chat;
-    const gemlet_image_encoder *images;    /* NULL: takes none */
-    const gemlet_conformer_traits *sounds; /* NULL: takes none */
+    const gemlet_chat_format *calling_chat; /* where the vocabulary has a mark for what a function answers; NULL: as ever */
+    const gemlet_image_encoder *images;     /* NULL: takes none */
+    const gemlet_conformer_traits *sounds;  /* NULL: takes none */
 } gemlet_family;
 
 /* NULL for an architecture that is not supported. */

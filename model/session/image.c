@@ -40,8 +40,8 @@ gemlet_status gemlet_feed_image(gemlet_session *session, const gemlet_image *ima
     bool taken = session->images != NULL && image != NULL; /* else refused below */
     gemlet_frame frame = {.joined = 0};
     size_t expected = taken ? session->images->soft_tokens(&session->image.run, image->width, image->height) : 0;
-    gemlet_status status =
-        gemlet_session_frame(session, &model->family->chat->image, model->image_begin, model->image_end, expected, &frame, error);
+    gemlet_status status = gemlet_session_frame(session, &gemlet_model_chat(model)->image, model->image_begin, model->image_end,
+                                                expected, &frame, error);
     const float *soft_tokens = NULL;
     size_t count = 0;
     if (status == GEMLET_OK || !taken) {

@@ -191,5 +191,8 @@ const gemlet_tokenizer *gemlet_model_tokenizer(const gemlet_model *model) {
 }
 
 const gemlet_chat_format *gemlet_model_chat(const gemlet_model *model) {
-    return model->family->chat;
+    const gemlet_family *family = model->family;
+    bool calls = family->calling_chat != NULL &&
+                 gemlet_tokenizer_special(&model->tokenizer, GEMLET_SPECIAL_START_OF_TOOL_RESPONSE) != GEMLET_NO_TOKEN;
+    return calls ? family->calling_chat : family->chat;
 }

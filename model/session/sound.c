@@ -142,7 +142,7 @@ static gemlet_status frame_sound(gemlet_session *s, size_t samples, gemlet_frame
     const gemlet_model *model = s->model;
     gemlet_status status = check_length(s, samples, error);
     return status != GEMLET_OK ? status
-                               : gemlet_session_frame(s, &model->family->chat->sound, model->sound_begin, model->sound_end,
+                               : gemlet_session_frame(s, &gemlet_model_chat(model)->sound, model->sound_begin, model->sound_end,
                                                       gemlet_sound_soft_tokens(s, samples), frame, error);
 }
 

@@ -101,15 +101,17 @@ static void bind(gemlet_tokenizer *t, const gemlet_tables_header *header) {
 static void find_marks(gemlet_tokenizer *t) {
     static const struct {
         gemlet_special which;
-        const char *text;
+        const char *text, *or_text;
     } marks[] = {
-        {GEMLET_SPECIAL_THINK, "<|think|>"},
-        {GEMLET_SPECIAL_START_OF_CHANNEL, "<|channel>"},
-        {GEMLET_SPECIAL_END_OF_CHANNEL, "<channel|>"},
-        {GEMLET_SPECIAL_START_OF_TOOL_RESPONSE, "<|tool_response>"},
+        {GEMLET_SPECIAL_THINK, "<|think|>", NULL},
+        {GEMLET_SPECIAL_START_OF_CHANNEL, "<|channel>", NULL},
+        {GEMLET_SPECIAL_END_OF_CHANNEL, "<channel|>", NULL},
+        {GEMLET_SPECIAL_START_OF_TOOL_RESPONSE, "<|tool_response>", "<start_function_response>"},
     };
     for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
-        t->special[marks[i].which] = gemlet_trie_find(t, marks[i].text);
+        uint32_t token = gemlet_trie_find(t, marks[i].text);
+        t->special[marks[i].which] =
+            token == GEMLET_NO_TOKEN && marks[i].or_text != NULL ? gemlet_trie_find(t, marks[i].or_text) : token;
     }
 }
 

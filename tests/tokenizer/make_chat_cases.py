@@ -1,6 +1,7 @@
 """Writes the conversations of tests/tokenizer/test_chat.c with what the Hugging Face template makes of them.
 
     make_chat_cases.py tokenizer.model ADDED.txt > data/chat_cases.txt
+    make_chat_cases.py --functiongemma tokenizer.model ADDED.txt > data/chat_cases_functiongemma.txt
     make_chat_cases.py --gemma4 tokenizer.json google-gemma-4-31B-it.jinja > data/chat_cases_gemma4.txt
 
 Needs jinja2, and sentencepiece and protobuf or, for Gemma 4, tokenizers and the published template (llama.cpp's models/templates has it;
@@ -36,6 +37,14 @@ TAIL = """{%- elif part.type == 'text' -%}{{ part.text | trim }}{%- endif -%}
 {%- if add_generation_prompt -%}{{ '<start_of_turn>model\n' }}{%- endif -%}"""
 GEMMA3 = HEAD + "{%- if part.type == 'image' -%}{{ '<start_of_image>' }}" + TAIL
 GEMMA3N = HEAD + "{%- if part.type == 'audio' -%}{{ '<audio_soft_token>' }}{%- elif part.type == 'image' -%}{{ '<image_soft_token>' }}" + TAIL
+# FunctionGemma's, as far as turns of text go: LiteRT-LM, runtime/util/prompt_template_utils.cc, has it whole.
+FUNCTIONGEMMA = """{{ bos_token }}{%- if messages[0].role == 'system' -%}
+{{ '<start_of_turn>developer\n' + (messages[0].content[0].text | trim) + '<end_of_turn>\n' }}{%- set turns = messages[1:] -%}
+{%- else -%}{%- set turns = messages -%}{%- endif -%}
+{%- for m in turns -%}{{ '<start_of_turn>' + ('model' if m.role == 'assistant' else m.role) + '\n' }}
+{%- for part in m.content -%}{%- if part.type == 'text' -%}{{ part.text | trim }}{%- endif -%}{%- endfor -%}
+{{ '<end_of_turn>\n' }}{%- endfor -%}
+{%- if add_generation_prompt -%}{{ '<start_of_turn>model\n' }}{%- endif -%}"""
 SOFT = 3
 
 
@@ -154,6 +163,22 @@ def gemma4(tokenizer_json, template_file):
                 print("ids", *tokenizer.encode(text, add_special_tokens=False).ids)
 
 
+def functiongemma(model, added_file):
+    with open(added_file) as f:
+        added = {int(id): text for id, text in (line.split() for line in f)}
+    processor = make_reference.processor(make_reference.load(model, added), make_reference.USER_DEFINED)
+    refused = ("user-twice", "model-first", "model-twice", "system-model")  # by us; the template takes any order
+    for name, messages in CASES.items():
+        if name in refused or any(part != t("") and part["type"] != "text" for message in messages for part in message["content"]):
+            continue
+        for bos, generation in ((1, 1), (0, 1), (1, 0)):
+            text = render(FUNCTIONGEMMA, messages, bos, generation)
+            print("case", name, bos, generation, 0)
+            print("\n".join(line for message in messages for line in fields(message)))
+            print("expect", quote(text))
+            print("ids", *processor.encode(text))
+
+
 def fields(message):
     lines = ["message " + message["role"]]
     for part in message["content"]:
@@ -162,8 +187,8 @@ def fields(message):
 
 
 def main():
-    if sys.argv[1] == "--gemma4":
-        gemma4(*sys.argv[2:])
+    if sys.argv[1] in ("--gemma4", "--functiongemma"):
+        (gemma4 if sys.argv[1] == "--gemma4" else functiongemma)(*sys.argv[2:])
         return
     with open(sys.argv[2]) as f:
         added = {int(id): text for id, text in (line.split() for line in f)}

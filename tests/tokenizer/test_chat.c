@@ -34,7 +34,7 @@ typedef struct chat_family {
     test_tokenizer t;
 } chat_family;
 
-static chat_family gemma3, gemma4;
+static chat_family gemma3, gemma4, functiongemma;
 
 /* Receives segments: as text, and as ids by one run of the encoder for all text between two tokens. */
 typedef struct receiver {
@@ -218,6 +218,7 @@ static void test_equals_the_template(void **state) {
     (void)state;
     check_file(&gemma3, DATA "chat_cases.txt", 90);
     check_file(&gemma4, DATA "chat_cases_gemma4.txt", 136);
+    check_file(&functiongemma, DATA "chat_cases_functiongemma.txt", 51);
 }
 
 static void check_attack(const chat_family *family, const char *attack) {
@@ -383,7 +384,9 @@ static int set_up(void **state) {
     (void)state;
     gemma3.format = &gemlet_gemma3_chat;
     gemma4.format = &gemlet_gemma4_chat;
+    functiongemma.format = &gemlet_functiongemma_chat;
     bool loaded = test_tokenizer_load(&gemma3.t, DATA "tiny.model", DATA "tiny_added.txt", 0) &&
+                  test_tokenizer_load(&functiongemma.t, DATA "tiny.model", DATA "tiny_added.txt", 0) &&
                   test_tokenizer_load(&gemma4.t, "tests/data/gemma4-tiny/hf/tokenizer.json", NULL, 0);
     return loaded ? 0 : -1;
 }
@@ -392,6 +395,7 @@ static int tear_down(void **state) {
     (void)state;
     test_tokenizer_free(&gemma3.t);
     test_tokenizer_free(&gemma4.t);
+    test_tokenizer_free(&functiongemma.t);
     return 0;
 }
 
