@@ -22,6 +22,8 @@ KNOWN = {
     "libwebp.so": ("libwebp", "BSD-3-Clause"),
     "libz.so": ("zlib", "Zlib"),
     "libcjson.so": ("cJSON", "MIT"),
+    "libsndfile.so": ("libsndfile", "LGPL-2.1-or-later"),
+    "libsamplerate.so": ("libsamplerate", "BSD-2-Clause"),
 }
 # Folders of Debian's libraries, by the machine that readelf names.
 FOLDERS = {"Advanced Micro Devices X86-64": "x86_64-linux-gnu", "AArch64": "aarch64-linux-gnu"}

@@ -46,19 +46,6 @@ typedef struct build {
     uint32_t special[GEMLET_TABLES_SPECIALS];
 } build;
 
-static gemlet_status no_memory(gemlet_error *error) {
-    gemlet_fail(error, GEMLET_ERROR_MEMORY, "tokenizer: the host has no memory left");
-    return GEMLET_ERROR_MEMORY;
-}
-
-static gemlet_status fail_row(gemlet_error *error, gemlet_status status, size_t row, const char *what) {
-    gemlet_fail(error, status, "vocabulary row ");
-    gemlet_error_number(error, row);
-    gemlet_error_text(error, ": ");
-    gemlet_error_text(error, what);
-    return status;
-}
-
 /* ---- what each row is ---- */
 
 static bool text_is(const gemlet_piece *piece, const char *text) {
@@ -139,7 +126,7 @@ static int byte_value(const gemlet_piece *piece) {
 static gemlet_status classify_byte(build *b, size_t row) {
     int value = byte_value(&b->vocabulary->pieces[row]);
     if (value < 0) {
-        return fail_row(b->error, GEMLET_ERROR_FORMAT, row, "a byte piece is not named <0x00> to <0xFF>");
+        return gemlet_vocabulary_fail_row(b->error, GEMLET_ERROR_FORMAT, row, "a byte piece is not named <0x00> to <0xFF>");
     }
     b->kinds[row] = GEMLET_TOKEN_KIND_BYTE;
     b->byte_tokens[value] = (uint32_t)row;
@@ -205,11 +192,11 @@ static gemlet_status find_symbols(build *b) {
     b->symbols = malloc(CHARACTERS * sizeof *b->symbols);
     b->extra = malloc(CHARACTERS * sizeof *b->extra);
     if (b->symbols == NULL || b->extra == NULL) {
-        return no_memory(b->error);
+        return gemlet_vocabulary_no_memory(b->error);
     }
     bool *occurs = calloc(CHARACTERS, sizeof *occurs);
     if (occurs == NULL) {
-        return no_memory(b->error);
+        return gemlet_vocabulary_no_memory(b->error);
     }
     for (size_t i = 0; i < CHARACTERS; i++) {
         b->symbols[i] = GEMLET_NO_SYMBOL;
@@ -341,7 +328,7 @@ static gemlet_status find_merges(build *b) {
     bool has_ranks = !b->vocabulary->ranked || merge_ranks_init(&b->ranks, b->vocabulary);
     if (ordered == NULL || b->merges == NULL || b->merge_of == NULL || !has_ranks) {
         free(ordered);
-        return no_memory(b->error);
+        return gemlet_vocabulary_no_memory(b->error);
     }
     for (uint32_t row = 0; row < b->count; row++) {
         const gemlet_piece *piece = &b->vocabulary->pieces[row];
@@ -380,7 +367,7 @@ static gemlet_status make_slots(build *b) {
         free(b->slots);
         b->slots = malloc(b->slot_count * sizeof *b->slots);
         if (b->slots == NULL) {
-            return no_memory(b->error);
+            return gemlet_vocabulary_no_memory(b->error);
         }
         if (fill_slots(b)) {
             return GEMLET_OK;
@@ -395,7 +382,7 @@ static gemlet_status append_expansion(build *b, uint32_t token) {
         size_t capacity = 2 * b->expansion_token_capacity + 64;
         uint32_t *tokens = realloc(b->expansion_tokens, capacity * sizeof *tokens);
         if (tokens == NULL) {
-            return no_memory(b->error);
+            return gemlet_vocabulary_no_memory(b->error);
         }
         b->expansion_tokens = tokens;
         b->expansion_token_capacity = capacity;
@@ -457,7 +444,7 @@ static gemlet_status expand_unused(build *b) {
     }
     b->expansions = calloc(unused + 1, sizeof *b->expansions);
     if (b->expansions == NULL) {
-        return no_memory(b->error);
+        return gemlet_vocabulary_no_memory(b->error);
     }
     for (uint32_t row = 0; row < b->count; row++) {
         if (!is_reached(b, row)) {
@@ -505,7 +492,8 @@ static gemlet_status read_match(const build *b, uint32_t row, match *out) {
         uint32_t character;
         i += (size_t)gemlet_utf8_read((const unsigned char *)piece->text + i, piece->bytes - i, &character);
         if (out->length == GEMLET_MATCH_CHARACTERS) {
-            return fail_row(b->error, GEMLET_ERROR_UNSUPPORTED, row, "a user-defined or special token has more than 64 characters");
+            return gemlet_vocabulary_fail_row(b->error, GEMLET_ERROR_UNSUPPORTED, row,
+                                              "a user-defined or special token has more than 64 characters");
         }
         out->characters[out->length++] = character == ' ' ? SPACE_CHARACTER : character;
     }
@@ -547,7 +535,7 @@ static gemlet_status make_trie(build *b) {
     size_t count = 0;
     size_t characters = 1;
     match *matches = malloc((b->count + 1) * sizeof *matches);
-    gemlet_status status = matches == NULL ? no_memory(b->error) : GEMLET_OK;
+    gemlet_status status = matches == NULL ? gemlet_vocabulary_no_memory(b->error) : GEMLET_OK;
     for (uint32_t row = 0; row < b->count && status == GEMLET_OK; row++) {
         if (b->matched[row]) {
             status = read_match(b, row, &matches[count]);
@@ -557,7 +545,7 @@ static gemlet_status make_trie(build *b) {
     range *ranges = malloc(characters * sizeof *ranges);
     b->nodes = malloc(characters * sizeof *b->nodes);
     if (status == GEMLET_OK && (ranges == NULL || b->nodes == NULL)) {
-        status = no_memory(b->error);
+        status = gemlet_vocabulary_no_memory(b->error);
     }
     if (status == GEMLET_OK) {
         qsort(matches, count, sizeof *matches, compare_matches);
@@ -687,7 +675,7 @@ static gemlet_status write_tables(const build *b, void **out, size_t *bytes) {
     memcpy(header.special, b->special, sizeof header.special);
     unsigned char *tables = aligned_alloc(GEMLET_ALIGNMENT, total);
     if (tables == NULL) {
-        return no_memory(b->error);
+        return gemlet_vocabulary_no_memory(b->error);
     }
     memset(tables, 0, total);
     memcpy(tables, &header, sizeof header);
@@ -727,7 +715,7 @@ static void free_build(build *b) {
 
 static gemlet_status index_pieces(build *b) {
     if (!vocabulary_index_init(&b->index, b->vocabulary)) {
-        return no_memory(b->error);
+        return gemlet_vocabulary_no_memory(b->error);
     }
     for (uint32_t row = 0; row < b->count; row++) {
         if (b->mergeable[row]) {
@@ -751,7 +739,7 @@ gemlet_status gemlet_tokenizer_build(const gemlet_vocabulary *vocabulary, void *
     b.made = calloc(b.count, sizeof *b.made);
     b.matched = calloc(b.count, sizeof *b.matched);
     bool has_memory = b.kinds != NULL && b.mergeable != NULL && b.made != NULL && b.matched != NULL;
-    gemlet_status status = has_memory ? GEMLET_OK : no_memory(error);
+    gemlet_status status = has_memory ? GEMLET_OK : gemlet_vocabulary_no_memory(error);
     for (size_t i = 0; i < sizeof steps / sizeof steps[0] && status == GEMLET_OK; i++) {
         status = steps[i](&b);
     }

@@ -94,14 +94,18 @@ static bool row_of(const cJSON *id, size_t *row) {
     return fits && (double)*row >= value && (double)*row <= value;
 }
 
-/* How many rows the ids of all tokens need. */
-static size_t count_rows(const cJSON *vocab, const cJSON *added) {
-    size_t count = 0, row;
-    for (const cJSON *entry = vocab->child; entry != NULL; entry = entry->next) {
+/* How many rows the ids of all tokens need.  There may be gaps, but not so that a few tokens need the memory of millions. */
+static size_t count_rows(reading *r, const cJSON *vocab, const cJSON *added) {
+    size_t count = 0, tokens = 0, row;
+    for (const cJSON *entry = vocab->child; entry != NULL; entry = entry->next, tokens++) {
         count = row_of(entry, &row) && row >= count ? row + 1 : count;
     }
-    for (const cJSON *entry = added != NULL ? added->child : NULL; entry != NULL; entry = entry->next) {
+    for (const cJSON *entry = added != NULL ? added->child : NULL; entry != NULL; entry = entry->next, tokens++) {
         count = row_of(member(entry, "id"), &row) && row >= count ? row + 1 : count;
+    }
+    if (count > 2 * tokens + 1024) {
+        r->status = pack_fail(r->error, GEMLET_ERROR_FORMAT, "%s: has %zu tokens, but ids up to %zu: download it again", r->path,
+                              tokens, count - 1);
     }
     return count;
 }
@@ -205,9 +209,12 @@ static void read_all(reading *r, const cJSON *json, size_t bytes, gemlet_vocabul
     if (r->status != GEMLET_OK) {
         return;
     }
+    size_t rows = count_rows(r, vocab, added);
     char *end = *texts = malloc(bytes + 1); /* texts are no longer than what stands for them, quotes included */
-    r->status = end != NULL ? gemlet_vocabulary_init(vocabulary, count_rows(vocab, added), r->error)
-                            : pack_fail(r->error, GEMLET_ERROR_MEMORY, "out of memory for the vocabulary of %s", r->path);
+    if (r->status == GEMLET_OK) {
+        r->status = end != NULL ? gemlet_vocabulary_init(vocabulary, rows, r->error)
+                                : pack_fail(r->error, GEMLET_ERROR_MEMORY, "out of memory for the vocabulary of %s", r->path);
+    }
     if (r->status == GEMLET_OK) {
         read_pieces(r, model, vocabulary, &end);
     }

@@ -9,12 +9,12 @@
 #include "model/tokenizer/tables.h"
 #include <gemlet/tokenizer.h>
 
-static gemlet_status no_memory(gemlet_error *error) {
+gemlet_status gemlet_vocabulary_no_memory(gemlet_error *error) {
     gemlet_fail(error, GEMLET_ERROR_MEMORY, "tokenizer: the host has no memory left");
     return GEMLET_ERROR_MEMORY;
 }
 
-static gemlet_status fail_row(gemlet_error *error, gemlet_status status, size_t row, const char *what) {
+gemlet_status gemlet_vocabulary_fail_row(gemlet_error *error, gemlet_status status, size_t row, const char *what) {
     gemlet_fail(error, status, "vocabulary row ");
     gemlet_error_number(error, row);
     gemlet_error_text(error, ": ");
@@ -38,11 +38,11 @@ gemlet_status gemlet_vocabulary_grow(gemlet_vocabulary *vocabulary, size_t count
         return GEMLET_OK;
     }
     if (count > GEMLET_TABLES_MAX_TOKENS) {
-        return fail_row(error, GEMLET_ERROR_UNSUPPORTED, count, "more rows than the tokenizer can number");
+        return gemlet_vocabulary_fail_row(error, GEMLET_ERROR_UNSUPPORTED, count, "more rows than the tokenizer can number");
     }
     gemlet_piece *pieces = realloc(vocabulary->pieces, count * sizeof *pieces);
     if (pieces == NULL) {
-        return no_memory(error);
+        return gemlet_vocabulary_no_memory(error);
     }
     for (size_t i = vocabulary->count; i < count; i++) {
         pieces[i] = (gemlet_piece){"", 0, 0, GEMLET_PIECE_NONE};
@@ -67,19 +67,19 @@ static bool is_utf8(const char *text, size_t bytes) {
 gemlet_status gemlet_vocabulary_set(gemlet_vocabulary *vocabulary, size_t row, const char *text, size_t bytes, float score,
                                     int type, gemlet_error *error) {
     if (row >= vocabulary->count) {
-        return fail_row(error, GEMLET_ERROR_ARGUMENT, row, "beyond the vocabulary's end");
+        return gemlet_vocabulary_fail_row(error, GEMLET_ERROR_ARGUMENT, row, "beyond the vocabulary's end");
     }
     if (type < GEMLET_PIECE_NORMAL || type > GEMLET_PIECE_BYTE) {
-        return fail_row(error, GEMLET_ERROR_FORMAT, row, "type is none of 1 to 6");
+        return gemlet_vocabulary_fail_row(error, GEMLET_ERROR_FORMAT, row, "type is none of 1 to 6");
     }
     if (!isfinite(score)) {
-        return fail_row(error, GEMLET_ERROR_FORMAT, row, "score is not a number");
+        return gemlet_vocabulary_fail_row(error, GEMLET_ERROR_FORMAT, row, "score is not a number");
     }
     if (bytes == 0 || bytes > GEMLET_TOKEN_BYTES) {
-        return fail_row(error, GEMLET_ERROR_FORMAT, row, "text has no byte or more than 256");
+        return gemlet_vocabulary_fail_row(error, GEMLET_ERROR_FORMAT, row, "text has no byte or more than 256");
     }
     if (!is_utf8(text, bytes)) {
-        return fail_row(error, GEMLET_ERROR_FORMAT, row, "text is not valid UTF-8");
+        return gemlet_vocabulary_fail_row(error, GEMLET_ERROR_FORMAT, row, "text is not valid UTF-8");
     }
     vocabulary->pieces[row] = (gemlet_piece){text, bytes, score, (gemlet_piece_type)type};
     return GEMLET_OK;
@@ -93,7 +93,7 @@ gemlet_status gemlet_vocabulary_add(gemlet_vocabulary *vocabulary, size_t row, c
     }
     const gemlet_piece *piece = &vocabulary->pieces[row];
     if (piece->type != GEMLET_PIECE_NONE && (piece->bytes != bytes || memcmp(piece->text, text, bytes) != 0)) {
-        return fail_row(error, GEMLET_ERROR_FORMAT, row, "the added token's text differs from the piece's");
+        return gemlet_vocabulary_fail_row(error, GEMLET_ERROR_FORMAT, row, "the added token's text differs from the piece's");
     }
     int type = special ? GEMLET_PIECE_CONTROL : GEMLET_PIECE_USER_DEFINED;
     return gemlet_vocabulary_set(vocabulary, row, text, bytes, piece->score, type, error);
@@ -150,7 +150,7 @@ gemlet_status gemlet_vocabulary_add_merge(gemlet_vocabulary *vocabulary, const v
         size_t capacity = 2 * vocabulary->merge_capacity + 1024;
         gemlet_ranked_merge *merges = realloc(vocabulary->merges, capacity * sizeof *merges);
         if (merges == NULL) {
-            return no_memory(error);
+            return gemlet_vocabulary_no_memory(error);
         }
         vocabulary->merges = merges;
         vocabulary->merge_capacity = capacity;

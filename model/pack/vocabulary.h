@@ -55,6 +55,10 @@ gemlet_status gemlet_vocabulary_grow(gemlet_vocabulary *vocabulary, size_t count
 gemlet_status gemlet_vocabulary_add(gemlet_vocabulary *vocabulary, size_t row, const char *text, size_t bytes, int special,
                                     gemlet_error *error);
 
+/* Messages of those who make tables of one: that the host has no memory, or what is wrong with a row.  Both answer the status. */
+gemlet_status gemlet_vocabulary_no_memory(gemlet_error *error);
+gemlet_status gemlet_vocabulary_fail_row(gemlet_error *error, gemlet_status status, size_t row, const char *what);
+
 struct vocabulary_index;
 
 /* Adds the merge that is behind those added before, of the pieces with these texts; `texts` is an index of all pieces.
