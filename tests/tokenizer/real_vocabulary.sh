@@ -34,7 +34,7 @@ llama=llama-cpp-python vocabulary=vendor/llama.cpp/models/ggml-vocab-gemma-4.ggu
 if [ ! -f "$folder/gemma4.gguf" ]; then
     "$python" -m pip install -q scikit-build-core
     "$python" -m pip download -q --no-deps --no-binary :all: --no-build-isolation -d "$folder" "$llama==0.3.36"
-    tar -xzf "$folder/llama_cpp_python-0.3.36.tar.gz" -C "$folder" --strip-components=5 "llama_cpp_python-0.3.36/$vocabulary"
+    tar -xzf "$folder/llama_cpp_python-0.3.36.tar.gz" -C "$folder" --strip-components=4 "llama_cpp_python-0.3.36/$vocabulary"
     mv "$folder/ggml-vocab-gemma-4.gguf" "$folder/gemma4.gguf"
 fi
 "$python" $here/gguf_tokenizer_json.py "$folder/gemma4.gguf" "$folder/tokenizer.json"
