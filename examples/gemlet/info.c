@@ -32,7 +32,7 @@ static void print_number(info *n, const char *label, const char *suffix) {
 
 /* Of each layer, neighbours with the same together: "6144 x 15, 12288 x 20". */
 static void print_widths(info *n, const char *label, const char *suffix) {
-    uint32_t layers, width, next, run = 0;
+    uint32_t layers, width, next = 0, run = 0;
     if (!number(n, "block_count", 0, &layers) || !number(n, suffix, 0, &width)) {
         return;
     }

@@ -169,8 +169,9 @@ static void read_added(reading *r, const cJSON *entry, gemlet_vocabulary *vocabu
 static void read_merge(reading *r, const cJSON *entry, const vocabulary_index *index, gemlet_vocabulary *vocabulary) {
     const cJSON *first = cJSON_IsArray(entry) ? entry->child : NULL;
     const cJSON *second = first != NULL ? first->next : NULL;
+    bool two = second != NULL && second->next == NULL;
     const char *space = cJSON_IsString(entry) ? strchr(entry->valuestring, ' ') : NULL;
-    if (cJSON_IsString(first) && cJSON_IsString(second) && second->next == NULL) {
+    if (two && cJSON_IsString(first) && cJSON_IsString(second)) {
         r->status = gemlet_vocabulary_add_merge(vocabulary, index, first->valuestring, strlen(first->valuestring),
                                                 second->valuestring, strlen(second->valuestring), r->error);
     } else if (space != NULL && strchr(space + 1, ' ') == NULL) {

@@ -207,7 +207,10 @@ void write_tiny_hf(const tiny_source *source, const char *folder, unsigned shard
     row *rows = malloc(MAX_ROWS * sizeof *rows);
     size_t count = read_rows(source, rows), per_shard = (count + shards - 1) / shards;
     open_gguf text, projector_file, *projector = source->projector != NULL ? &projector_file : NULL;
-    assert_true(count > 100);
+    if (count < 100 || shards == 0) {
+        fail_msg("%s/tensors.tsv lists %zu tensors for %u files", source->hf, count, shards);
+        abort();
+    }
     copy_small_files(source, folder);
     gguf_open(&text, source->text);
     if (projector != NULL) {
