@@ -9,11 +9,6 @@
 #include "model/tokenizer/tables.h"
 #include <gemlet/tokenizer.h>
 
-gemlet_status gemlet_vocabulary_no_memory(gemlet_error *error) {
-    gemlet_fail(error, GEMLET_ERROR_MEMORY, "tokenizer: the host has no memory left");
-    return GEMLET_ERROR_MEMORY;
-}
-
 gemlet_status gemlet_vocabulary_fail_row(gemlet_error *error, gemlet_status status, size_t row, const char *what) {
     gemlet_fail(error, status, "vocabulary row ");
     gemlet_error_number(error, row);

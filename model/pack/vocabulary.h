@@ -56,7 +56,10 @@ gemlet_status gemlet_vocabulary_add(gemlet_vocabulary *vocabulary, size_t row, c
                                     gemlet_error *error);
 
 /* Messages of those who make tables of one: that the host has no memory, or what is wrong with a row.  Both answer the status. */
-gemlet_status gemlet_vocabulary_no_memory(gemlet_error *error);
+static inline gemlet_status gemlet_vocabulary_no_memory(gemlet_error *error) {
+    gemlet_fail(error, GEMLET_ERROR_MEMORY, "tokenizer: the host has no memory left");
+    return GEMLET_ERROR_MEMORY;
+}
 gemlet_status gemlet_vocabulary_fail_row(gemlet_error *error, gemlet_status status, size_t row, const char *what);
 
 struct vocabulary_index;
