@@ -22,6 +22,7 @@ KNOWN = {
     "libwebp.so": ("libwebp", "BSD-3-Clause"),
     "libz.so": ("zlib", "Zlib"),
     "libcjson.so": ("cJSON", "MIT"),
+    "libmicrohttpd.so": ("GNU libmicrohttpd", "LGPL-2.1-or-later"),
     "libsndfile.so": ("libsndfile", "LGPL-2.1-or-later"),
     "libsamplerate.so": ("libsamplerate", "BSD-2-Clause"),
 }

@@ -92,8 +92,8 @@ static gemlet_status book(gemlet_arena *arena, const char *name, size_t bytes, b
     user->bytes += *rounded;
     raise_to(&user->peak, user->bytes);
     if (scratch) {
-        arena->stack[arena->stack_count].user = index;
-        arena->stack[arena->stack_count].bytes = *rounded;
+        arena->stack_users[arena->stack_count] = (unsigned char)index;
+        arena->stack_bytes[arena->stack_count] = *rounded;
         arena->stack_count++;
         arena->scratch += *rounded;
     } else {
@@ -128,8 +128,8 @@ gemlet_arena_mark gemlet_arena_get_mark(const gemlet_arena *arena) {
 void gemlet_arena_release(gemlet_arena *arena, gemlet_arena_mark mark) {
     while (arena->stack_count > mark.stack_count) {
         arena->stack_count--;
-        size_t bytes = arena->stack[arena->stack_count].bytes;
-        arena->users[arena->stack[arena->stack_count].user].bytes -= bytes;
+        size_t bytes = arena->stack_bytes[arena->stack_count];
+        arena->users[arena->stack_users[arena->stack_count]].bytes -= bytes;
         arena->scratch -= bytes;
     }
 }

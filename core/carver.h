@@ -5,12 +5,18 @@
 
 #include <stddef.h>
 
+#include <gemlet/status.h>
+
 typedef struct gemlet_carver {
     unsigned char *memory;
     size_t used;
 } gemlet_carver;
 
 void *gemlet_carve(gemlet_carver *carver, size_t count, size_t bytes);
+
+/* Whether a caller's memory is aligned to GEMLET_ALIGNMENT (else GEMLET_ERROR_ALIGNMENT) and has the `needed` bytes (else
+ * GEMLET_ERROR_MEMORY, which says how many); `what` it is for. */
+gemlet_status gemlet_check_memory(const char *what, const void *memory, size_t bytes, size_t needed, gemlet_error *error);
 
 /* `bytes` rounded up to a multiple of GEMLET_ALIGNMENT. */
 size_t gemlet_aligned(size_t bytes);

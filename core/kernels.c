@@ -15,18 +15,19 @@ gemlet_level gemlet_level_for(uint32_t cpu_features) {
 }
 
 gemlet_kernels gemlet_kernels_for(gemlet_level level) {
-    gemlet_kernels kernels = {GEMLET_LEVEL_SCALAR, &gemlet_matrix_kernels_scalar, &gemlet_conv_kernels_scalar,
-                              &gemlet_real_kernels_scalar};
+    gemlet_kernels kernels = {GEMLET_LEVEL_SCALAR, &gemlet_matrix_kernels_scalar, &gemlet_row_scaled_kernels_scalar,
+                              &gemlet_conv_kernels_scalar, &gemlet_real_kernels_scalar};
 #if GEMLET_LEVEL_LIMIT >= 1
     if (level >= GEMLET_LEVEL_NEON) {
-        kernels =
-            (gemlet_kernels){GEMLET_LEVEL_NEON, &gemlet_matrix_kernels_neon, &gemlet_conv_kernels_neon, &gemlet_real_kernels_neon};
+        kernels = (gemlet_kernels){GEMLET_LEVEL_NEON, &gemlet_matrix_kernels_neon, &gemlet_row_scaled_kernels_neon,
+                                   &gemlet_conv_kernels_neon, &gemlet_real_kernels_neon};
     }
 #endif
 #if GEMLET_LEVEL_LIMIT >= 2
     if (level >= GEMLET_LEVEL_DOTPROD) {
         kernels.level = GEMLET_LEVEL_DOTPROD;
         kernels.matrix = &gemlet_matrix_kernels_dotprod;
+        kernels.row_scaled = &gemlet_row_scaled_kernels_dotprod;
         kernels.conv = &gemlet_conv_kernels_dotprod;
     }
 #endif
@@ -34,6 +35,7 @@ gemlet_kernels gemlet_kernels_for(gemlet_level level) {
     if (level >= GEMLET_LEVEL_I8MM) {
         kernels.level = GEMLET_LEVEL_I8MM;
         kernels.matrix = &gemlet_matrix_kernels_i8mm;
+        kernels.row_scaled = &gemlet_row_scaled_kernels_i8mm;
         kernels.conv = &gemlet_conv_kernels_i8mm;
     }
 #endif

@@ -4,6 +4,7 @@
 
 #include "core/quant/conv.h"
 #include "core/quant/matrix.h"
+#include "core/quant/row_scaled.h"
 #include "core/real.h"
 
 #ifdef __cplusplus
@@ -21,6 +22,7 @@ typedef enum gemlet_level {
 typedef struct gemlet_kernels {
     gemlet_level level;
     const gemlet_matrix_kernels *matrix;
+    const gemlet_row_scaled_kernels *row_scaled;
     const gemlet_conv_kernels *conv;
     const gemlet_real_kernels *real;
 } gemlet_kernels;

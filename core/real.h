@@ -60,6 +60,10 @@ typedef struct gemlet_real_kernels {
      * operation.  `weight` may be NULL (no multiplication).  In place.  Squares must not overflow: |x| < 1e19. */
     void (*rms_norm)(const float *x, const float *weight, float epsilon, size_t length, float *y);
 
+    /* LayerNorm: y = fma((x - m) * r, w, b) with m the mean, SUM16 of x[i] over length, and r = 1 / sqrt(SUM16 of (x[i] - m)^2,
+     * over length, + epsilon), rounded after each operation.  In place.  Squares must not overflow. */
+    void (*layer_norm)(const float *x, const float *weight, const float *bias, float epsilon, size_t length, float *y);
+
     /* gelu after rms_norm in one pass: what follows nearly every expanding convolution of the encoder.  In place. */
     void (*rms_norm_gelu)(const float *x, const float *weight, float epsilon, size_t length, float *y);
 

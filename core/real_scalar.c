@@ -54,6 +54,15 @@ static void rms_norm(const float *x, const float *weight, float epsilon, size_t 
     }
 }
 
+static void layer_norm(const float *x, const float *weight, const float *bias, float epsilon, size_t length, float *y) {
+    float mean = length == 0 ? 0.0f : sum_of(x, length) / (float)length;
+    float variance = length == 0 ? 0.0f : sum_of_squares_about(x, mean, length) / (float)length;
+    float inverse = 1.0f / sqrtf(variance + epsilon);
+    for (size_t i = 0; i < length; i++) {
+        y[i] = fmaf((x[i] - mean) * inverse, weight[i], bias[i]);
+    }
+}
+
 static float gelu_of(float x) {
     float magnitude = fabsf(x);
     float c = magnitude > GEMLET_GELU_LARGEST ? GEMLET_GELU_LARGEST : magnitude;
@@ -336,6 +345,7 @@ static void depthwise(const gemlet_depthwise *conv, const float *const *rows, si
 const gemlet_real_kernels gemlet_real_kernels_scalar = {
     .mean_square = mean_square,
     .rms_norm = rms_norm,
+    .layer_norm = layer_norm,
     .rms_norm_gelu = rms_norm_gelu,
     .gelu = gelu,
     .gelu_multiply = gelu_multiply,

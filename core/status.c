@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/text.h"
+#include "core/utf8.h"
 
 const char *gemlet_status_text(gemlet_status status) {
     switch (status) {
@@ -21,26 +22,12 @@ const char *gemlet_status_text(gemlet_status status) {
     return "unknown status";
 }
 
-/* Bytes of the printable UTF-8 character at the start of `text`, or 0: a control character, or no UTF-8 (RFC 3629, section 4). */
+/* Bytes of the printable UTF-8 character at the start of `text`, or 0: a control character (C0, DEL, C1), or no UTF-8. */
 static size_t printable(const unsigned char *text, size_t length) {
-    unsigned char first = text[0];
-    if (first < 0x80) {
-        return first >= 0x20 && first != 0x7F ? 1 : 0;
-    }
-    size_t bytes = first >= 0xC2 && first < 0xE0 ? 2 : first >= 0xE0 && first < 0xF0 ? 3 : first >= 0xF0 && first < 0xF5 ? 4 : 0;
-    if (bytes == 0 || bytes > length) {
-        return 0;
-    }
-    for (size_t i = 1; i < bytes; i++) {
-        if ((text[i] & 0xC0) != 0x80) {
-            return 0;
-        }
-    }
-    /* C1 controls, forms longer than needed, surrogates, and what lies beyond U+10FFFF. */
-    unsigned char second = text[1];
-    bool bad = (first == 0xC2 && second < 0xA0) || (first == 0xE0 && second < 0xA0) || (first == 0xED && second > 0x9F) ||
-               (first == 0xF0 && second < 0x90) || (first == 0xF4 && second > 0x8F);
-    return bad ? 0 : bytes;
+    uint32_t character = 0;
+    int bytes = gemlet_utf8_read(text, length, &character);
+    bool control = character < 0x20 || (character >= 0x7F && character < 0xA0);
+    return bytes > 0 && !control ? (size_t)bytes : 0;
 }
 
 void gemlet_error_bytes(gemlet_error *error, const char *text, size_t length) {

@@ -7,6 +7,13 @@ bool gemlet_text_equal(const char *a, const char *b) {
     return length == strlen(b) && memcmp(a, b, length) == 0;
 }
 
+const char *gemlet_text_find(const char *text, char character) {
+    while (*text != character && *text != '\0') {
+        text++;
+    }
+    return *text == character ? text : NULL;
+}
+
 size_t gemlet_text_number(char *out, uint64_t number) {
     char digits[GEMLET_NUMBER_CHARACTERS];
     size_t first = sizeof digits;

@@ -11,6 +11,10 @@ enum { GEMLET_NUMBER_CHARACTERS = 20 }; /* the most that a number has */
 /* Whether two texts have the same bytes. */
 bool gemlet_text_equal(const char *a, const char *b);
 
+/* The first place of a character in a text, where a NUL is its end; NULL where it has none.  C's strchr, which boards need not
+ * have. */
+const char *gemlet_text_find(const char *text, char character);
+
 /* Writes a number in decimal, without a NUL, and answers how many characters it has. */
 size_t gemlet_text_number(char *out, uint64_t number);
 

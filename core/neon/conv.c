@@ -2,8 +2,7 @@
  *
  * Each level's section says how it adds channels to a tile's sums and how the sums become outputs in order:
  *
- *     neon     two products fit 16 bits (conv.h), so that SMULL, SMLAL and SADALP make 16 multiply-adds; LD4R brings 16 channels
- *              of a pixel as four vectors, each of which repeats four channels
+ *     neon     bytes_neon.h: SMULL, SMLAL and SADALP make 16 multiply-adds
  *
  *     dotprod  SDOT by element: 16 multiply-adds; pixels are read as they lie
  *
@@ -17,6 +16,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "core/neon/bytes_neon.h"
 #include "core/neon/ordered.h"
 
 enum {
@@ -67,111 +67,19 @@ GEMLET_INLINE void load_channels(int channels, const int8_t **x, int8x16_t pixel
 
 enum { TILE_PANELS = 1 };
 
-/* Sums of a pixel: vector i holds outputs 2 i and 2 i + 1, each in two parts. */
+/* Sums of a pixel as bytes_neon.h makes them. */
 typedef int32x4_t tile_sums[TILE_PANELS][TILE_PIXELS][4];
-
-#if defined(__aarch64__) && !defined(__clang__)
-
-/* GCC 12 copies and spills the members of register tuples in this loop.  Here a tuple stays one operand, %S to %V name its
- * registers. */
-GEMLET_INLINE int32x4x4_t load_repeated(const int8_t **x) {
-    int32x4x4_t repeated;
-    __asm__ volatile("ld4r {%S0.4s - %V0.4s}, [%1], #16" : "=w"(repeated), "+r"(*x) : "m"(*(const int8_t(*)[STEP]) * x));
-    return repeated;
-}
-
-/* Two blocks of 8 channels of a pixel.  Dependent instructions are four or more apart, where Cortex-A53 wants six; so the second
- * block's products begin between the first one's ends.  LOAD is nothing, or LOAD_NEXT: the pixel's registers take the next one. */
-#define ADD_BLOCKS(sum, first, second, pixel, LOAD, next)                                                                          \
-    do {                                                                                                                           \
-        int16x8_t products[4];                                                                                                     \
-        __asm__ volatile("smull %4.8h, %S10.8b, %S8.8b\n\t"                                                                        \
-                         "smull2 %5.8h, %S10.16b, %S8.16b\n\t"                                                                     \
-                         "smull %6.8h, %U10.8b, %S8.8b\n\t"                                                                        \
-                         "smull2 %7.8h, %U10.16b, %S8.16b\n\t"                                                                     \
-                         "smlal %4.8h, %T10.8b, %T8.8b\n\t"                                                                        \
-                         "smlal2 %5.8h, %T10.16b, %T8.16b\n\t"                                                                     \
-                         "smlal %6.8h, %V10.8b, %T8.8b\n\t"                                                                        \
-                         "smlal2 %7.8h, %V10.16b, %T8.16b\n\t"                                                                     \
-                         "sadalp %0.4s, %4.8h\n\t"                                                                                 \
-                         "smull %4.8h, %S11.8b, %U8.8b\n\t"                                                                        \
-                         "sadalp %1.4s, %5.8h\n\t"                                                                                 \
-                         "smull2 %5.8h, %S11.16b, %U8.16b\n\t"                                                                     \
-                         "sadalp %2.4s, %6.8h\n\t"                                                                                 \
-                         "smull %6.8h, %U11.8b, %U8.8b\n\t"                                                                        \
-                         "sadalp %3.4s, %7.8h\n\t"                                                                                 \
-                         "smull2 %7.8h, %U11.16b, %U8.16b\n\t"                                                                     \
-                         "smlal %4.8h, %T11.8b, %V8.8b\n\t"                                                                        \
-                         "smlal2 %5.8h, %T11.16b, %V8.16b\n\t"                                                                     \
-                         "smlal %6.8h, %V11.8b, %V8.8b\n\t"                                                                        \
-                         "smlal2 %7.8h, %V11.16b, %V8.16b\n\t" LOAD "sadalp %0.4s, %4.8h\n\t"                                      \
-                         "sadalp %1.4s, %5.8h\n\t"                                                                                 \
-                         "sadalp %2.4s, %6.8h\n\t"                                                                                 \
-                         "sadalp %3.4s, %7.8h"                                                                                     \
-                         : "+w"((sum)[0]), "+w"((sum)[1]), "+w"((sum)[2]), "+w"((sum)[3]), "=&w"(products[0]), "=&w"(products[1]), \
-                           "=&w"(products[2]), "=&w"(products[3]), "+&w"(pixel), "+r"(next)                                        \
-                         : "w"(first), "w"(second), "m"(*(const int8_t(*)[STEP])next));                                            \
-    } while (0)
-#define LOAD_NEXT "ld4r {%S8.4s - %V8.4s}, [%9], #16\n\t"
 
 /* 16 channels: their weights first, then pixel after pixel. */
 GEMLET_INLINE void add_step(const int8_t **w, const int8_t **x, int32x4_t sum[TILE_PIXELS][4]) {
     int8x16x4_t first = load_block(w);
     int8x16x4_t second = load_block(w);
     int32x4x4_t pixel = load_repeated(&x[0]);
-    ADD_BLOCKS(sum[0], first, second, pixel, LOAD_NEXT, x[1]);
-    ADD_BLOCKS(sum[1], first, second, pixel, LOAD_NEXT, x[2]);
-    ADD_BLOCKS(sum[2], first, second, pixel, LOAD_NEXT, x[3]);
-    ADD_BLOCKS(sum[3], first, second, pixel, "", x[3]);
+    ADD_AND_LOAD(sum[0], first, second, HALVES_OF_COLUMNS, pixel, x[1]);
+    ADD_AND_LOAD(sum[1], first, second, HALVES_OF_COLUMNS, pixel, x[2]);
+    ADD_AND_LOAD(sum[2], first, second, HALVES_OF_COLUMNS, pixel, x[3]);
+    ADD_LAST(sum[3], first, second, HALVES_OF_COLUMNS, pixel, x[3]);
 }
-
-#else
-
-/* The same in intrinsics: what the assembler above must equal. */
-GEMLET_INLINE int32x4x4_t load_repeated(const int8_t **x) {
-    int32x4x4_t repeated;
-    UNROLL
-    for (int i = 0; i < 4; i++) {
-        repeated.val[i] = vld1q_dup_s32((const int32_t *)(const void *)(*x + 4 * i));
-    }
-    advance(x, STEP);
-    return repeated;
-}
-
-GEMLET_INLINE int32x4_t add_low(int32x4_t sum, int8x16_t w0, int8x16_t x0, int8x16_t w1, int8x16_t x1) {
-    int16x8_t products = vmull_s8(vget_low_s8(w0), vget_low_s8(x0));
-    return vpadalq_s16(sum, vmlal_s8(products, vget_low_s8(w1), vget_low_s8(x1)));
-}
-
-GEMLET_INLINE int32x4_t add_high(int32x4_t sum, int8x16_t w0, int8x16_t x0, int8x16_t w1, int8x16_t x1) {
-    return vpadalq_s16(sum, vmlal_high_s8(vmull_high_s8(w0, x0), w1, x1));
-}
-
-enum { MEMBER_S, MEMBER_T, MEMBER_U, MEMBER_V };
-
-#define ADD_BLOCK(sum, w, x, X0, X1)                                                                                               \
-    do {                                                                                                                           \
-        int8x16_t x0 = vreinterpretq_s8_s32((x).val[MEMBER_##X0]);                                                                 \
-        int8x16_t x1 = vreinterpretq_s8_s32((x).val[MEMBER_##X1]);                                                                 \
-        (sum)[0] = add_low((sum)[0], (w).val[0], x0, (w).val[1], x1);                                                              \
-        (sum)[1] = add_high((sum)[1], (w).val[0], x0, (w).val[1], x1);                                                             \
-        (sum)[2] = add_low((sum)[2], (w).val[2], x0, (w).val[3], x1);                                                              \
-        (sum)[3] = add_high((sum)[3], (w).val[2], x0, (w).val[3], x1);                                                             \
-    } while (0)
-
-/* 16 channels: their weights first, then pixel after pixel. */
-GEMLET_INLINE void add_step(const int8_t **w, const int8_t **x, int32x4_t sum[TILE_PIXELS][4]) {
-    int8x16x4_t first = load_block(w);
-    int8x16x4_t second = load_block(w);
-    UNROLL
-    for (int p = 0; p < TILE_PIXELS; p++) {
-        int32x4x4_t pixel = load_repeated(&x[p]);
-        ADD_BLOCK(sum[p], first, pixel, S, T);
-        ADD_BLOCK(sum[p], second, pixel, U, V);
-    }
-}
-
-#endif
 
 GEMLET_INLINE void add_channels(int channels, int panels, const int8_t **w, const int8_t **x, tile_sums sum) {
     UNROLL
@@ -317,7 +225,8 @@ GEMLET_INLINE int32x4x2_t outputs_of(tile_sums sum, int panel, int p) {
 /* Where the products go: float32 if `scaled`, else int32. */
 typedef struct destination {
     bool scaled;
-    const float *pixel_scale; /* or NULL */
+    const float *pixel_scale; /* pixel p's is number p * scale_step */
+    size_t scale_step;
     uint8_t *y;
     size_t stride; /* in elements of 4 bytes */
 } destination;
@@ -325,7 +234,7 @@ typedef struct destination {
 /* All sums of a tile: `panels` panels from `panel`, and the pixels whose indices are given. */
 GEMLET_INLINE void sum_tile(const gemlet_conv *conv, size_t panel, int panels, const int8_t *const *x, size_t pixels,
                             const size_t index[TILE_PIXELS], tile_sums sum) {
-    size_t channels = gemlet_padded_channels(conv->channels);
+    size_t channels = conv->channels;
     size_t panel_bytes = PANEL * conv->taps * channels;
     const int8_t *w[TILE_PANELS];
     UNROLL
@@ -373,25 +282,44 @@ GEMLET_INLINE void store_outputs(uint8_t *y, int32x4x2_t values, size_t outputs)
     }
 }
 
-GEMLET_INLINE void store_tile(const gemlet_conv *conv, size_t panel, int panels, tile_sums sum, const size_t index[TILE_PIXELS],
-                              const destination *to) {
+/* Of the tile's outputs, the first of which go to y[p], `outputs` exist. */
+GEMLET_INLINE void store_panels(bool is_scaled, int panels, size_t outputs, tile_sums sum, const float *scale,
+                                const float pixel_scale[TILE_PIXELS], uint8_t *const y[TILE_PIXELS]) {
     UNROLL
     for (int i = 0; i < panels; i++) {
-        size_t o = (panel + (size_t)i) * PANEL, outputs = conv->outputs - o;
+        size_t first = (size_t)i * PANEL;
         float32x4x2_t scales = {{vdupq_n_f32(0.0f), vdupq_n_f32(0.0f)}};
-        if (to->scaled) {
-            scales = load_scales(conv->scale + o, outputs);
+        if (is_scaled) {
+            scales = load_scales(scale + first, outputs - first);
         }
         UNROLL
         for (int p = 0; p < TILE_PIXELS; p++) {
             int32x4x2_t values = outputs_of(sum, i, p);
-            if (to->scaled) {
-                float pixel_scale = to->pixel_scale == NULL ? 1.0f : to->pixel_scale[index[p]];
-                values.val[0] = scaled(values.val[0], scales.val[0], pixel_scale);
-                values.val[1] = scaled(values.val[1], scales.val[1], pixel_scale);
+            if (is_scaled) {
+                values.val[0] = scaled(values.val[0], scales.val[0], pixel_scale[p]);
+                values.val[1] = scaled(values.val[1], scales.val[1], pixel_scale[p]);
             }
-            store_outputs(to->y + (index[p] * to->stride + o) * sizeof(int32_t), values, outputs);
+            store_outputs(y[p] + first * sizeof(int32_t), values, outputs - first);
         }
+    }
+}
+
+GEMLET_INLINE void store_tile(const gemlet_conv *conv, size_t panel, int panels, tile_sums sum, const size_t index[TILE_PIXELS],
+                              const destination *to) {
+    const size_t o = panel * PANEL, outputs = conv->outputs - o, whole = (size_t)panels * PANEL;
+    float pixel_scale[TILE_PIXELS];
+    uint8_t *y[TILE_PIXELS];
+    UNROLL
+    for (int p = 0; p < TILE_PIXELS; p++) {
+        pixel_scale[p] = to->pixel_scale[index[p] * to->scale_step];
+        y[p] = to->y + (index[p] * to->stride + o) * sizeof(int32_t);
+    }
+    if (!to->scaled) {
+        store_panels(false, panels, outputs, sum, NULL, pixel_scale, y);
+    } else if (outputs >= whole) {
+        store_panels(true, panels, whole, sum, conv->scale + o, pixel_scale, y);
+    } else {
+        store_panels(true, panels, outputs, sum, conv->scale + o, pixel_scale, y);
     }
 }
 
@@ -410,27 +338,38 @@ GEMLET_INLINE void multiply_panels(const gemlet_conv *conv, size_t panel, int pa
     }
 }
 
-/* A panel's weights stay in the nearest cache while all pixels pass. */
-static void multiply_range(const gemlet_conv *conv, size_t first_panel, size_t end_panel, const int8_t *const *x, size_t pixels,
-                           const destination *to) {
+/* A panel's weights stay in the nearest cache while all pixels pass.  What is computed with is copied first: as far as a compiler
+ * knows, it could be among what is written.  Not inlined: both kinds of products share it. */
+static __attribute__((noinline)) void multiply_range(const gemlet_conv *given, size_t first_panel, size_t end_panel,
+                                                     const int8_t *const *x, size_t pixels, destination to) {
+    gemlet_conv conv = *given;
+    conv.channels = gemlet_padded_channels(conv.channels);
     size_t panel = first_panel;
     for (; panel + TILE_PANELS <= end_panel; panel += TILE_PANELS) {
-        multiply_panels(conv, panel, TILE_PANELS, x, pixels, to);
+        multiply_panels(&conv, panel, TILE_PANELS, x, pixels, &to);
     }
     for (; panel < end_panel; panel++) {
-        multiply_panels(conv, panel, 1, x, pixels, to);
+        multiply_panels(&conv, panel, 1, x, pixels, &to);
     }
 }
 
+static const float unscaled = 1.0f;
+
 static void multiply(const gemlet_conv *conv, size_t first_panel, size_t end_panel, const int8_t *const *x, size_t pixels,
                      const float *pixel_scale, float *y, size_t y_stride) {
-    multiply_range(conv, first_panel, end_panel, x, pixels, &(destination){true, pixel_scale, (uint8_t *)y, y_stride});
+    destination to = {true, pixel_scale, 1, (uint8_t *)y, y_stride};
+    if (pixel_scale == NULL) {
+        to.pixel_scale = &unscaled;
+        to.scale_step = 0;
+    }
+    multiply_range(conv, first_panel, end_panel, x, pixels, to);
 }
 
 static void multiply_s32(const gemlet_conv *conv, size_t first_panel, size_t end_panel, const int8_t *const *x, size_t pixels,
                          int32_t *y, size_t y_stride) {
-    multiply_range(conv, first_panel, end_panel, x, pixels, &(destination){false, NULL, (uint8_t *)y, y_stride});
+    multiply_range(conv, first_panel, end_panel, x, pixels, (destination){false, &unscaled, 0, (uint8_t *)y, y_stride});
 }
+
 /* The last channels of a pixel, filled up to 16. */
 GEMLET_INLINE void pad_floats(const float *x, size_t count, float filling, float padded[STEP]) {
     UNROLL
@@ -552,4 +491,5 @@ static void quantize_centered(const float *x, size_t stride, size_t pixels, size
     }
 }
 
-const gemlet_conv_kernels GEMLET_LEVEL_NAME(gemlet_conv_kernels) = {quantize, quantize_centered, multiply, multiply_s32};
+const gemlet_conv_kernels GEMLET_LEVEL_NAME(gemlet_conv_kernels) = {
+    .quantize = quantize, .quantize_centered = quantize_centered, .multiply = multiply, .multiply_s32 = multiply_s32};

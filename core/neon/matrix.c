@@ -183,4 +183,9 @@ static void multiply(const gemlet_matrix *w, size_t first_panel, size_t end_pane
 }
 
 const gemlet_matrix_kernels GEMLET_LEVEL_NAME(gemlet_matrix_kernels) = {
-    quantize, VECTOR_RECORD, multiply, GEMLET_LEVEL_NAME(gemlet_multiply_rows), GEMLET_LEVEL_NAME(gemlet_multiply_columns)};
+    .quantize = quantize,
+    .block_bytes = VECTOR_RECORD,
+    .multiply = multiply,
+    .multiply_rows = GEMLET_LEVEL_NAME(gemlet_multiply_rows),
+    .multiply_columns = GEMLET_LEVEL_NAME(gemlet_multiply_columns),
+};

@@ -23,15 +23,29 @@ static inline int32x4_t vmmlaq_s32(int32x4_t r, int8x16_t a, int8x16_t b) {
     return vld1q_s32(sum);
 }
 
-/* Nor has it FCVTNS.  For |x| < 2^31; NaN becomes 0 as on ARM. */
+/* Nor has it FCVTNS, which ends at the type's range; NaN becomes 0. */
 static inline int32x4_t vcvtnq_s32_f32(float32x4_t x) {
     float from[4];
     int32_t to[4];
     vst1q_f32(from, x);
     for (int i = 0; i < 4; i++) {
-        to[i] = from[i] == from[i] ? (int32_t)__builtin_rintf(from[i]) : 0;
+        to[i] = from[i] >= 0x1p31f   ? INT32_MAX
+                : from[i] < -0x1p31f ? INT32_MIN
+                : from[i] == from[i] ? (int32_t)__builtin_rintf(from[i])
+                                     : 0;
     }
     return vld1q_s32(to);
+}
+
+/* Nor FDIV. */
+static inline float32x4_t vdivq_f32(float32x4_t a, float32x4_t b) {
+    float left[4], right[4];
+    vst1q_f32(left, a);
+    vst1q_f32(right, b);
+    for (int i = 0; i < 4; i++) {
+        left[i] /= right[i];
+    }
+    return vld1q_f32(left);
 }
 
 /* Halves of float16 vectors. */

@@ -73,7 +73,9 @@ typedef int8x8_t ordered_half_bytes __attribute__((may_alias, aligned(1)));
 
 #define ORDERED_SET_BYTES(to, value) __asm__ volatile("movi %0.16b, " #value : "=w"(to))
 #define ORDERED_AND(to, a, b) ORDERED_2("and %0.16b, %1.16b, %2.16b", to, a, b)
-#define ORDERED_HIGH_NIBBLES(to, a) ORDERED_1("sshr %0.16b, %1.16b, #4", to, a)
+#define ORDERED_HIGH_NIBBLES(to, a) ORDERED_SHIFT_SIGNED(to, a, 4)
+#define ORDERED_SHIFT_SIGNED(to, a, bits) ORDERED_1("sshr %0.16b, %1.16b, #" #bits, to, a)
+#define ORDERED_SHIFT(to, a, bits) ORDERED_1("ushr %0.16b, %1.16b, #" #bits, to, a)
 #define ORDERED_DOT_LANE(sum, a, b, lane) ORDERED_ADD("sdot %0.4s, %1.16b, %2.4b[" #lane "]", sum, a, b)
 #define ORDERED_MULTIPLY_LOW(to, a, b) ORDERED_2("smull %0.8h, %1.8b, %2.8b", to, a, b)
 #define ORDERED_MULTIPLY_HIGH(to, a, b) ORDERED_2("smull2 %0.8h, %1.16b, %2.16b", to, a, b)
@@ -145,7 +147,9 @@ typedef int8x8_t ordered_half_bytes __attribute__((may_alias, aligned(1)));
 
 #define ORDERED_SET_BYTES(to, value) ORDERED_SET(to, vdupq_n_s8(value))
 #define ORDERED_AND(to, a, b) ORDERED_SET(to, vandq_s8(ORDERED_S8(a), ORDERED_S8(b)))
-#define ORDERED_HIGH_NIBBLES(to, a) ORDERED_SET(to, vshrq_n_s8(ORDERED_S8(a), 4))
+#define ORDERED_HIGH_NIBBLES(to, a) ORDERED_SHIFT_SIGNED(to, a, 4)
+#define ORDERED_SHIFT_SIGNED(to, a, bits) ORDERED_SET(to, vshrq_n_s8(ORDERED_S8(a), bits))
+#define ORDERED_SHIFT(to, a, bits) ORDERED_SET(to, vshrq_n_u8(ORDERED_AS(uint8x16_t, a), bits))
 #define ORDERED_DOT_LANE(sum, a, b, lane) ORDERED_SET(sum, vdotq_laneq_s32(ORDERED_S32(sum), ORDERED_S8(a), ORDERED_S8(b), lane))
 #define ORDERED_MULTIPLY_LOW(to, a, b) ORDERED_SET(to, vmull_s8(vget_low_s8(ORDERED_S8(a)), vget_low_s8(ORDERED_S8(b))))
 #define ORDERED_MULTIPLY_HIGH(to, a, b) ORDERED_SET(to, vmull_high_s8(ORDERED_S8(a), ORDERED_S8(b)))

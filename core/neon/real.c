@@ -208,6 +208,22 @@ static void rms_norm(const float *x, const float *weight, float epsilon, size_t 
     }
 }
 
+static void layer_norm(const float *x, const float *weight, const float *bias, float epsilon, size_t length, float *y) {
+    float mean = length == 0 ? 0.0f : sum_of(x, length) / (float)length;
+    float variance = length == 0 ? 0.0f : sum_of_squares_about(x, mean, length) / (float)length;
+    float32x4_t center = vdupq_n_f32(mean), inverse = vdupq_n_f32(1.0f / sqrtf(variance + epsilon));
+    size_t i = 0;
+    for (; i + 4 <= length; i += 4) {
+        float32x4_t normed = vmulq_f32(vsubq_f32(vld1q_f32(x + i), center), inverse);
+        vst1q_f32(y + i, vfmaq_f32(vld1q_f32(bias + i), normed, vld1q_f32(weight + i)));
+    }
+    if (i < length) {
+        float32x4_t normed = vmulq_f32(vsubq_f32(load_part(x + i, length - i), center), inverse);
+        float32x4_t out = vfmaq_f32(load_part(bias + i, length - i), normed, load_part(weight + i, length - i));
+        store_part(y + i, out, length - i);
+    }
+}
+
 static void rms_norm_gelu(const float *x, const float *weight, float epsilon, size_t length, float *y) {
     float inverse = 1.0f / sqrtf(mean_square(x, length) + epsilon);
     if (weight != NULL) {
@@ -425,6 +441,7 @@ static size_t select_above(const float *x, size_t length, float multiplier, uint
 const gemlet_real_kernels gemlet_real_kernels_neon = {
     .mean_square = mean_square,
     .rms_norm = rms_norm,
+    .layer_norm = layer_norm,
     .rms_norm_gelu = rms_norm_gelu,
     .gelu = gelu,
     .gelu_multiply = gelu_multiply,

@@ -5,19 +5,6 @@
 #include "core/neon/partial.h"
 #include "core/real.h"
 
-#if !defined(__ARM_NEON)
-/* SIMDe 0.7 lacks the division. */
-static inline float32x4_t vdivq_f32(float32x4_t a, float32x4_t b) {
-    float quotient[4], divisor[4];
-    vst1q_f32(quotient, a);
-    vst1q_f32(divisor, b);
-    for (int i = 0; i < 4; i++) {
-        quotient[i] /= divisor[i];
-    }
-    return vld1q_f32(quotient);
-}
-#endif
-
 /* (l0 + l1) + (l2 + l3) */
 GEMLET_INLINE float add_lanes(float32x4_t x) {
     float32x4_t pairs = vpaddq_f32(x, x);

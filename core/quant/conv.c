@@ -48,7 +48,12 @@ void gemlet_conv_pack(const int8_t *weights, size_t outputs, size_t taps, size_t
     for (size_t o = 0; o < outputs; o++) {
         for (size_t tap = 0; tap < taps; tap++) {
             const int8_t *row = weights + (o * taps + tap) * channels;
-            for (size_t c = 0; c < channels; c++) {
+            int8_t *first = packed + packed_index(o, tap, 0, taps, padded);
+            size_t c = 0;
+            for (; c + GROUP <= channels; c += GROUP) { /* 4 channels of an output lie together */
+                memcpy(first + c / BLOCK_CHANNELS * BLOCK_BYTES + c / GROUP % 2 * GROUP_BYTES, row + c, GROUP);
+            }
+            for (; c < channels; c++) {
                 packed[packed_index(o, tap, c, taps, padded)] = row[c];
             }
         }
@@ -153,4 +158,5 @@ static void multiply_s32(const gemlet_conv *conv, size_t first_panel, size_t end
     }
 }
 
-const gemlet_conv_kernels gemlet_conv_kernels_scalar = {quantize, quantize_centered, multiply, multiply_s32};
+const gemlet_conv_kernels gemlet_conv_kernels_scalar = {
+    .quantize = quantize, .quantize_centered = quantize_centered, .multiply = multiply, .multiply_s32 = multiply_s32};

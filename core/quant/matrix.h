@@ -23,7 +23,8 @@ enum {
     GEMLET_COLUMN_ROWS = 32
 };
 
-typedef enum gemlet_weight_type { GEMLET_Q4_0, GEMLET_Q8_0 } gemlet_weight_type;
+/* The blocks' formats, then those with one scale a row (row_scaled.h). */
+typedef enum gemlet_weight_type { GEMLET_Q4_0, GEMLET_Q8_0, GEMLET_W2, GEMLET_W4, GEMLET_W8 } gemlet_weight_type;
 
 /* How a matrix lies in memory; gemlet_pack_* in packing.h writes them and says where each byte goes. */
 typedef enum gemlet_packing {
@@ -38,6 +39,9 @@ typedef struct gemlet_matrix {
     size_t columns; /* a multiple of GEMLET_BLOCK */
     gemlet_weight_type type;
     gemlet_packing packing;
+    /* Only with one scale a row: the steps of static activations.  0: what comes in is quantised by its own maximum, what goes out
+     * is not rounded. */
+    float input_scale, output_scale;
 } gemlet_matrix;
 
 /* The functions of one level.  `x` is always what that level's `quantize` wrote: its layout is private to the level. */

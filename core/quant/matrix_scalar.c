@@ -90,5 +90,10 @@ static void multiply_columns(const gemlet_matrix *w, const uint32_t *list, size_
     }
 }
 
-const gemlet_matrix_kernels gemlet_matrix_kernels_scalar = {quantize, sizeof(activation_block), multiply, multiply_rows,
-                                                            multiply_columns};
+const gemlet_matrix_kernels gemlet_matrix_kernels_scalar = {
+    .quantize = quantize,
+    .block_bytes = sizeof(activation_block),
+    .multiply = multiply,
+    .multiply_rows = multiply_rows,
+    .multiply_columns = multiply_columns,
+};

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/half.h"
+#include "core/quant/row_scaled.h"
 
 enum { HALF_BLOCK = GEMLET_BLOCK / 2, SCALE_BYTES = 2, MICRO_ROWS = 4, MICRO_COLUMNS = 4 };
 
@@ -37,6 +38,9 @@ size_t gemlet_packing_group_rows(gemlet_packing packing, size_t rows) {
 }
 
 size_t gemlet_packing_group_bytes(gemlet_weight_type type, gemlet_packing packing, size_t rows, size_t columns) {
+    if (gemlet_is_row_scaled(type)) {
+        return gemlet_row_scaled_group_bytes(type, packing, columns);
+    }
     size_t blocks = columns / GEMLET_BLOCK;
     switch (packing) {
     case GEMLET_PACKED_PANELS: return blocks * GEMLET_PANEL_ROWS * gemlet_block_bytes(type);
@@ -50,12 +54,14 @@ size_t gemlet_packed_bytes(gemlet_weight_type type, gemlet_packing packing, size
     if (rows == 0 || columns == 0 || columns % GEMLET_BLOCK != 0) {
         return 0;
     }
-    /* No layout takes more than 4 bytes a weight after rows are padded by less than 32. */
-    if (rows > SIZE_MAX / 8 || columns > SIZE_MAX / 8 / (rows + GEMLET_COLUMN_ROWS)) {
+    /* No layout takes more than 4 bytes a weight after rows are padded by less than 32 and columns by less than 64. */
+    if (rows > SIZE_MAX / 8 || columns > SIZE_MAX / 8 ||
+        columns + GEMLET_COLUMN_PADDING > SIZE_MAX / 8 / (rows + GEMLET_COLUMN_ROWS)) {
         return 0;
     }
     size_t group_rows = gemlet_packing_group_rows(packing, rows);
-    return (rows + group_rows - 1) / group_rows * gemlet_packing_group_bytes(type, packing, rows, columns);
+    size_t tail = gemlet_is_row_scaled(type) && packing == GEMLET_PACKED_PANELS ? GEMLET_ROW_SCALED_TAIL : 0;
+    return tail + (rows + group_rows - 1) / group_rows * gemlet_packing_group_bytes(type, packing, rows, columns);
 }
 
 /* Where the bytes of one source block of a row go, for every packing: `scale`, and either the nibble pairs or the bytes of the
@@ -243,7 +249,19 @@ float gemlet_matrix_block(const gemlet_matrix *w, size_t row, size_t block, int8
     return gemlet_block_weights(w->type, source, weights);
 }
 
+/* The integers times the row's factor. */
+static void row_scaled_row(const gemlet_matrix *w, size_t row, float *out) {
+    float factor = gemlet_row_scaled_factor(w, row);
+    for (size_t i = 0; i < w->columns; i++) {
+        out[i] = (float)gemlet_row_scaled_weight(w, row, i) * factor;
+    }
+}
+
 void gemlet_matrix_row(const gemlet_matrix *w, size_t row, float *out) {
+    if (gemlet_is_row_scaled(w->type)) {
+        row_scaled_row(w, row, out);
+        return;
+    }
     for (size_t block = 0; block < w->columns / GEMLET_BLOCK; block++) {
         int8_t weights[GEMLET_BLOCK];
         float scale = gemlet_matrix_block(w, row, block, weights);

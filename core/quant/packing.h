@@ -30,11 +30,12 @@ size_t gemlet_block_bytes(gemlet_weight_type type);
 size_t gemlet_packing_group_rows(gemlet_packing packing, size_t rows);
 size_t gemlet_packing_group_bytes(gemlet_weight_type type, gemlet_packing packing, size_t rows, size_t columns);
 
-/* Bytes of the packed matrix; 0 where columns is no multiple of GEMLET_BLOCK or the size overflows. */
+/* Bytes of the packed matrix; 0 where columns is no multiple of GEMLET_BLOCK or the size overflows.  Behind panels with one
+ * scale a row are GEMLET_ROW_SCALED_TAIL more. */
 size_t gemlet_packed_bytes(gemlet_weight_type type, gemlet_packing packing, size_t rows, size_t columns);
 
-/* Packs / unpacks `count` (at most gemlet_packing_group_rows) source rows of `columns` / 32 blocks each, one after the other in
- * `source`, as one group.  For COLUMNS `count` is the number of rows of the matrix. */
+/* Formats of blocks: packs / unpacks `count` (at most gemlet_packing_group_rows) source rows of `columns` / 32 blocks each, one
+ * after the other in `source`, as one group.  For COLUMNS `count` is the number of rows of the matrix. */
 void gemlet_pack_group(gemlet_weight_type type, gemlet_packing packing, const void *source, size_t count, size_t columns,
                        void *packed);
 void gemlet_unpack_group(gemlet_weight_type type, gemlet_packing packing, const void *packed, size_t count, size_t columns,
@@ -50,7 +51,8 @@ size_t gemlet_row_scale_bytes(size_t columns);
 float gemlet_block_weights(gemlet_weight_type type, const void *source, int8_t weights[GEMLET_BLOCK]);
 float gemlet_matrix_block(const gemlet_matrix *w, size_t row, size_t block, int8_t weights[GEMLET_BLOCK]);
 
-/* Dequantises row `row` of a matrix in any packing to `columns` floats: weight * scale.  For embedding look-up. */
+/* Dequantises row `row` of a matrix in any packing to `columns` floats: weight * scale.  For embedding look-up: of a matrix without
+ * static activations, as the factors of one scale a row are its scales. */
 void gemlet_matrix_row(const gemlet_matrix *w, size_t row, float *out);
 
 #endif

@@ -284,7 +284,7 @@ static void print_memory(const gemlet_memory_plan *plan, const gemlet_arena *are
 
 static gemlet_status describe(const gemlet_port *port, const arguments *a, memory *m, gemlet_error *error) {
     const gemlet_options options = {.context = 0};
-    gemlet_memory_plan plan;
+    static gemlet_memory_plan plan; /* a stack may be small */
     gemlet_image image;
     gemlet_arena arena;
     gemlet_model *model = NULL;

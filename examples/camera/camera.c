@@ -1,27 +1,30 @@
-/* gemlet camera: the same question about every frame, a line for each.
- *
- * What stands before the frame in the prompt (<bos>, the turn's beginning, the system prompt, text before <image>) is the same for
- * each, so its keys and values stay in the session, which goes back to there before the next frame. */
+/* gemlet camera: the same question about every frame, or about the last frames as a clip, a line for each answer. */
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "examples/camera/clip.h"
 #include "examples/camera/frames.h"
 #include "examples/camera/stream.h"
 #include "examples/camera/v4l2.h"
 #include "examples/gemlet/answer.h"
 #include "examples/gemlet/interrupt.h"
 #include "examples/gemlet/program.h"
-#include "examples/gemlet/turn.h"
+#include "examples/gemlet/question.h"
 
-enum { DEFAULT_WIDTH = 640, DEFAULT_HEIGHT = 480 };
+enum {
+    DEFAULT_WIDTH = 640,
+    DEFAULT_HEIGHT = 480,
+    LOOK_AGAIN = 10000000 /* nanoseconds: whether to stop */
+};
 
 typedef struct camera {
     answerer answerer;
     frame_source source;
-    token_list prompt;
-    size_t head; /* tokens of the prompt before the frame */
-    bool head_fed;
+    question question;
+    clip clip;         /* of --clip */
+    double last_taken; /* when its last frame was: seconds of a live one, else its number */
     uint64_t answers;
     uint64_t lost;
     uint64_t skipped;
@@ -75,38 +78,21 @@ static gemlet_status open_source(camera *c, const options *o) {
 #endif
 }
 
-static gemlet_status make_prompt(camera *c, const options *o) {
-    const turn_before before = {.first = true, .system = o->system, .think = o->think};
-    gemlet_status status =
-        turn_append(&c->prompt, c->answerer.engine.model, &before, o->prompt, (turn_slots){1, 0}, &c->answerer.error);
-    while (status == GEMLET_OK && c->prompt.ids[c->head] != TURN_IMAGE) {
-        c->head++;
+static gemlet_status feed_seen(camera *c, const gemlet_image *image) {
+    if (c->clip.length == 0) {
+        return answer_feed_image(&c->answerer, image);
     }
-    return status;
-}
-
-/* The session holds the head of the prompt and nothing else: as far as possible what it held before. */
-static gemlet_status begin_answer(camera *c) {
-    answerer *a = &c->answerer;
-    if (c->head_fed && answerer_rewind(a, c->head) == GEMLET_OK) {
-        gemlet_sampler_remember(&a->sampler, c->prompt.ids, c->head);
-        return GEMLET_OK;
-    }
-    gemlet_status status = answerer_rewind(a, 0);
-    if (status == GEMLET_OK) {
-        status = answer_feed(a, c->prompt.ids, c->head);
-    }
-    c->head_fed = status == GEMLET_OK;
-    return status;
+    gemlet_clip_frame frames[GEMLET_CLIP_MOST_FRAMES];
+    clip_list(&c->clip, c->source.live ? 1.0 : (double)c->answerer.options->clip_interval, frames);
+    return answer_feed_clip(&c->answerer, frames, c->clip.count);
 }
 
 static gemlet_status feed_frame(camera *c, const gemlet_image *image) {
-    const token_list *p = &c->prompt;
-    gemlet_status status = begin_answer(c);
+    gemlet_status status = question_begin(&c->question, &c->answerer);
     if (status == GEMLET_OK) {
-        status = answer_feed_image(&c->answerer, image);
+        status = feed_seen(c, image);
     }
-    return status == GEMLET_OK ? answer_feed(&c->answerer, p->ids + c->head + 1, p->count - c->head - 1) : status;
+    return status == GEMLET_OK ? question_end(&c->question, &c->answerer) : status;
 }
 
 /* Prints the frame's name, what was skipped before it, the answer, and how long that took.  False for a failure. */
@@ -129,12 +115,50 @@ static bool answer_frame(camera *c, const frame *f) {
     return end != ANSWER_FAILED;
 }
 
+/* ---- Clips ---- */
+
+static double now(const camera *c) {
+    return (double)engine_time(&c->answerer.engine) * 1e-9;
+}
+
+/* Before a live frame is asked for: until the clip's interval has passed since the last one. */
+static void wait_for_interval(const camera *c, const options *o) {
+    const struct timespec moment = {.tv_nsec = LOOK_AGAIN};
+    while (c->source.live && c->clip.count > 0 && !interrupt_seen() && now(c) < c->last_taken + (double)o->clip_interval) {
+        nanosleep(&moment, NULL);
+    }
+}
+
+/* Takes the frame into the clip; false for a failure.  What is not live has its frames one interval apart. */
+static bool take_frame(camera *c, const frame *f) {
+    double taken = c->source.live ? now(c) : c->last_taken + 1.0;
+    if (!clip_add(&c->clip, &f->image, taken)) {
+        gemlet_fail(&c->answerer.error, GEMLET_ERROR_MEMORY, "out of memory for the frames of a clip");
+        return false;
+    }
+    c->last_taken = taken;
+    return true;
+}
+
+/* A frame that is there: into the clip, where there is one, and answered where that is whole. */
+static bool see_frame(camera *c, const frame *f) {
+    if (c->clip.length > 0 && !take_frame(c, f)) {
+        return false;
+    }
+    if (c->clip.count == c->clip.length) {
+        return answer_frame(c, f);
+    }
+    c->skipped += f->skipped;
+    return true;
+}
+
 static int watch(camera *c, const options *o) {
     frame f;
     while (!interrupt_seen() && (o->frames == 0 || c->answers < o->frames)) {
+        wait_for_interval(c, o);
         switch (c->source.next(c->source.state, &f, &c->answerer.error)) {
         case FRAME_READY:
-            if (!answer_frame(c, &f)) {
+            if (!see_frame(c, &f)) {
                 return program_fail(&c->answerer.error);
             }
             break;
@@ -151,31 +175,34 @@ static int watch(camera *c, const options *o) {
 }
 
 static int run(camera *c, const options *o) {
-    if (answerer_open(&c->answerer, o, interrupt_seen) != GEMLET_OK || make_prompt(c, o) != GEMLET_OK ||
-        answer_check_room(&c->answerer, &c->prompt) != GEMLET_OK || open_source(c, o) != GEMLET_OK) {
+    if (answerer_open(&c->answerer, o, interrupt_seen) != GEMLET_OK ||
+        question_make(&c->question, &c->answerer, o->prompt, (turn_slots){.images = 1, .clip = o->clip_length > 0}) != GEMLET_OK ||
+        answer_check_room(&c->answerer, &c->question.prompt) != GEMLET_OK || open_source(c, o) != GEMLET_OK) {
         return program_fail(&c->answerer.error);
     }
     c->answerer.one_line = true;
+    c->clip.length = o->clip_length;
     int code = watch(c, o);
     c->source.close(c->source.state);
     if (o->stats) {
         engine_print_stats(&c->answerer.engine, o, &c->answerer.work);
         fprintf(stderr, "frames     %14llu answered, %llu lost, %llu skipped; %zu tokens before the frame are kept\n",
-                (unsigned long long)c->answers, (unsigned long long)c->lost, (unsigned long long)c->skipped, c->head);
+                (unsigned long long)c->answers, (unsigned long long)c->lost, (unsigned long long)c->skipped, c->question.head);
     }
     return code;
 }
 
 int command_camera(int argc, char **argv) {
     options o;
-    camera c = {.head = 0};
+    camera c = {.answers = 0};
     int code;
     if (!options_parse(&o, OPTIONS_CAMERA, argc, argv, &code)) {
         return code;
     }
     interrupt_catch_all();
     code = run(&c, &o);
-    tokens_free(&c.prompt);
+    clip_free(&c.clip);
+    question_free(&c.question);
     answerer_close(&c.answerer);
     return code;
 }

@@ -55,7 +55,7 @@ static void close_folder(void *state) {
 }
 
 gemlet_status frames_from_folder(frame_source *source, const char *path, size_t memory, gemlet_error *error) {
-    *source = (frame_source){NULL, NULL, NULL};
+    *source = (frame_source){.state = NULL};
     folder *d = malloc(sizeof *d);
     if (d == NULL) {
         return gemlet_fail(error, GEMLET_ERROR_MEMORY, "out of memory for a folder");
@@ -71,6 +71,6 @@ gemlet_status frames_from_folder(frame_source *source, const char *path, size_t 
         free(d);
         return GEMLET_ERROR_IO;
     }
-    *source = (frame_source){d, next_of_folder, close_folder};
+    *source = (frame_source){d, next_of_folder, close_folder, false};
     return GEMLET_OK;
 }

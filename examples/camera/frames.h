@@ -25,6 +25,7 @@ typedef struct frame_source {
     void *state;
     frame_status (*next)(void *state, frame *f, gemlet_error *error);
     void (*close)(void *state);
+    bool live; /* each frame is of the time when it was asked for; else they come one after another */
 } frame_source;
 
 /* Every picture of the folder, in the order of their names; each takes `memory` bytes at most while it is decoded. */

@@ -315,7 +315,7 @@ static bool start_reader(stream *s) {
 }
 
 gemlet_status frames_from_stream(frame_source *source, const stream_settings *settings, gemlet_error *error) {
-    *source = (frame_source){NULL, NULL, NULL};
+    *source = (frame_source){.state = NULL};
     size_t bytes = settings->jpeg ? 0 : frame_bytes(&settings->layout);
     if (bytes == 0 && !settings->jpeg) {
         return gemlet_fail(
@@ -339,7 +339,7 @@ gemlet_status frames_from_stream(frame_source *source, const stream_settings *se
         free_stream(s);
         return gemlet_fail(error, GEMLET_ERROR_MEMORY, "out of memory for frames");
     }
-    *source = (frame_source){s, next_of_stream, close_stream};
+    *source = (frame_source){s, next_of_stream, close_stream, !s->settings.every};
     /* cppcheck-suppress memleak ; the source closes it */
     return GEMLET_OK;
 }

@@ -513,7 +513,7 @@ static void close_v4l2(void *state) {
 }
 
 gemlet_status frames_from_v4l2(frame_source *source, const v4l2_calls *calls, const v4l2_settings *settings, gemlet_error *error) {
-    *source = (frame_source){NULL, NULL, NULL};
+    *source = (frame_source){.state = NULL};
     v4l2 *v = malloc(sizeof *v);
     if (v == NULL) {
         return gemlet_fail(error, GEMLET_ERROR_MEMORY, "out of memory for a camera");
@@ -524,6 +524,6 @@ gemlet_status frames_from_v4l2(frame_source *source, const v4l2_calls *calls, co
         free(v);
         return status;
     }
-    *source = (frame_source){v, next_of_v4l2, close_v4l2};
+    *source = (frame_source){v, next_of_v4l2, close_v4l2, true};
     return GEMLET_OK;
 }

@@ -1,12 +1,13 @@
 #include "examples/gemlet/answer.h"
 
-#include "examples/gemlet/turn.h"
 #include <gemlet/chat.h>
 
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { MOST_TOKENS_OF_A_TIME = 9 }; /* around a frame of a clip: " 10:05 ", and what begins and ends its soft tokens */
 
 static gemlet_sampler_settings sampler_settings(const options *o) {
     gemlet_sampler_settings settings = gemlet_sampler_defaults();
@@ -23,13 +24,46 @@ static gemlet_sampler_settings sampler_settings(const options *o) {
 static bool go_on(void *context, size_t done, size_t total) {
     answerer *a = context;
     progress_show(&a->progress, done, total);
+    if (a->is_live) {
+        sound_drain(&a->live); /* who speaks does not wait for a picture */
+    }
     return a->cancelled == NULL || !a->cancelled();
 }
 
 static gemlet_status open_sampler(answerer *a) {
     gemlet_sampler_settings settings = sampler_settings(a->options);
+    form_ask(&a->form, &settings);
     size_t bytes = gemlet_sampler_bytes(&settings, a->engine.facts.vocabulary);
     return gemlet_sampler_open(&a->sampler, &settings, a->engine.facts.vocabulary, a->sampler_scratch, bytes, &a->error);
+}
+
+/* How many frames the clip of each prompt has; 0: there is none. */
+static size_t frames_of_clip(const options *o) {
+    return o->clip_length > 0 ? o->clip_length : o->clip.count;
+}
+
+/* What the options say of the answer's form. */
+static gemlet_status open_form(answerer *a) {
+    const options *o = a->options;
+    const char *text = o->pattern;
+    size_t bytes = text != NULL ? strlen(text) : 0;
+    char *schema = NULL;
+    if (o->schema == NULL && o->pattern == NULL && !o->json) {
+        return GEMLET_OK;
+    }
+    gemlet_status status = form_words_open(&a->words, a->engine.tokenizer, &a->error);
+    if (status == GEMLET_OK && o->schema != NULL) {
+        text = schema = read_text(o->schema, &bytes, &a->error);
+        status = schema != NULL ? GEMLET_OK : a->error.status;
+    }
+    if (status == GEMLET_OK) {
+        gemlet_grammar_kind kind = o->json             ? GEMLET_GRAMMAR_JSON
+                                   : o->schema != NULL ? GEMLET_GRAMMAR_SCHEMA
+                                                       : GEMLET_GRAMMAR_PATTERN;
+        status = form_open(&a->form, kind, text, bytes, SIZE_MAX, &a->words, &a->error);
+    }
+    free(schema);
+    return status;
 }
 
 gemlet_status answerer_open(answerer *a, const options *o, bool (*cancelled)(void)) {
@@ -41,24 +75,57 @@ gemlet_status answerer_open(answerer *a, const options *o, bool (*cancelled)(voi
     if (o->think && !gemlet_chat_thinks(gemlet_model_chat(a->engine.model))) {
         return gemlet_fail(&a->error, GEMLET_ERROR_UNSUPPORTED, "--think: models of this family can't be asked to think");
     }
+    if (o->tools != NULL && !gemlet_chat_calls(gemlet_model_chat(a->engine.model))) {
+        return gemlet_fail(&a->error, GEMLET_ERROR_UNSUPPORTED, "--tools: models of this family were not made to call functions");
+    }
+    size_t bytes;
+    if (o->tools != NULL && (a->tools = read_text(o->tools, &bytes, &a->error)) == NULL) {
+        return a->error.status;
+    }
+    if (o->pan_and_scan && !gemlet_chat_crops(gemlet_model_chat(a->engine.model))) {
+        return gemlet_fail(&a->error, GEMLET_ERROR_UNSUPPORTED,
+                           "--pan-and-scan: models of this family were not made for crops of pictures");
+    }
+    if (frames_of_clip(o) > 0 && a->engine.plan.image_tokens == 0) {
+        return gemlet_fail(&a->error, GEMLET_ERROR_UNSUPPORTED, "--clip: models of this family take no clips");
+    }
     gemlet_session_on_progress(a->engine.session, go_on, a);
     gemlet_sampler_settings settings = sampler_settings(o);
     a->sampler_scratch = malloc(gemlet_sampler_bytes(&settings, a->engine.facts.vocabulary));
     if (a->sampler_scratch == NULL) {
         return gemlet_fail(&a->error, GEMLET_ERROR_MEMORY, "out of memory for the sampler");
     }
-    return open_sampler(a);
+    status = choices_open(&a->choices, o->choices, &a->engine, &a->error);
+    status = status == GEMLET_OK ? open_form(a) : status;
+    return status == GEMLET_OK ? open_sampler(a) : status;
 }
 
 static void forget_sounds(answerer *a) {
+    if (a->is_live) {
+        sound_close(&a->live);
+    }
+    a->is_live = false;
+    a->live_sound = NULL;
     while (a->sound_count > 0) {
         sound_free(&a->sounds[--a->sound_count]);
     }
 }
 
+static void forget_pictures(answerer *a) {
+    while (a->picture_count > 0) {
+        image_free(&a->pictures[--a->picture_count]);
+    }
+}
+
 void answerer_close(answerer *a) {
     forget_sounds(a);
-    free(a->answer);
+    forget_pictures(a);
+    choices_close(&a->choices);
+    form_close(&a->form);
+    form_words_close(&a->words);
+    free(a->answer.bytes);
+    free(a->calls.bytes);
+    free(a->tools);
     free(a->before_answer);
     free(a->sampler_scratch);
     engine_close(&a->engine);
@@ -84,47 +151,48 @@ static void print_text(const answerer *a, const char *text, size_t bytes) {
     }
 }
 
-/* Adds to the answer that is kept for later turns. */
-static bool keep_text(answerer *a, const char *text, size_t bytes) {
-    if (a->answer_bytes + bytes > a->answer_capacity) {
-        size_t capacity = 2 * (a->answer_bytes + bytes);
-        char *grown = realloc(a->answer, capacity);
+static gemlet_status keep_text(kept_text *kept, const char *text, size_t bytes, gemlet_error *error) {
+    if (kept->count + bytes > kept->capacity) {
+        size_t capacity = 2 * (kept->count + bytes);
+        char *grown = realloc(kept->bytes, capacity);
         if (grown == NULL) {
-            return false;
+            return gemlet_fail(error, GEMLET_ERROR_MEMORY, "out of memory for the answer");
         }
-        a->answer = grown;
-        a->answer_capacity = capacity;
+        kept->bytes = grown;
+        kept->capacity = capacity;
     }
     if (bytes > 0) {
-        memcpy(a->answer + a->answer_bytes, text, bytes);
+        memcpy(kept->bytes + kept->count, text, bytes);
     }
-    a->answer_bytes += bytes;
-    return true;
+    kept->count += bytes;
+    return GEMLET_OK;
 }
 
-static void trim_kept(answerer *a) {
+static void trim(kept_text *kept) {
     size_t start = 0;
-    while (a->answer_bytes > 0 && isspace((unsigned char)a->answer[a->answer_bytes - 1])) {
-        a->answer_bytes--;
+    while (kept->count > 0 && isspace((unsigned char)kept->bytes[kept->count - 1])) {
+        kept->count--;
     }
-    while (start < a->answer_bytes && isspace((unsigned char)a->answer[start])) {
+    while (start < kept->count && isspace((unsigned char)kept->bytes[start])) {
         start++;
     }
-    a->answer_bytes -= start;
+    kept->count -= start;
     if (start > 0) {
-        memmove(a->answer, a->answer + start, a->answer_bytes);
+        memmove(kept->bytes, kept->bytes + start, kept->count);
     }
 }
 
 /* A piece of the reply to where it belongs. */
-static gemlet_status tell(answerer *a, const char *text, size_t bytes, bool thought) {
-    if (!thought) {
-        print_text(a, text, bytes);
-    } else if (a->options->show_thoughts) {
-        fwrite(text, 1, bytes, stderr);
+static gemlet_status tell(answerer *a, const char *text, size_t bytes, gemlet_reply_part part) {
+    if (part == GEMLET_REPLY_CALL && a->tools != NULL) {
+        return keep_text(&a->calls, text, bytes, &a->error);
     }
-    if (!thought && a->options->think && !keep_text(a, text, bytes)) {
-        return gemlet_fail(&a->error, GEMLET_ERROR_MEMORY, "out of memory for the answer");
+    if (part != GEMLET_REPLY_THOUGHT) {
+        print_text(a, text, bytes);
+        return a->options->think ? keep_text(&a->answer, text, bytes, &a->error) : GEMLET_OK;
+    }
+    if (a->options->show_thoughts) {
+        fwrite(text, 1, bytes, stderr);
     }
     return GEMLET_OK;
 }
@@ -156,7 +224,7 @@ static answer_end print_tokens(answerer *a, gemlet_reply *reply) {
     for (uint32_t i = 0; a->options->predict == 0 || i < a->options->predict; i++) {
         const char *text;
         size_t bytes;
-        bool thought = false;
+        gemlet_reply_part part = GEMLET_REPLY_ANSWER;
         gemlet_status status = a->unfed ? make_room(a, 1) : GEMLET_OK;
         if (status == GEMLET_OK && a->unfed) {
             status = gemlet_feed(session, &a->last, 1, &a->error);
@@ -165,15 +233,18 @@ static answer_end print_tokens(answerer *a, gemlet_reply *reply) {
             a->unfed = false;
             status = go_on(a, 0, 0) ? gemlet_sampler_next(&a->sampler, session, &a->last, &a->error) : GEMLET_ERROR_CANCELLED;
         }
+        if (status == GEMLET_OK) {
+            status = form_accept(&a->form, a->last, &a->error);
+        }
         if (status == GEMLET_OK && ends_turn(a, a->last)) {
             return ANSWER_TURN_ENDED;
         }
         if (status == GEMLET_OK) {
-            status = gemlet_reply_feed(reply, a->last, &text, &bytes, &thought);
-            a->thought = a->thought || reply->in_channel;
+            status = gemlet_reply_feed(reply, a->last, &text, &bytes, &part);
+            a->thought = a->thought || reply->part == GEMLET_REPLY_THOUGHT;
         }
         if (status == GEMLET_OK) {
-            status = tell(a, text, bytes, thought);
+            status = tell(a, text, bytes, part);
         }
         if (status != GEMLET_OK) {
             return end_for(status);
@@ -188,8 +259,7 @@ static answer_end print_tokens(answerer *a, gemlet_reply *reply) {
     return ANSWER_LIMIT;
 }
 
-/* The session as it is before an answer, for thoughts to be taken out of it again. */
-static gemlet_status keep_state(answerer *a) {
+gemlet_status answerer_keep_state(answerer *a) {
     size_t bytes = gemlet_session_state_bytes(a->engine.session);
     void *grown = realloc(a->before_answer, bytes);
     if (grown == NULL) {
@@ -205,24 +275,55 @@ gemlet_status answerer_forget_answer(answerer *a) {
     return gemlet_session_restore(a->engine.session, a->before_answer, a->before_bytes, &a->error);
 }
 
+gemlet_status answerer_next_turn(answerer *a, const char *text, const options_files *images, size_t sounds, token_list *prompt) {
+    bool first = gemlet_session_length(a->engine.session) == 0;
+    turn_before before = {.first = first, .system = a->options->system, .think = a->options->think, .tools = a->tools};
+    gemlet_status status = answer_look(a, images);
+    if (status == GEMLET_OK && !first && a->thought) {
+        status = answerer_forget_answer(a);
+        before.reply = a->answer.bytes;
+        before.reply_bytes = a->answer.count;
+    } else if (status == GEMLET_OK && a->unfed) {
+        status = tokens_append(prompt, &a->last, 1);
+    }
+    const turn_slots slots = {.images = images->count,
+                              .sounds = sounds,
+                              .crops = a->options->pan_and_scan ? a->crops : NULL,
+                              .clip = a->options->clip.count > 0};
+    return status == GEMLET_OK ? turn_append(prompt, a->engine.model, &before, text, slots, &a->error) : status;
+}
+
+static answer_end print_choice(answerer *a) {
+    uint64_t started = engine_time(&a->engine);
+    gemlet_status status = choices_print(&a->choices, a->engine.session, a->one_line, &a->error);
+    a->work.time_out += engine_time(&a->engine) - started;
+    return status == GEMLET_OK ? ANSWER_TURN_ENDED : status == GEMLET_ERROR_CANCELLED ? ANSWER_CANCELLED : ANSWER_FAILED;
+}
+
 answer_end answer_print(answerer *a) {
+    if (a->choices.count > 0) {
+        return print_choice(a);
+    }
     uint64_t started = engine_time(&a->engine);
     gemlet_reply reply;
     const char *text;
     size_t bytes;
-    bool thought;
+    gemlet_reply_part part;
     a->thought = false;
-    a->answer_bytes = 0;
-    if (a->options->think && keep_state(a) != GEMLET_OK) {
+    a->answer.count = a->calls.count = 0;
+    if (a->options->think && answerer_keep_state(a) != GEMLET_OK) {
+        return ANSWER_FAILED;
+    }
+    if (form_begin(&a->form, gemlet_model_chat(a->engine.model), a->options->think, &a->error) != GEMLET_OK) {
         return ANSWER_FAILED;
     }
     gemlet_reply_begin(&reply, a->engine.tokenizer);
     answer_end end = print_tokens(a, &reply);
-    gemlet_reply_flush(&reply, &text, &bytes, &thought);
-    if (tell(a, text, bytes, thought) != GEMLET_OK) {
+    gemlet_reply_flush(&reply, &text, &bytes, &part);
+    if (tell(a, text, bytes, part) != GEMLET_OK) {
         end = ANSWER_FAILED;
     }
-    trim_kept(a);
+    trim(&a->answer);
     a->work.time_out += engine_time(&a->engine) - started;
     return end;
 }
@@ -266,14 +367,37 @@ gemlet_status answer_feed_image(answerer *a, const gemlet_image *image) {
     return feed_soft_tokens(a, status, soft_tokens, count, started);
 }
 
-static gemlet_status feed_sound(answerer *a, const sound_file *file) {
+gemlet_status answer_feed_sound(answerer *a, const gemlet_sound *sound) {
     uint64_t started = engine_time(&a->engine);
     const float *soft_tokens = NULL;
     size_t count = 0;
-    const gemlet_sound sound = sound_of(file);
     progress_begin(&a->progress, "sound");
-    gemlet_status status = gemlet_encode_sound(a->engine.session, &sound, &soft_tokens, &count, &a->error);
+    gemlet_status status = gemlet_encode_sound(a->engine.session, sound, &soft_tokens, &count, &a->error);
     return feed_soft_tokens(a, status, soft_tokens, count, started);
+}
+
+/* Encodes what comes while more of it is recorded: at the end the last piece is left. */
+static gemlet_status feed_live(answerer *a) {
+    uint64_t started = engine_time(&a->engine);
+    const float *samples = NULL, *soft_tokens = NULL;
+    size_t count = 0;
+    gemlet_status status = gemlet_sound_begin(a->engine.session, &a->error);
+    while (status == GEMLET_OK && (status = sound_next(&a->live, &samples, &count)) == GEMLET_OK && count > 0) {
+        const gemlet_sound piece = {GEMLET_SAMPLES_F32, samples, count};
+        status = gemlet_sound_feed(a->engine.session, &piece, &a->error);
+        a->work.sound_samples += count;
+        a->work.sound_pieces++;
+        a->work.sound_last = count;
+    }
+    if (status == GEMLET_OK) {
+        status = gemlet_sound_end(a->engine.session, &soft_tokens, &count, &a->error);
+    }
+    return feed_soft_tokens(a, status, soft_tokens, count, started);
+}
+
+static gemlet_status feed_sound(answerer *a, const sound_file *file) {
+    const gemlet_sound sound = sound_of(file);
+    return file == a->live_sound ? feed_live(a) : answer_feed_sound(a, &sound);
 }
 
 gemlet_status answer_read_image(answerer *a, image_file *file, const char *path) {
@@ -294,6 +418,79 @@ static gemlet_status feed_file(answerer *a, const char *path) {
     return status;
 }
 
+gemlet_status answer_look(answerer *a, const options_files *images) {
+    gemlet_status status = GEMLET_OK;
+    forget_pictures(a);
+    for (uint32_t i = 0; a->options->pan_and_scan && i < images->count && status == GEMLET_OK; i++) {
+        gemlet_image crops[GEMLET_MOST_CROPS];
+        status = answer_read_image(a, &a->pictures[i], images->paths[i]);
+        a->crops[i] = status == GEMLET_OK ? (uint32_t)gemlet_crop_image(&a->pictures[i].image, crops) : 0;
+        a->picture_count += status == GEMLET_OK ? 1 : 0;
+    }
+    return status;
+}
+
+/* What stands at a place of the prompt, where each picture is followed by its crops. */
+static gemlet_status feed_picture(answerer *a, size_t place) {
+    size_t picture = 0;
+    for (; place > a->crops[picture]; picture++) {
+        place -= 1 + a->crops[picture];
+    }
+    gemlet_image crops[GEMLET_MOST_CROPS];
+    const gemlet_image *whole = &a->pictures[picture].image;
+    (void)gemlet_crop_image(whole, crops);
+    return answer_feed_image(a, place == 0 ? whole : &crops[place - 1]);
+}
+
+gemlet_status answer_feed_clip(answerer *a, const gemlet_clip_frame *frames, size_t count) {
+    uint64_t started = engine_time(&a->engine);
+    size_t before = gemlet_session_length(a->engine.session);
+    progress_begin(&a->progress, "clip");
+    gemlet_status status = gemlet_feed_clip(a->engine.session, frames, count, &a->error);
+    progress_end(&a->progress);
+    a->work.tokens_in += gemlet_session_length(a->engine.session) - before;
+    a->work.time_in += engine_time(&a->engine) - started;
+    return status;
+}
+
+/* The clip of the options: its frames are all decoded, and encoded one after the other. */
+static gemlet_status feed_frames(answerer *a, image_file *files, gemlet_clip_frame *frames) {
+    const options_files *clip = &a->options->clip;
+    for (uint32_t i = 0; i < clip->count; i++) {
+        gemlet_status status = answer_read_image(a, &files[i], clip->paths[i]);
+        if (status != GEMLET_OK) {
+            return status;
+        }
+        frames[i] = (gemlet_clip_frame){files[i].image, (double)i * (double)a->options->clip_interval};
+    }
+    return answer_feed_clip(a, frames, clip->count);
+}
+
+static gemlet_status feed_clip(answerer *a) {
+    uint32_t count = a->options->clip.count;
+    image_file *files = calloc(count, sizeof *files);
+    gemlet_clip_frame *frames = calloc(count, sizeof *frames);
+    gemlet_status status = GEMLET_ERROR_MEMORY;
+    if (files != NULL && frames != NULL) {
+        status = feed_frames(a, files, frames);
+    } else {
+        gemlet_fail(&a->error, GEMLET_ERROR_MEMORY, "out of memory for the frames of a clip");
+    }
+    for (uint32_t i = 0; files != NULL && i < count; i++) {
+        image_free(&files[i]);
+    }
+    free(files);
+    free(frames);
+    return status;
+}
+
+/* The next picture of the prompt, or the clip. */
+static gemlet_status feed_seen(answerer *a, const options_files *images, size_t image) {
+    return a->options->clip.count > 0 ? feed_clip(a)
+           : a->picture_count > 0     ? feed_picture(a, image)
+                                      : feed_file(a, images->paths[image]);
+}
+
 static bool is_slot(uint32_t id) {
     return id == TURN_IMAGE || id == TURN_SOUND;
 }
@@ -309,10 +506,23 @@ static gemlet_status feed_prompt(answerer *a, const token_list *prompt, const op
         }
         status = answer_feed(a, prompt->ids + first, end - first);
         if (status == GEMLET_OK && end < prompt->count) {
-            status = prompt->ids[end] == TURN_IMAGE ? feed_file(a, images->paths[image++]) : feed_sound(a, &a->sounds[sound++]);
+            status = prompt->ids[end] == TURN_IMAGE ? feed_seen(a, images, image++) : feed_sound(a, &a->sounds[sound++]);
         }
         first = end + 1;
     }
+    return status;
+}
+
+/* Reads a sound, or opens the one that is yet to come. */
+static gemlet_status read_sound(answerer *a, sound_file *file, const char *path) {
+    if (a->options->raw_sound == 0 || strcmp(path, "-") != 0) {
+        return sound_read(file, path, a->options, &a->error);
+    }
+    *file = (sound_file){NULL, 0};
+    a->is_live = true;
+    a->live_sound = file;
+    gemlet_status status = sound_open(&a->live, path, a->options, &a->error);
+    sound_limit(&a->live);
     return status;
 }
 
@@ -320,7 +530,7 @@ static gemlet_status read_sounds(answerer *a, const options_files *sounds) {
     gemlet_status status = GEMLET_OK;
     forget_sounds(a);
     for (uint32_t i = 0; sounds != NULL && i < sounds->count && status == GEMLET_OK; i++) {
-        status = sound_read(&a->sounds[a->sound_count], sounds->paths[i], a->options, &a->error);
+        status = read_sound(a, &a->sounds[a->sound_count], sounds->paths[i]);
         a->sound_count += status == GEMLET_OK ? 1 : 0;
     }
     return status;
@@ -334,12 +544,17 @@ static size_t count_slots(const token_list *prompt, uint32_t slot) {
     return slots;
 }
 
-/* Positions that the prompt takes in the session. */
+/* Positions that the prompt takes in the session, at least. */
 static size_t count_positions(const answerer *a, const token_list *prompt) {
     size_t images = count_slots(prompt, TURN_IMAGE), sounds = count_slots(prompt, TURN_SOUND);
-    size_t positions = prompt->count - images - sounds + images * gemlet_session_image_facts(a->engine.session).soft_tokens;
+    size_t soft_tokens = gemlet_session_image_facts(a->engine.session).soft_tokens;
+    size_t frames = frames_of_clip(a->options);
+    size_t seen = frames > 0 ? frames * (soft_tokens + MOST_TOKENS_OF_A_TIME) : images * soft_tokens;
+    size_t positions = prompt->count - images - sounds + seen;
     for (size_t i = 0; i < a->sound_count; i++) {
-        positions += gemlet_sound_soft_tokens(a->engine.session, a->sounds[i].count);
+        size_t shortest = gemlet_session_sound_facts(a->engine.session).shortest;
+        size_t samples = &a->sounds[i] == a->live_sound ? shortest : a->sounds[i].count;
+        positions += gemlet_sound_soft_tokens(a->engine.session, samples);
     }
     return positions;
 }
@@ -347,15 +562,15 @@ static size_t count_positions(const answerer *a, const token_list *prompt) {
 gemlet_status answer_check_room(answerer *a, const token_list *prompt) {
     size_t capacity = gemlet_session_capacity(a->engine.session);
     size_t room = capacity - gemlet_session_length(a->engine.session);
-    size_t positions = count_positions(a, prompt);
+    size_t positions = count_positions(a, prompt), frames = frames_of_clip(a->options);
     if (positions <= room) {
         return GEMLET_OK;
     }
     gemlet_fail(&a->error, GEMLET_ERROR_CONTEXT, "the context is full: the prompt takes ");
     gemlet_error_number(&a->error, positions);
     gemlet_error_text(&a->error, " positions, those of ");
-    gemlet_error_number(&a->error, count_slots(prompt, TURN_IMAGE));
-    gemlet_error_text(&a->error, " pictures");
+    gemlet_error_number(&a->error, frames > 0 ? frames : count_slots(prompt, TURN_IMAGE));
+    gemlet_error_text(&a->error, frames > 0 ? " frames of a clip" : a->picture_count > 0 ? " pictures and crops" : " pictures");
     if (a->sound_count > 0) {
         gemlet_error_text(&a->error, " and ");
         gemlet_error_number(&a->error, a->sound_count);
@@ -383,6 +598,7 @@ answer_end answer(answerer *a, const token_list *prompt, const options_files *im
     if (status == GEMLET_OK) {
         status = feed_prompt(a, prompt, images);
     }
+    forget_pictures(a);
     if (a->prompt_started == 0) {
         a->first_prompt = gemlet_session_length(a->engine.session);
     }

@@ -1,4 +1,5 @@
-/* gemlet chat: a conversation, a line at a time; "/image FILE" shows a picture with the next line. */
+/* gemlet chat: a conversation, a line at a time; "/image FILE" shows a picture with the next line, "/sound FILE" plays a sound.
+ * Where the model calls functions (--tools), the next lines are what they answer. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,6 +7,7 @@
 #include <unistd.h>
 
 #include "examples/gemlet/answer.h"
+#include "examples/gemlet/calls.h"
 #include "examples/gemlet/interrupt.h"
 #include "examples/gemlet/program.h"
 #include "examples/gemlet/turn.h"
@@ -13,38 +15,27 @@
 typedef struct conversation {
     answerer answerer;
     bool terminal;        /* whether a person types */
-    bool begun;           /* whether a turn stands in the session */
     bool failed;          /* whether an answer failed */
     options_files images; /* for the next turn; the paths are ours */
+    options_files sounds; /* likewise */
+    call_list calls;      /* that wait for an answer */
 } conversation;
 
-static void forget_images(conversation *c) {
-    while (c->images.count > 0) {
-        free((char *)c->images.paths[--c->images.count]);
+static void forget(options_files *files) {
+    while (files->count > 0) {
+        free((char *)files->paths[--files->count]);
     }
+}
+
+static void forget_files(conversation *c) {
+    forget(&c->images);
+    forget(&c->sounds);
 }
 
 static gemlet_status begin_anew(conversation *c) {
-    c->begun = false;
-    forget_images(c);
+    forget_files(c);
+    calls_forget(&c->calls);
     return answerer_rewind(&c->answerer, 0);
-}
-
-/* Thoughts are no part of the conversation: where the last answer had some, the session goes back to before it, and the answer
- * alone is fed. */
-static gemlet_status make_prompt(conversation *c, const char *line, token_list *prompt) {
-    answerer *a = &c->answerer;
-    turn_before before = {.first = !c->begun, .system = a->options->system, .think = a->options->think};
-    gemlet_status status = GEMLET_OK;
-    if (c->begun && a->thought) {
-        status = answerer_forget_answer(a);
-        before.reply = a->answer;
-        before.reply_bytes = a->answer_bytes;
-    } else if (a->unfed) {
-        status = tokens_append(prompt, &a->last, 1);
-    }
-    return status == GEMLET_OK ? turn_append(prompt, a->engine.model, &before, line, (turn_slots){c->images.count, 0}, &a->error)
-                               : status;
 }
 
 /* After a prompt that was cancelled half way: as if it had not been asked. */
@@ -63,19 +54,25 @@ static void complain(conversation *c) {
     c->failed = true;
 }
 
-static gemlet_status say(conversation *c, const char *line) {
+/* Shows the calls of an answer; the lines that come next answer them. */
+static void take_calls(conversation *c) {
     answerer *a = &c->answerer;
-    token_list prompt = {NULL, 0, 0};
+    if (calls_read(&c->calls, a->calls.bytes, a->calls.count, &a->error) != GEMLET_OK) {
+        complain(c);
+    }
+    calls_print_next(&c->calls);
+}
+
+/* Feeds a prompt, if `status` says that it could be made, and prints what comes. */
+static gemlet_status exchange(conversation *c, gemlet_status status, const token_list *prompt) {
+    answerer *a = &c->answerer;
     bool unfed = a->unfed;
     uint32_t last = a->last;
-    gemlet_status status = make_prompt(c, line, &prompt);
     uint64_t in = a->work.tokens_in;
-    answer_end end = status == GEMLET_OK ? answer(a, &prompt, &c->images, NULL) : ANSWER_FAILED;
-    tokens_free(&prompt);
+    answer_end end = status == GEMLET_OK ? answer(a, prompt, &c->images, &c->sounds) : ANSWER_FAILED;
     bool fed = a->work.tokens_in != in;
     if (fed) {
-        c->begun = true;
-        forget_images(c);
+        forget_files(c);
         fputc('\n', stdout);
         fflush(stdout);
     } else {
@@ -91,33 +88,92 @@ static gemlet_status say(conversation *c, const char *line) {
     if (end == ANSWER_CANCELLED) {
         fputs("(cancelled)\n", stderr);
     }
+    if (end == ANSWER_TURN_ENDED && a->calls.count > 0) {
+        take_calls(c);
+    }
     return fed ? GEMLET_OK : take_back(c);
+}
+
+static gemlet_status say(conversation *c, const char *line) {
+    token_list prompt = {NULL, 0, 0};
+    gemlet_status status = answerer_next_turn(&c->answerer, line, &c->images, c->sounds.count, &prompt);
+    status = exchange(c, status, &prompt);
+    tokens_free(&prompt);
+    return status;
+}
+
+/* A line is what the next of the called functions answers; behind the last one the model goes on. */
+static gemlet_status respond(conversation *c, const char *line) {
+    answerer *a = &c->answerer;
+    if (calls_answer(&c->calls, a->engine.model, line, &a->error) != GEMLET_OK) {
+        complain(c);
+    }
+    if (c->calls.answered < c->calls.count) {
+        calls_print_next(&c->calls);
+        return GEMLET_OK;
+    }
+    token_list prompt = {NULL, 0, 0};
+    gemlet_status status = calls_append(&c->calls, a->engine.model, &prompt, &a->error);
+    calls_forget(&c->calls);
+    status = exchange(c, status, &prompt);
+    tokens_free(&prompt);
+    return status;
+}
+
+/* Whether the model takes what a command brings, and there is room for one more file. */
+static gemlet_status check_file(conversation *c, const char *command, bool taken, const options_files *files, const char *path) {
+    gemlet_error *error = &c->answerer.error;
+    gemlet_status status = GEMLET_OK;
+    if (!taken) {
+        status = gemlet_fail(error, GEMLET_ERROR_UNSUPPORTED, command);
+        gemlet_error_text(error, ": the model has no encoder for it, or ");
+        gemlet_error_text(error, files == &c->images ? "--no-images" : "--no-sounds");
+        gemlet_error_text(error, " left it out");
+    } else if (*path == '\0' || strcmp(path, "-") == 0) {
+        status = gemlet_fail(error, GEMLET_ERROR_ARGUMENT, command);
+        gemlet_error_text(error, ": expected the name of a file");
+    } else if (files->count == OPTIONS_MOST_FILES) {
+        status = gemlet_fail(error, GEMLET_ERROR_ARGUMENT, command);
+        gemlet_error_text(error, ": expected before a question at most ");
+        gemlet_error_number(error, OPTIONS_MOST_FILES);
+    }
+    return status;
+}
+
+static gemlet_status keep(conversation *c, options_files *files, const char *path) {
+    char *copy = strdup(path);
+    if (copy == NULL) {
+        return gemlet_fail(&c->answerer.error, GEMLET_ERROR_MEMORY, "out of memory for a name");
+    }
+    files->paths[files->count++] = copy;
+    return GEMLET_OK;
 }
 
 /* Keeps the picture for the next turn, if it is one. */
 static gemlet_status add_image(conversation *c, const char *path) {
-    answerer *a = &c->answerer;
     image_file file;
-    if (gemlet_session_image_facts(a->engine.session).size == 0) {
-        return gemlet_fail(&a->error, GEMLET_ERROR_UNSUPPORTED,
-                           "/image: the model has no image encoder, or --no-images left it out");
+    bool sees = gemlet_session_image_facts(c->answerer.engine.session).size > 0;
+    gemlet_status status = check_file(c, "/image", sees, &c->images, path);
+    if (status == GEMLET_OK) {
+        status = answer_read_image(&c->answerer, &file, path);
+        image_free(&file);
     }
-    if (*path == '\0' || strcmp(path, "-") == 0) {
-        return gemlet_fail(&a->error, GEMLET_ERROR_ARGUMENT, "/image: expected the name of a file");
+    return status == GEMLET_OK ? keep(c, &c->images, path) : status;
+}
+
+/* Likewise the sound. */
+static gemlet_status add_sound(conversation *c, const char *path) {
+    answerer *a = &c->answerer;
+    sound_file file;
+    bool hears = gemlet_sound_soft_tokens(a->engine.session, 16000) > 0;
+    gemlet_status status = check_file(c, "/sound", hears, &c->sounds, path);
+    if (status == GEMLET_OK) {
+        status = sound_read(&file, path, a->options, &a->error);
+        if (status == GEMLET_OK) {
+            sound_free(&file);
+        }
     }
-    if (c->images.count == OPTIONS_MOST_FILES) {
-        return gemlet_fail(&a->error, GEMLET_ERROR_ARGUMENT, "/image: expected at most 16 pictures before a question");
-    }
-    gemlet_status status = answer_read_image(a, &file, path);
-    image_free(&file);
-    char *copy = status == GEMLET_OK ? strdup(path) : NULL;
-    if (status == GEMLET_OK && copy == NULL) {
-        return gemlet_fail(&a->error, GEMLET_ERROR_MEMORY, "out of memory for a name");
-    }
-    if (copy != NULL) {
-        c->images.paths[c->images.count++] = copy;
-    }
-    return status;
+    return status == GEMLET_OK ? keep(c, &c->sounds, path) : status;
 }
 
 /* A line without its end into `*line`, `*bad` where it is no text; false at the end of the input. */
@@ -143,15 +199,26 @@ static bool read_line(conversation *c, char **line, size_t *capacity, const char
     }
 }
 
+/* What stands behind the command; NULL where the line is another. */
+static const char *path_of(const char *line, const char *command) {
+    size_t length = strlen(command);
+    if (strncmp(line, command, length) != 0) {
+        return NULL;
+    }
+    size_t gap = strspn(line + length, " \t");
+    return line[length] == '\0' || gap > 0 ? line + length + gap : NULL;
+}
+
 static gemlet_status obey(conversation *c, const char *line) {
-    static const char image[] = "/image";
+    const char *image = path_of(line, "/image"), *sound = path_of(line, "/sound");
     if (strcmp(line, "/reset") == 0) {
         return begin_anew(c);
     }
-    const char *path = strncmp(line, image, sizeof image - 1) == 0 ? line + sizeof image - 1 : "x";
-    size_t gap = strspn(path, " \t");
-    if (*path == '\0' || gap > 0) {
-        if (add_image(c, path + gap) != GEMLET_OK) {
+    if (c->calls.count > 0 && line[0] != '/') {
+        return respond(c, line);
+    }
+    if (image != NULL || sound != NULL) {
+        if ((image != NULL ? add_image(c, image) : add_sound(c, sound)) != GEMLET_OK) {
             complain(c);
         }
         return GEMLET_OK;
@@ -178,7 +245,8 @@ static gemlet_status converse(conversation *c) {
         gemlet_error_text(&c->answerer.error, strerror(errno)); /* of the line that did not come */
         complain(c);
     }
-    forget_images(c);
+    forget_files(c);
+    calls_forget(&c->calls);
     free(line);
     return status;
 }
@@ -195,7 +263,8 @@ int command_chat(int argc, char **argv) {
     } else {
         interrupt_catch(); /* cancels the answer, or the line that is being typed */
         if (c.terminal) {
-            fputs("/image FILE shows a picture with the next line, /reset begins anew, /quit ends, Ctrl-C cancels an answer\n",
+            fputs("/image FILE shows a picture with the next line, /sound FILE plays a sound, /reset begins anew, /quit ends, "
+                  "Ctrl-C cancels an answer\n",
                   stdout);
         }
         code = converse(&c) != GEMLET_OK ? program_fail(&c.answerer.error) : 0;

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { TOKENS_OF_MANY_IMAGES = 70 }; /* the least that Gemma 4 was made for */
+
 gemlet_status engine_open(engine *e, const options *o, uint32_t context, gemlet_error *error) {
     gemlet_options chosen = options_for_library(o, context);
     *e = (engine){.posix = NULL};
@@ -11,6 +13,10 @@ gemlet_status engine_open(engine *e, const options *o, uint32_t context, gemlet_
         return gemlet_fail(error, GEMLET_ERROR_MEMORY, "option --threads: the system refuses the threads");
     }
     gemlet_status status = gemlet_plan(&e->port, o->model, &chosen, &e->plan, error);
+    if (status == GEMLET_OK && o->many_images && o->image_tokens == 0 && e->plan.image_tokens > TOKENS_OF_MANY_IMAGES) {
+        chosen.image_tokens = TOKENS_OF_MANY_IMAGES;
+        status = gemlet_plan(&e->port, o->model, &chosen, &e->plan, error);
+    }
     if (status != GEMLET_OK) {
         return status;
     }
@@ -68,6 +74,10 @@ void engine_print_stats(const engine *e, const options *o, const engine_work *wo
     fputc('\n', stderr);
     print_rate("in", work->tokens_in, work->time_in);
     print_rate("out", work->tokens_out, work->time_out);
+    if (work->sound_pieces > 0) {
+        fprintf(stderr, "live sound %10llu samples in %llu pieces, the last of %llu\n", (unsigned long long)work->sound_samples,
+                (unsigned long long)work->sound_pieces, (unsigned long long)work->sound_last);
+    }
     fprintf(stderr, "level %s, threads %zu, kv %s, context %zu, seed %llu\n", e->facts.level, e->port.thread_count(e->port.context),
             o->cache == GEMLET_CACHE_S8 ? "int8" : "f16", gemlet_session_capacity(e->session), (unsigned long long)o->seed);
     fprintf(stderr, "weights    %14llu bytes mapped\n", (unsigned long long)plan->mapped);

@@ -23,6 +23,8 @@ typedef struct engine {
 typedef struct engine_work {
     uint64_t tokens_in, tokens_out;
     uint64_t time_in, time_out; /* nanoseconds */
+    uint64_t sound_samples, sound_pieces,
+        sound_last; /* of a sound that was encoded as it came: all, in pieces, those of the last */
 } engine_work;
 
 /* Plans, takes the memory and opens.  A context of 0 in `o` means `context`.  The engine must be closed in any case. */

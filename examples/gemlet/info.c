@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/quant/row_scaled.h"
 #include "examples/gemlet/options.h"
 #include "examples/gemlet/program.h"
 #include "model/container/container.h"
@@ -56,6 +57,11 @@ static void print_text(info *n) {
     char name[128];
     bool named = gemlet_container_string(&n->container, "general.name", name, sizeof name, NULL) == GEMLET_OK && name[0] != '\0';
     printf("%s%s%s\n", n->architecture, named ? ", " : "", named ? name : "");
+    char slice[1200];
+    if (gemlet_container_find(&n->container, "gemlet.slice", NULL) &&
+        gemlet_container_string(&n->container, "gemlet.slice", slice, sizeof slice, &n->error) == GEMLET_OK) {
+        printf("  %-28s %s\n", "slice", slice);
+    }
     print_number(n, "layers", "block_count");
     print_number(n, "of them without own keys", "attention.shared_kv_layers");
     print_number(n, "width", "embedding_length");
@@ -96,6 +102,7 @@ typedef struct totals {
     uint64_t kind_bytes[GEMLET_KINDS];
     uint32_t kind_tensors[GEMLET_KINDS];
     uint64_t text, image, sound, streamed_table, streamed_row, blob;
+    bool row_of_layer;          /* the table has a row for each layer of a token */
     uint64_t token_multiplies;  /* of matrices, a multiply-add for each weight */
     uint64_t sparse_multiplies; /* of them, of matrices of which a token needs few rows or columns */
 } totals;
@@ -117,6 +124,7 @@ static void add_tensor(totals *t, const gemlet_tensor *tensor) {
     if (strcmp(tensor->name, "per_layer_token_embd.weight") == 0) {
         t->streamed_table = tensor->bytes;
         t->streamed_row = tensor->rows != 0 ? tensor->bytes / tensor->rows : 0;
+        t->row_of_layer = gemlet_tensor_matrix(tensor, &matrix) && gemlet_is_row_scaled(matrix.type);
     } else if (tensor->kind == GEMLET_KIND_BLOB) {
         t->blob += tensor->bytes;
     } else if (strncmp(tensor->name, "v.", 2) == 0 || strncmp(tensor->name, "mm.", 3) == 0) {
@@ -319,6 +327,10 @@ static int show(info *n, bool verify, bool list) {
     print_encoder(n, "images", "gemlet.vision");
     print_encoder(n, "sounds", "gemlet.audio");
     int code = visit_tensors(n, verify, list, &t);
+    uint32_t layers = 1;
+    if (t.row_of_layer && number(n, "block_count", 0, &layers)) {
+        t.streamed_row *= layers;
+    }
     print_totals(&t);
     print_image_cost(n);
     return code;

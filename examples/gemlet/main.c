@@ -14,7 +14,11 @@ static const struct {
 } commands[] = {
     {"run", command_run, "answer a prompt"},
     {"chat", command_chat, "a conversation on standard input"},
+    {"transcribe", command_transcribe, "what is said in a recording of any length, a line with times for each piece"},
     {"camera", command_camera, "the same question about every frame of a camera"},
+#ifdef GEMLET_HAVE_SERVE
+    {"serve", command_serve, "answer over HTTP, by OpenAI's protocol"},
+#endif
     {"dump", command_dump, "write the logits after given tokens to a .npy file"},
     {"perplexity", command_perplexity, "how well a text is predicted"},
     {"info", command_info, "what a packed model holds and costs; --verify checks every tensor"},

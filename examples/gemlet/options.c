@@ -36,9 +36,11 @@ typedef struct option {
 
 enum {
     ANSWERS = OPTIONS_RUN | OPTIONS_CHAT | OPTIONS_CAMERA,
-    SEES = ANSWERS,
-    RUNS = ANSWERS | OPTIONS_DUMP | OPTIONS_PERPLEXITY,
-    EVERY = RUNS | OPTIONS_INFO,
+    SAMPLES = ANSWERS | OPTIONS_SERVE | OPTIONS_TRANSCRIBE,
+    SEES = ANSWERS | OPTIONS_SERVE,
+    HEARS = OPTIONS_RUN | OPTIONS_DUMP | OPTIONS_TRANSCRIBE,
+    RUNS = ANSWERS | OPTIONS_DUMP | OPTIONS_PERPLEXITY | OPTIONS_TRANSCRIBE,
+    EVERY = RUNS | OPTIONS_INFO | OPTIONS_SERVE,
 };
 
 #define AT(member) offsetof(options, member)
@@ -55,13 +57,27 @@ static const option table[] = {
     {"--image", "FILE",
      "JPEG, PNG, WebP, PPM or PGM; - reads standard input; stands at the next <image> of the text, else before it; may be repeated",
      AT(images), 0, 0, KIND_FILES, OPTIONS_RUN | OPTIONS_DUMP, 0},
+    {"--pan-and-scan", NULL,
+     "show long pictures with up to four crops of each, too, so that small print can be read (Gemma 3); takes as much longer",
+     AT(pan_and_scan), 0, 0, KIND_FLAG, OPTIONS_RUN | OPTIONS_CHAT, 0},
+    {"--clip", "FILE", "the next frame of a clip, which stands before the text (Gemma 4); as --image; may be repeated", AT(clip), 0,
+     0, KIND_FILES, OPTIONS_RUN, 0},
+    {"--clip", "N", "ask about the last N frames at once, as a clip (Gemma 4), from the Nth on", AT(clip_length), 1,
+     GEMLET_CLIP_MOST_FRAMES, KIND_COUNT, OPTIONS_CAMERA, 0},
+    {"--clip-interval", "S", "seconds from one frame of a clip to the next (1)", AT(clip_interval), 0.001, 3600, KIND_REAL,
+     OPTIONS_RUN | OPTIONS_CAMERA, 0},
     {"--sound", "FILE",
      "WAV, FLAC, ...; - reads standard input; stands at the next <sound> of the text, else before it; may be repeated", AT(sounds),
      0, 0, KIND_FILES, OPTIONS_RUN | OPTIONS_DUMP, 0},
-    {"--raw-sound", "s16|f32", "sounds are raw samples of one channel, int16 or float", AT(raw_sound), 1, 0, KIND_CHOICE,
-     OPTIONS_RUN | OPTIONS_DUMP, 0},
-    {"--rate", "N", "samples a second of raw sounds (16000)", AT(sound_rate), 1000, 768000, KIND_COUNT, OPTIONS_RUN | OPTIONS_DUMP,
-     0},
+    {"--sound", "FILE", "the recording: WAV, FLAC, ...; - reads standard input; its name alone is enough", AT(recording), 0, 0,
+     KIND_TEXT, OPTIONS_TRANSCRIBE, OPTIONS_TRANSCRIBE},
+    {"--language", "NAME", "that is spoken, as English (whichever it is)", AT(language), 0, 0, KIND_TEXT, OPTIONS_TRANSCRIBE, 0},
+    {"--piece", "N", "seconds that are heard at once, at most: fewer give finer times, and lines sooner (30)", AT(piece_seconds), 3,
+     30, KIND_COUNT, OPTIONS_TRANSCRIBE, 0},
+    {"--raw-sound", "s16|f32",
+     "sounds are raw samples of one channel, int16 or float; those of standard input are taken as they come", AT(raw_sound), 1, 0,
+     KIND_CHOICE, HEARS, 0},
+    {"--rate", "N", "samples a second of raw sounds (16000)", AT(sound_rate), 1000, 768000, KIND_COUNT, HEARS, 0},
     {"--cut-sound", NULL, "leave out what a sound has beyond 30 seconds, instead of refusing it", AT(cut_sound), 0, 0, KIND_FLAG,
      OPTIONS_RUN | OPTIONS_DUMP, 0},
     {"--image-memory", "MIB", "that a picture file may take while it is decoded: larger ones are made smaller, or refused (128)",
@@ -70,6 +86,9 @@ static const option table[] = {
      0, KIND_TEXT, OPTIONS_DUMP, 0},
     {"--image-size", "N", "pixels of the square that images are brought to (what the model was made for)", AT(image_size), 64, 2048,
      KIND_COUNT, SEES | OPTIONS_DUMP | OPTIONS_INFO, 0},
+    {"--image-tokens", "N",
+     "soft tokens that an image gives at most, where images keep their shape (what the model was made for; camera, clip: 70)",
+     AT(image_tokens), 1, 1120, KIND_COUNT, SEES | OPTIONS_DUMP | OPTIONS_INFO, 0},
     {"--device", "FILE", "the V4L2 camera (/dev/video0, where neither --folder nor --raw-frames is given)", AT(device), 0, 0,
      KIND_TEXT, OPTIONS_CAMERA, 0},
     {"--folder", "DIR", "take the pictures of a folder instead, by name", AT(folder), 0, 0, KIND_TEXT, OPTIONS_CAMERA, 0},
@@ -86,30 +105,46 @@ static const option table[] = {
     {"--color-range", "limited|full", "of YUV frames (what the camera says; raw frames: limited)", AT(color_range), 1, 0,
      KIND_CHOICE, OPTIONS_CAMERA, 0},
     {"--size", "WxH", "of the frames; a camera may answer with the nearest it has (640x480)", AT(size), 1, GEMLET_LARGEST_IMAGE,
-     KIND_SIZE, OPTIONS_CAMERA, 0},
+     KIND_SIZE, OPTIONS_CAMERA | OPTIONS_SERVE, 0},
     {"--frames", "N", "end after N answers (never)", AT(frames), 1, MOST_COUNT, KIND_COUNT, OPTIONS_CAMERA, 0},
     {"--wait", NULL, "wait for a camera that is not there, or no longer", AT(wait), 0, 0, KIND_FLAG, OPTIONS_CAMERA, 0},
     {"--file", "FILE", "text to predict", AT(file), 0, 0, KIND_TEXT, OPTIONS_PERPLEXITY, OPTIONS_PERPLEXITY},
     {"--system", "TEXT", "instructions that stand before the first turn", AT(system), 0, 0, KIND_TEXT, ANSWERS, 0},
+    {"--session", "FILE",
+     "go on with the conversation in the file, where there is one, and keep it there: with the same model and options",
+     AT(session_file), 0, 0, KIND_TEXT, OPTIONS_RUN, 0},
+    {"--tools", "FILE",
+     "functions that the model may call, as JSON in OpenAI's form; a call is printed, and the next line is what the function "
+     "answers",
+     AT(tools), 0, 0, KIND_TEXT, OPTIONS_CHAT, 0},
+    {"--choices", "A|B|...",
+     "say nothing else than one of these: prints each with its probability, the likeliest first (camera: the likeliest alone)",
+     AT(choices), 0, 0, KIND_TEXT, OPTIONS_RUN | OPTIONS_CAMERA, 0},
+    {"--schema", "FILE", "answer with JSON that this JSON schema allows, and nothing else", AT(schema), 0, 0, KIND_TEXT,
+     OPTIONS_RUN | OPTIONS_CAMERA, 0},
+    {"--json", NULL, "answer with a JSON object", AT(json), 0, 0, KIND_FLAG, OPTIONS_RUN | OPTIONS_CAMERA, 0},
+    {"--pattern", "REGEX", "answer with a text that this regular expression describes as a whole", AT(pattern), 0, 0, KIND_TEXT,
+     OPTIONS_RUN | OPTIONS_CAMERA, 0},
     {"--raw", NULL, "continue the text as it is: no turns", AT(raw), 0, 0, KIND_FLAG, OPTIONS_RUN, 0},
     {"--think", NULL, "ask the model to think before it answers", AT(think), 0, 0, KIND_FLAG, ANSWERS, 0},
     {"--show-thoughts", NULL, "print what it thinks, to standard error (the answer alone goes to standard output)",
      AT(show_thoughts), 0, 0, KIND_FLAG, ANSWERS, 0},
     {"-n", "N", "tokens of an answer at most (until the turn ends or the context is full)", AT(predict), 1, MOST_COUNT, KIND_COUNT,
-     ANSWERS, 0},
+     SAMPLES, 0},
     {"--slide", NULL, "when the context is full, go on with its beginning and its newest half", AT(slide), 0, 0, KIND_FLAG, ANSWERS,
      0},
     {"--last", "N", "logits of the last N tokens only", AT(last), 1, MOST_COUNT, KIND_COUNT, OPTIONS_DUMP, 0},
-    {"--temp", "T", "temperature; 0: always the likeliest token (1; camera: 0)", AT(temperature), 0, 1000, KIND_REAL, ANSWERS, 0},
-    {"--top-k", "K", "choose among the K likeliest; 0: among all (64)", AT(top_k), 0, MOST_COUNT, KIND_COUNT, ANSWERS, 0},
-    {"--top-p", "P", "choose among the likeliest that together reach P; 1: off (0.95)", AT(top_p), 1e-6, 1, KIND_REAL, ANSWERS, 0},
+    {"--temp", "T", "temperature; 0: always the likeliest token (1; camera, transcribe: 0)", AT(temperature), 0, 1000, KIND_REAL,
+     SAMPLES, 0},
+    {"--top-k", "K", "choose among the K likeliest; 0: among all (64)", AT(top_k), 0, MOST_COUNT, KIND_COUNT, SAMPLES, 0},
+    {"--top-p", "P", "choose among the likeliest that together reach P; 1: off (0.95)", AT(top_p), 1e-6, 1, KIND_REAL, SAMPLES, 0},
     {"--min-p", "P", "choose among those at least P times as likely as the likeliest; 0: off (0)", AT(min_p), 0, 1, KIND_REAL,
-     ANSWERS, 0},
-    {"--repeat-penalty", "X", "divide logits of recent tokens by X; 1: off (1)", AT(repeat_penalty), 0.01, 100, KIND_REAL, ANSWERS,
+     SAMPLES, 0},
+    {"--repeat-penalty", "X", "divide logits of recent tokens by X; 1: off (1)", AT(repeat_penalty), 0.01, 100, KIND_REAL, SAMPLES,
      0},
-    {"--repeat-window", "N", "how many tokens are recent (64)", AT(repeat_window), 0, 65536, KIND_COUNT, ANSWERS, 0},
+    {"--repeat-window", "N", "how many tokens are recent (64)", AT(repeat_window), 0, 65536, KIND_COUNT, SAMPLES, 0},
     {"--seed", "S", "the same seed gives the same text; random: another each time, which --stats tells (0)", AT(seed), 0, 0,
-     KIND_SEED, ANSWERS, 0},
+     KIND_SEED, ANSWERS | OPTIONS_TRANSCRIBE, 0},
     {"--ctx", "C",
      "tokens that the context holds (perplexity: 512, dump: as many as the file has, else 4096, at most what the model was made "
      "for)",
@@ -119,9 +154,28 @@ static const option table[] = {
     {"--kv", "f16|int8", "how keys and values are kept (f16)", AT(cache), 0, 0, KIND_CHOICE, EVERY, 0},
     {"--level", "scalar|neon|dotprod|i8mm", "highest instruction level to use (what the CPU has)", AT(level_limit), 1, 0,
      KIND_CHOICE, EVERY, 0},
-    {"--no-images", NULL, "leave out the image encoder, which takes memory", AT(no_images), 0, 0, KIND_FLAG,
-     OPTIONS_INFO | OPTIONS_CHAT, 0},
-    {"--no-sounds", NULL, "leave out the sound encoder, which takes memory", AT(no_sounds), 0, 0, KIND_FLAG, OPTIONS_INFO, 0},
+    {"--no-images", NULL, "leave out the image encoder, which takes memory (run: of a --session)", AT(no_images), 0, 0, KIND_FLAG,
+     OPTIONS_INFO | OPTIONS_RUN | OPTIONS_CHAT | OPTIONS_SERVE, 0},
+    {"--no-sounds", NULL, "leave out the sound encoder, which takes memory (run: of a --session)", AT(no_sounds), 0, 0, KIND_FLAG,
+     OPTIONS_INFO | OPTIONS_RUN | OPTIONS_CHAT | OPTIONS_SERVE, 0},
+    {"--host", "ADDRESS", "IPv4 or IPv6 address to listen on (127.0.0.1: nobody but this machine)", AT(host), 0, 0, KIND_TEXT,
+     OPTIONS_SERVE, 0},
+    {"--port", "N", "to listen on; 0: one that is free, which is printed (8080)", AT(port), 0, 65535, KIND_COUNT, OPTIONS_SERVE, 0},
+    {"--slots", "N", "answers at the same time, each with a context of its own (1)", AT(slots), 1, 64, KIND_COUNT, OPTIONS_SERVE,
+     0},
+    {"--api-key-file", "FILE", "keys, one a line: who asks must send one (Authorization: Bearer KEY)", AT(api_key_file), 0, 0,
+     KIND_TEXT, OPTIONS_SERVE, 0},
+    {"--camera", "DEVICE", "whose picture the page can take: a V4L2 device, or rpicam for a Raspberry Pi's own", AT(camera), 0, 0,
+     KIND_TEXT, OPTIONS_SERVE, 0},
+    {"--connections", "N", "connections at the same time (32)", AT(connections), 1, 1024, KIND_COUNT, OPTIONS_SERVE, 0},
+    {"--request-memory", "MIB", "of a request, pictures and sounds included (16)", AT(body_memory), 1, 1024, KIND_COUNT,
+     OPTIONS_SERVE, 0},
+    {"--request-seconds", "N", "within which a request must have come (30)", AT(request_seconds), 1, 86400, KIND_COUNT,
+     OPTIONS_SERVE, 0},
+    {"--answer-seconds", "N", "within which an answer must have been made and read (600)", AT(answer_seconds), 1, 86400, KIND_COUNT,
+     OPTIONS_SERVE, 0},
+    {"--log-requests", NULL, "a line for each request to standard error: what, status, tokens, time; never text", AT(log_requests),
+     0, 0, KIND_FLAG, OPTIONS_SERVE, 0},
     {"--verify", NULL, "compare every tensor with its CRC-32", AT(verify), 0, 0, KIND_FLAG, OPTIONS_INFO, 0},
     {"--tensors", NULL, "list every tensor", AT(tensors), 0, 0, KIND_FLAG, OPTIONS_INFO, 0},
     {"--stats", NULL, "print tokens, time and memory to standard error", AT(stats), 0, 0, KIND_FLAG, RUNS, 0},
@@ -281,7 +335,7 @@ static bool has_required(const options *o, options_command command, const char *
 }
 
 static unsigned readers_of_input(const options *o) {
-    const char *const paths[] = {o->prompt, o->tokens, o->file};
+    const char *const paths[] = {o->prompt, o->tokens, o->file, o->schema};
     unsigned count = 0;
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
         count += paths[i] != NULL && strcmp(paths[i], "-") == 0;
@@ -306,17 +360,41 @@ static const char *contradiction(const options *o, options_command command) {
     if (readers_of_input(o) > 1) {
         return "expected one reader of standard input (-), found several";
     }
+    if (o->clip.count > 0 && o->images.count > 0) {
+        return "expected one of --clip and --image, found both";
+    }
+    if (command == OPTIONS_RUN && o->pan_and_scan && o->images.count == 0) {
+        return "option --pan-and-scan: expected --image too";
+    }
+    if (o->raw && o->clip.count > 0) {
+        return "option --clip: expected turns, found --raw";
+    }
     if (o->raw && o->images.count > 0) {
         return "option --image: expected turns, found --raw";
     }
     if (o->raw && o->sounds.count > 0) {
         return "option --sound: expected turns, found --raw";
     }
-    if (o->sounds.count == 0 && (o->raw_sound != 0 || o->cut_sound)) {
+    if (o->sounds.count == 0 && o->recording == NULL && (o->raw_sound != 0 || o->cut_sound)) {
         return "options --raw-sound and --cut-sound: expected --sound too";
     }
     if (o->sound_rate != 0 && o->raw_sound == 0) {
         return "option --rate: expected --raw-sound too";
+    }
+    if ((o->choices != NULL) + (o->schema != NULL) + (o->pattern != NULL) + o->json > 1) {
+        return "expected one of --choices, --schema, --json and --pattern, found several";
+    }
+    if (o->choices != NULL && o->think) {
+        return "option --choices: expected no --think: thoughts are no choice";
+    }
+    if ((o->no_images && o->images.count + o->clip.count > 0) || (o->no_sounds && o->sounds.count > 0)) {
+        return "options --no-images and --no-sounds: expected none of what they leave out";
+    }
+    if (o->tools != NULL && strcmp(o->tools, "-") == 0) {
+        return "option --tools: expected a file, found -, which has what is said";
+    }
+    if (o->session_file != NULL && (o->raw || o->choices != NULL)) {
+        return "option --session: expected turns and answers, found --raw or --choices";
     }
     if (o->raw && o->system != NULL) {
         return "option --system: expected turns, found --raw";
@@ -333,21 +411,37 @@ static const char *contradiction(const options *o, options_command command) {
     return o->raw_format != 0 && o->size.width == 0 ? "option --raw-frames: expected --size WxH too" : NULL;
 }
 
+/* Whether a word is the recording's name, without an option before it. */
+static bool is_bare(const options *o, const char *word) {
+    return o->recording == NULL && (word[0] != '-' || word[1] == '\0');
+}
+
 bool options_parse(options *o, options_command command, int argc, char **argv, int *code) {
     gemlet_sampler_settings defaults = gemlet_sampler_defaults();
-    *o = (options){.temperature = command == OPTIONS_CAMERA ? 0 : defaults.temperature,
+    *o = (options){.temperature = (command & (OPTIONS_CAMERA | OPTIONS_TRANSCRIBE)) != 0 ? 0 : defaults.temperature,
+                   .clip_interval = 1.0f,
                    .top_k = defaults.top_k,
                    .top_p = defaults.top_p,
                    .min_p = defaults.min_p,
                    .repeat_penalty = defaults.repetition_penalty,
                    .repeat_window = defaults.repetition_window,
                    .seed = defaults.seed,
-                   .image_memory = IMAGE_MEMORY};
+                   .image_memory = IMAGE_MEMORY,
+                   .port = 8080,
+                   .slots = 1,
+                   .connections = 32,
+                   .body_memory = 16,
+                   .request_seconds = 30,
+                   .answer_seconds = 600};
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             print_usage(stdout, command, argv[0]);
             *code = 0;
             return false;
+        }
+        if (command == OPTIONS_TRANSCRIBE && is_bare(o, argv[i])) {
+            o->recording = argv[i];
+            continue;
         }
         const option *t = find(command, argv[i]);
         if (t == NULL) {
@@ -362,9 +456,11 @@ bool options_parse(options *o, options_command command, int argc, char **argv, i
             return false;
         }
     }
-    o->images_wanted =
-        o->images.count > 0 || command == OPTIONS_CAMERA || ((command == OPTIONS_INFO || command == OPTIONS_CHAT) && !o->no_images);
-    o->sounds_wanted = o->sounds.count > 0 || (command == OPTIONS_INFO && !o->no_sounds);
+    /* Where pictures and sounds may come later, their encoders are there from the beginning. */
+    bool later = (command & (OPTIONS_INFO | OPTIONS_CHAT | OPTIONS_SERVE)) != 0 || o->session_file != NULL;
+    o->many_images = command == OPTIONS_CAMERA || o->clip.count > 0;
+    o->images_wanted = o->images.count > 0 || o->clip.count > 0 || command == OPTIONS_CAMERA || (later && !o->no_images);
+    o->sounds_wanted = o->sounds.count > 0 || command == OPTIONS_TRANSCRIBE || (later && !o->no_sounds);
     const char *problem = contradiction(o, command);
     if (!has_required(o, command, argv[0], code)) {
         return false;
@@ -382,5 +478,6 @@ gemlet_options options_for_library(const options *o, uint32_t context) {
                             .level_limit = o->level_limit,
                             .no_images = !o->images_wanted,
                             .no_sounds = !o->sounds_wanted,
-                            .image_size = o->image_size};
+                            .image_size = o->image_size,
+                            .image_tokens = o->image_tokens};
 }

@@ -9,10 +9,12 @@ typedef int (*program_command)(int argc, char **argv);
 
 int command_run(int argc, char **argv);
 int command_chat(int argc, char **argv);
+int command_transcribe(int argc, char **argv);
 int command_dump(int argc, char **argv);
 int command_perplexity(int argc, char **argv);
 int command_info(int argc, char **argv);
 int command_camera(int argc, char **argv); /* examples/camera */
+int command_serve(int argc, char **argv);  /* examples/gemlet/serve, where the build has it */
 
 /* Prints "gemlet: MESSAGE" and answers 1. */
 int program_fail(const gemlet_error *error);

@@ -5,14 +5,13 @@
 
 #include "examples/gemlet/answer.h"
 #include "examples/gemlet/program.h"
+#include "examples/gemlet/session_file.h"
 #include "examples/gemlet/turn.h"
 
 static gemlet_status make_prompt(answerer *a, const char *text, size_t bytes, token_list *prompt) {
     const gemlet_tokenizer *tokenizer = a->engine.tokenizer;
     if (!a->options->raw) {
-        const turn_before before = {.first = true, .system = a->options->system, .think = a->options->think};
-        return turn_append(prompt, a->engine.model, &before, text, (turn_slots){a->options->images.count, a->options->sounds.count},
-                           &a->error);
+        return answerer_next_turn(a, text, &a->options->images, a->options->sounds.count, prompt);
     }
     gemlet_status status = tokens_append_special(prompt, tokenizer, GEMLET_SPECIAL_BOS);
     return status == GEMLET_OK ? tokens_append_text(prompt, tokenizer, text, bytes, &a->error) : status;
@@ -40,7 +39,21 @@ static int run(answerer *a, const char *text, size_t bytes) {
     if (a->options->stats) {
         engine_print_stats(&a->engine, a->options, &a->work);
     }
+    if (!form_is_complete(&a->form)) {
+        gemlet_fail(&a->error, GEMLET_ERROR_CONTEXT,
+                    "the answer was cut before it had its form: -n and --ctx leave it no more tokens");
+        return program_fail(&a->error);
+    }
     return 0;
+}
+
+/* The same behind a conversation that is in a file, and it goes back there. */
+static int run_on(answerer *a, session_file *file, const char *text, size_t bytes) {
+    if (session_file_read(file, a) != GEMLET_OK) {
+        return program_fail(&a->error);
+    }
+    int code = run(a, text, bytes);
+    return code == 0 && session_file_write(file, a) != GEMLET_OK ? program_fail(&a->error) : code;
 }
 
 int command_run(int argc, char **argv) {
@@ -59,12 +72,19 @@ int command_run(int argc, char **argv) {
             return program_fail(&error);
         }
     }
+    const char *text = input != NULL ? input : o.prompt;
+    session_file file;
+    if (session_file_open(&file, o.session_file, &error) != GEMLET_OK) {
+        free(input);
+        return program_fail(&error);
+    }
     if (answerer_open(&a, &o, NULL) != GEMLET_OK) {
         code = program_fail(&a.error);
     } else {
-        code = run(&a, input != NULL ? input : o.prompt, bytes);
+        code = o.session_file != NULL ? run_on(&a, &file, text, bytes) : run(&a, text, bytes);
     }
     answerer_close(&a);
+    session_file_close(&file);
     free(input);
     return code;
 }

@@ -4,9 +4,8 @@
 #include <string.h>
 
 #include "examples/gemlet/options.h"
-#include <gemlet/chat.h>
 
-enum { MOST_PARTS = 4 * OPTIONS_MOST_FILES + 1 };
+enum { MOST_PARTS = (4 + GEMLET_MOST_CROPS) * OPTIONS_MOST_FILES + 1 };
 
 /* Text segments between two tokens go through one encoder, because BPE may join them. */
 typedef struct turn {
@@ -91,65 +90,108 @@ static const struct slot *next_mark(const char *text, const size_t there[KINDS],
     return found;
 }
 
-/* The user's text with its images and sounds; answers how many parts. */
-static size_t split(const char *text, turn_slots slots, gemlet_message_part parts[MOST_PARTS]) {
+/* The parts of a message, as far as they are known. */
+typedef struct part_list {
+    gemlet_message_part parts[MOST_PARTS];
+    size_t count;
+    size_t images; /* of them */
+} part_list;
+
+static void add_slot(part_list *list, gemlet_part_type type, turn_slots slots) {
+    list->parts[list->count++] = (gemlet_message_part){type, NULL, 0};
+    if (type == GEMLET_PART_IMAGE) {
+        uint32_t crops = slots.crops != NULL ? slots.crops[list->images] : 0;
+        for (; crops > 0; crops--) {
+            list->parts[list->count++] = (gemlet_message_part){GEMLET_PART_CROP, NULL, 0};
+        }
+        list->images++;
+    }
+}
+
+/* The user's text with its images and sounds. */
+static void split(const char *text, turn_slots slots, part_list *list) {
     const size_t there[KINDS] = {slots.images, slots.sounds};
-    size_t count = 0;
     const char *at = text;
     for (size_t k = 0; k < KINDS; k++) {
         for (size_t i = 0; i < there[k] && count_marks(text, kinds[k].mark) == 0; i++) {
-            parts[count++] = (gemlet_message_part){kinds[k].part, NULL, 0};
+            add_slot(list, kinds[k].part, slots);
         }
     }
     for (const struct slot *kind; (kind = next_mark(text, there, &at)) != NULL; text = at + strlen(kind->mark)) {
         if (at > text) {
-            parts[count++] = (gemlet_message_part){GEMLET_PART_TEXT, text, (size_t)(at - text)};
+            list->parts[list->count++] = (gemlet_message_part){GEMLET_PART_TEXT, text, (size_t)(at - text)};
         }
-        parts[count++] = (gemlet_message_part){kind->part, NULL, 0};
+        add_slot(list, kind->part, slots);
     }
-    parts[count++] = (gemlet_message_part){GEMLET_PART_TEXT, text, strlen(text)};
-    return count;
+    list->parts[list->count++] = (gemlet_message_part){GEMLET_PART_TEXT, text, strlen(text)};
 }
 
-static gemlet_status render(turn *t, const turn_before *before, const char *text, turn_slots slots) {
-    const char *system = before->system;
-    const gemlet_message_part instructions = {GEMLET_PART_TEXT, system, system != NULL ? strlen(system) : 0};
-    gemlet_message_part parts[MOST_PARTS];
-    size_t count = split(text, slots, parts);
-    const gemlet_message messages[] = {{GEMLET_ROLE_SYSTEM, &instructions, 1}, {GEMLET_ROLE_USER, parts, count}};
-    bool instructed = before->first && system != NULL;
-    gemlet_chat_options how = {
-        .bos = before->first, .after_reply = !before->first, .generation_prompt = true, .think = before->first && before->think};
-    gemlet_status status =
-        before->reply != NULL ? gemlet_encoder_feed(&t->encoder, before->reply, before->reply_bytes, t->error) : GEMLET_OK;
-    if (status == GEMLET_OK) {
-        status = gemlet_chat_render(t->format, instructed ? messages : messages + 1, instructed ? 2 : 1, how, append_segment, t,
-                                    t->error);
-    }
-    return status == GEMLET_OK ? gemlet_encoder_finish(&t->encoder, t->error) : status;
-}
-
-gemlet_status turn_append(token_list *list, const gemlet_model *model, const turn_before *before, const char *text,
-                          turn_slots slots, gemlet_error *error) {
+/* Messages, behind a reply that the session does not hold (NULL: none), through one encoder. */
+static gemlet_status append(token_list *list, const gemlet_model *model, const turn_before *before, const gemlet_message *messages,
+                            size_t count, gemlet_chat_options how, gemlet_error *error) {
     const gemlet_tokenizer *tokenizer = gemlet_model_tokenizer(model);
     turn t = {.list = list, .format = gemlet_model_chat(model), .tokenizer = tokenizer, .error = error};
-    const size_t there[KINDS] = {slots.images, slots.sounds};
-    gemlet_status checked = GEMLET_OK;
-    for (size_t k = 0; k < KINDS && checked == GEMLET_OK; k++) {
-        checked = check_marks(before->first ? before->system : NULL, text, &kinds[k], there[k], error);
-    }
-    if (checked != GEMLET_OK) {
-        return checked;
-    }
     void *scratch = malloc(GEMLET_ENCODER_BYTES);
     if (scratch == NULL) {
         return gemlet_fail(error, GEMLET_ERROR_MEMORY, "out of memory for tokens");
     }
     gemlet_status status =
         gemlet_encoder_begin(&t.encoder, tokenizer, GEMLET_TEXT_PLAIN, scratch, GEMLET_ENCODER_BYTES, tokens_append, list, error);
+    if (status == GEMLET_OK && before != NULL && before->reply != NULL) {
+        status = gemlet_encoder_feed(&t.encoder, before->reply, before->reply_bytes, error);
+    }
     if (status == GEMLET_OK) {
-        status = render(&t, before, text, slots);
+        status = gemlet_chat_render(t.format, messages, count, how, append_segment, &t, error);
+    }
+    if (status == GEMLET_OK) {
+        status = gemlet_encoder_finish(&t.encoder, error);
     }
     free(scratch);
+    return status;
+}
+
+gemlet_status turn_append_messages(token_list *list, const gemlet_model *model, const gemlet_message *messages, size_t count,
+                                   gemlet_chat_options how, gemlet_error *error) {
+    return append(list, model, NULL, messages, count, how, error);
+}
+
+/* A clip has its own beginnings and ends: those of the image that holds its place go. */
+static void unframe(token_list *list, size_t from) {
+    size_t slot = from;
+    while (list->ids[slot] != TURN_IMAGE) {
+        slot++;
+    }
+    memmove(list->ids + slot + 1, list->ids + slot + 2, (list->count - slot - 2) * sizeof *list->ids);
+    memmove(list->ids + slot - 1, list->ids + slot, (list->count - 1 - slot) * sizeof *list->ids);
+    list->count -= 2;
+}
+
+gemlet_status turn_append(token_list *list, const gemlet_model *model, const turn_before *before, const char *text,
+                          turn_slots slots, gemlet_error *error) {
+    slots.images = slots.clip ? 1 : slots.images;
+    const size_t there[KINDS] = {slots.images, slots.sounds}, from = list->count;
+    const char *system = before->system;
+    const gemlet_message_part instructions = {GEMLET_PART_TEXT, system, system != NULL ? strlen(system) : 0};
+    part_list user = {.count = 0};
+    gemlet_status status = GEMLET_OK;
+    for (size_t k = 0; k < KINDS && status == GEMLET_OK; k++) {
+        status = check_marks(before->first ? system : NULL, text, &kinds[k], there[k], error);
+    }
+    if (status != GEMLET_OK) {
+        return status;
+    }
+    split(text, slots, &user);
+    const gemlet_message messages[] = {{GEMLET_ROLE_SYSTEM, &instructions, 1}, {GEMLET_ROLE_USER, user.parts, user.count}};
+    bool instructed = before->first && system != NULL;
+    const gemlet_chat_options how = {.bos = before->first,
+                                     .after_reply = !before->first,
+                                     .generation_prompt = true,
+                                     .think = before->first && before->think,
+                                     .tools = before->tools,
+                                     .tools_bytes = before->tools != NULL ? strlen(before->tools) : 0};
+    status = append(list, model, before, instructed ? messages : messages + 1, instructed ? 2 : 1, how, error);
+    if (status == GEMLET_OK && slots.clip) {
+        unframe(list, from);
+    }
     return status;
 }

@@ -3,15 +3,18 @@
 #define GEMLET_EXAMPLES_GEMLET_TURN_H
 
 #include "examples/gemlet/tokens.h"
+#include <gemlet/chat.h>
 #include <gemlet/gemlet.h>
 
-/* Stand in a list for the soft tokens of the next image, of the next sound. */
+/* Stand in a list for the soft tokens of the next image or crop, of the next sound. */
 #define TURN_IMAGE UINT32_MAX
 #define TURN_SOUND (UINT32_MAX - 1)
 
 /* How many there are. */
 typedef struct turn_slots {
     size_t images, sounds;
+    const uint32_t *crops; /* [images], of each; NULL: none */
+    bool clip;             /* in place of images: TURN_IMAGE stands for the whole of it */
 } turn_slots;
 
 /* What stands before a user's turn. */
@@ -19,6 +22,7 @@ typedef struct turn_before {
     bool first;         /* nothing: the turn begins with <bos>, and with the two below */
     const char *system; /* instructions; NULL: none */
     bool think;         /* the model is asked to think */
+    const char *tools;  /* the functions that it may call, JSON; NULL: none */
     const char *reply;  /* of a later turn: the answer before it, where the session does not hold that; else NULL */
     size_t reply_bytes;
 } turn_before;
@@ -29,5 +33,9 @@ typedef struct turn_before {
  */
 gemlet_status turn_append(token_list *list, const gemlet_model *model, const turn_before *before, const char *text,
                           turn_slots slots, gemlet_error *error);
+
+/* Appends messages as gemlet_chat_render renders them, the slots of their parts as TURN_IMAGE and TURN_SOUND. */
+gemlet_status turn_append_messages(token_list *list, const gemlet_model *model, const gemlet_message *messages, size_t count,
+                                   gemlet_chat_options how, gemlet_error *error);
 
 #endif

@@ -42,10 +42,8 @@ typedef struct gemlet_arena {
     gemlet_arena_user users[GEMLET_ARENA_USERS];
     /* The scratch allocations that are held, oldest first, so that a release knows whose bytes it gives back. */
     size_t stack_count;
-    struct {
-        size_t user;
-        size_t bytes;
-    } stack[GEMLET_ARENA_USERS];
+    size_t stack_bytes[GEMLET_ARENA_USERS];
+    unsigned char stack_users[GEMLET_ARENA_USERS];
 } gemlet_arena;
 
 typedef struct gemlet_arena_mark {

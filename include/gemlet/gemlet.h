@@ -45,11 +45,16 @@ typedef struct gemlet_options {
     bool no_images;          /* leave the image encoder out: no memory for it */
     uint32_t
         image_size; /* pixels of the square that images are brought to, a multiple of 64; default what the model was made for */
-    bool no_sounds; /* leave the sound encoder out: no memory for it */
+    uint32_t image_tokens;  /* soft tokens that an image gives at most, where images keep their shape: Gemma 4 knows 70, 140, 280,
+                               560  and 1120; default what the model was made for */
+    bool no_sounds;         /* leave the sound encoder out: no memory for it */
     uint32_t sound_seconds; /* of the longest sound, at most 30 (the default), what the models were trained for */
     bool cut_sounds;        /* leave out what a sound has beyond that; else it is refused */
     bool no_skipping;       /* compute what is known not to matter (KV-shared layers of earlier tokens, zero gates): for tests */
 } gemlet_options;
+
+/* Bytes that gemlet_plan works in. */
+enum { GEMLET_PLAN_WORK_BYTES = 12288 };
 
 /* Bytes that a model with one session takes. */
 typedef struct gemlet_memory_plan {
@@ -59,9 +64,18 @@ typedef struct gemlet_memory_plan {
     size_t scratch;       /* of it: per call */
     uint64_t mapped;      /* weights that the port maps; in the arena (`persistent`) where it can't */
     uint64_t token_bytes; /* bytes of weights and table rows that are read to decode one token, at an empty context */
+    size_t image_tokens;  /* of images that keep their shape: the most soft tokens that one gives; else 0 */
+    /* Where gemlet_plan works, and nothing for the caller: there is no arena yet, and the call shall not need a large stack.  Where
+     * stacks are small, keep the plan elsewhere. */
+    union {
+        unsigned char bytes[GEMLET_PLAN_WORK_BYTES];
+        uint64_t alignment;
+        void *pointer_alignment;
+    } work;
 } gemlet_memory_plan;
 
-/* Fills `*plan` for the packed model at `path`.  Reads the header only.  Errors as gemlet_model_open; `*plan` is unchanged then. */
+/* Fills `*plan` for the packed model at `path`.  Reads the header only.  Errors as gemlet_model_open; the numbers are unchanged
+ * then. */
 gemlet_status gemlet_plan(const gemlet_port *port, const char *path, const gemlet_options *options, gemlet_memory_plan *plan,
                           gemlet_error *error);
 
@@ -95,7 +109,9 @@ gemlet_status gemlet_feed(gemlet_session *session, const uint32_t *tokens, size_
  * ("<start_of_turn>") means the token; use false for text from outside. */
 gemlet_status gemlet_feed_text(gemlet_session *session, const char *text, size_t bytes, bool special, gemlet_error *error);
 
-/* Appends `count` soft tokens, `embeddings` being [count][width] as an encoder makes them. */
+/* Appends `count` soft tokens, `embeddings` being [count][width] as an encoder makes them.  With a model whose images' soft tokens
+ * see each other, also those behind them (Gemma 3 with its image encoder), they are those of one image: GEMLET_ERROR_ARGUMENT where
+ * they are more than one has. */
 gemlet_status gemlet_feed_embeddings(gemlet_session *session, const float *embeddings, size_t count, gemlet_error *error);
 
 /* Feeds a whole prompt, but keeps what the session already holds of its beginning: the longest common prefix stays in the cache as
@@ -111,6 +127,28 @@ gemlet_status gemlet_logits(gemlet_session *session, const float **logits, size_
 typedef void (*gemlet_logits_row)(void *context, size_t index, const float *logits, size_t count);
 gemlet_status gemlet_feed_with_logits(gemlet_session *session, const uint32_t *tokens, size_t count, gemlet_logits_row row,
                                       void *context, gemlet_error *error);
+
+/* ---- Answers that are given ---- */
+
+/* An answer as tokens, at least one. */
+typedef struct gemlet_choice {
+    const uint32_t *tokens;
+    size_t count;
+} gemlet_choice;
+
+/* Bytes of scratch that gemlet_choose takes for `count` choices. */
+size_t gemlet_choose_bytes(const gemlet_session *session, size_t count);
+
+/* `logprobs` [count] gets the natural logarithm of the probability that each choice follows what the session holds: the sum of its
+ * tokens' log-softmax, whatever would stand behind it.  Nothing is sampled; a beginning that choices share is computed once, and
+ * progress is told of the tokens that are computed.  `scratch`: gemlet_choose_bytes, aligned like a size_t, of the caller, unused
+ * afterwards.  In any case the session's positions and logits are as before; only that a rewind may reach less far back, as after
+ * feeding and going back.  GEMLET_ERROR_STATE without logits; GEMLET_ERROR_ARGUMENT for no choice, one without tokens, an id
+ * outside the vocabulary, too little scratch, or a choice so long that the sliding windows could not go back (as many tokens as a
+ * chunk has are never too long where nothing was rewound); GEMLET_ERROR_CONTEXT where the longest does not fit: all before anything
+ * is computed.  GEMLET_ERROR_CANCELLED and GEMLET_ERROR_IO as gemlet_feed; `logprobs` is not to be used then. */
+gemlet_status gemlet_choose(gemlet_session *session, const gemlet_choice *choices, size_t count, double *logprobs, void *scratch,
+                            size_t bytes, gemlet_error *error);
 
 /* ---- State ---- */
 

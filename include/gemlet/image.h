@@ -49,7 +49,7 @@ typedef struct gemlet_image {
 } gemlet_image;
 
 typedef struct gemlet_image_facts {
-    uint32_t size;        /* side of the square that frames are brought to; 0: this session takes no images */
+    uint32_t size;        /* side of the square that frames are brought to, or of the largest; 0: this session takes no images */
     uint32_t soft_tokens; /* that a frame gives, at most */
     uint32_t width;       /* of a soft token */
 } gemlet_image_facts;
@@ -70,6 +70,46 @@ gemlet_status gemlet_encode_image(gemlet_session *session, const gemlet_image *i
  * where the image does not fit: before anything is computed.  On GEMLET_ERROR_IO and GEMLET_ERROR_CANCELLED the chunks done so far
  * stay, as with gemlet_feed; where there is none yet, the session may lack its token of line ends. */
 gemlet_status gemlet_feed_image(gemlet_session *session, const gemlet_image *image, gemlet_error *error);
+
+/* ---- Pan and scan ---- */
+
+enum {
+    GEMLET_MOST_CROPS = 4,
+    GEMLET_SMALLEST_CROP = 256 /* pixels of a side */
+};
+
+/* Cuts a long image into the crops that Gemma 3's processor makes ("pan and scan"), from left to right or from top to bottom, and
+ * answers how many: 2 to GEMLET_MOST_CROPS; 0 where the longer side is less than 1.2 of the other, or a crop would have a side of
+ * less than GEMLET_SMALLEST_CROP, or the image can't be.  They are views into the caller's frame: nothing is copied.  Of
+ * YUYV, NV12 and I420 a crop has an even side, one pixel more than the processor's where that is odd. */
+size_t gemlet_crop_image(const gemlet_image *image, gemlet_image crops[GEMLET_MOST_CROPS]);
+
+/* As gemlet_feed_image, but where the image has crops, they are encoded and appended, too, each as many soft tokens as the whole,
+ * with the words of Gemma 3's processor: "Here is the original image ... and here are some crops to help you see better ...".
+ * Small print can be read so; it costs time and positions.  Errors likewise; GEMLET_ERROR_UNSUPPORTED for other families, too,
+ * GEMLET_ERROR_CONTEXT where not all fit: before anything is computed.  Where it fails later, the images done so far stay. */
+gemlet_status gemlet_feed_image_with_crops(gemlet_session *session, const gemlet_image *image, gemlet_error *error);
+
+/* ---- Clips ---- */
+
+enum {
+    GEMLET_CLIP_TOKENS = 70,     /* soft tokens that a frame of a clip gives at most: what the model was trained with */
+    GEMLET_CLIP_MOST_FRAMES = 32 /* likewise */
+};
+
+/* A frame of a clip, and when it was taken, counted from the clip's beginning. */
+typedef struct gemlet_clip_frame {
+    gemlet_image image;
+    double seconds;
+} gemlet_clip_frame;
+
+/* Encodes the frames of a clip and appends them as Gemma 4's processor writes a video: "mm:ss " before the soft tokens of each, a
+ * space between.  A frame gives at most GEMLET_CLIP_TOKENS soft tokens, fewer where option image_tokens says so.  Errors as
+ * gemlet_feed_image; GEMLET_ERROR_UNSUPPORTED for other families, too, GEMLET_ERROR_CONTEXT where the whole clip does not fit:
+ * before anything is computed.  Where it fails later, the frames done so far stay. */
+gemlet_status gemlet_feed_clip(gemlet_session *session, const gemlet_clip_frame *frames, size_t count, gemlet_error *error);
+
+/* ---- Resampling ---- */
 
 /* Brings a frame to [size][size][3] bytes, RGB, with antialiased bilinear resampling, columns first: the bytes of Pillow's
  * "bilinear", or (for high pictures, whose rows Pillow takes first) at most 1 off. `scratch` has gemlet_resize_bytes(size) bytes

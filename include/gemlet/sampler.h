@@ -19,7 +19,7 @@
  * bits are the fraction u in [0, 1); greedy sampling takes none.
  *
  * Work: one pass over the logits with a heap of k, then k log k; the filter is asked only about tokens that are above
- * the k best so far.
+ * the k best so far, and where it lists what it allows nothing else is looked at.
  */
 #ifndef GEMLET_SAMPLER_H
 #define GEMLET_SAMPLER_H
@@ -44,6 +44,10 @@ typedef struct gemlet_logit_bias {
  * ascending order of tokens, at most once for each. */
 typedef bool (*gemlet_token_filter)(void *context, uint32_t token);
 
+/* Where few tokens are allowed: a bit for each token of the vocabulary (bit i % 64 of word i / 64), valid until one is sampled;
+ * NULL where the filter shall be asked.  Both must say the same. */
+typedef const uint64_t *(*gemlet_token_lister)(void *context);
+
 typedef struct gemlet_sampler_settings {
     float temperature;          /* 0: greedy */
     uint32_t top_k;             /* 0: all tokens */
@@ -55,7 +59,8 @@ typedef struct gemlet_sampler_settings {
     const gemlet_logit_bias *biases; /* not owned, must outlive the sampler; NULL with bias_count 0 */
     size_t bias_count;
     gemlet_token_filter allowed; /* NULL: every token is */
-    void *allowed_context;
+    gemlet_token_lister listed;  /* NULL: `allowed` is always asked */
+    void *allowed_context;       /* of both */
 } gemlet_sampler_settings;
 
 /* What Gemma is meant to be sampled with: temperature 1, top-k 64, top-p 0.95; no penalty, a window of 64, seed 0. */
@@ -96,6 +101,16 @@ gemlet_status gemlet_sampler_sample(gemlet_sampler *sampler, const float *logits
 /* Samples the token that follows what was fed to `session`, and remembers it.  The caller feeds it back (gemlet_feed) to go on.
  * Errors as gemlet_logits and gemlet_sampler_sample. */
 gemlet_status gemlet_sampler_next(gemlet_sampler *sampler, gemlet_session *session, uint32_t *token, gemlet_error *error);
+
+/* ---- State ---- */
+
+/* The bytes that gemlet_sampler_save writes now; and saving to / restoring from a caller's buffer of any alignment: the history and
+ * the random numbers, not the settings.  A saved state fits a sampler with the same vocabulary and repetition window;
+ * GEMLET_ERROR_FORMAT otherwise, and the sampler is unchanged.  Beside gemlet_session_save it makes a later answer the one that
+ * would have come without stopping. */
+size_t gemlet_sampler_state_bytes(const gemlet_sampler *sampler);
+gemlet_status gemlet_sampler_save(const gemlet_sampler *sampler, void *buffer, size_t bytes, gemlet_error *error);
+gemlet_status gemlet_sampler_restore(gemlet_sampler *sampler, const void *buffer, size_t bytes, gemlet_error *error);
 
 #ifdef __cplusplus
 }

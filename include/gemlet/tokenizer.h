@@ -43,7 +43,13 @@ typedef enum gemlet_special {
     GEMLET_SPECIAL_THINK, /* <|think|>: asks for thoughts before the answer */
     GEMLET_SPECIAL_START_OF_CHANNEL,
     GEMLET_SPECIAL_END_OF_CHANNEL,
+    GEMLET_SPECIAL_START_OF_TOOL, /* around the declaration of a function */
+    GEMLET_SPECIAL_END_OF_TOOL,
+    GEMLET_SPECIAL_START_OF_TOOL_CALL,
+    GEMLET_SPECIAL_END_OF_TOOL_CALL,
     GEMLET_SPECIAL_START_OF_TOOL_RESPONSE,
+    GEMLET_SPECIAL_END_OF_TOOL_RESPONSE,
+    GEMLET_SPECIAL_TOOL_QUOTE, /* on both sides of a string in these */
     GEMLET_SPECIAL_COUNT
 } gemlet_special;
 

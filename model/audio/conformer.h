@@ -14,7 +14,8 @@
  * soft tokens are to the bit the same however the samples are cut, and for any number of threads.
  *
  * Linears are int8: weights with one scale per output channel; activations with one scale per frame, or, where a linear has bounds,
- * with these as the ends of a fixed range (the clamps are exact then). */
+ * with these as the ends of a fixed range (the clamps are exact then).  Or they are matrices of 2, 4 or 8 bits with one scale a row
+ * (core/quant/row_scaled.h), as those of Gemma 4 were trained: activations have fixed steps then. */
 #ifndef GEMLET_MODEL_AUDIO_CONFORMER_H
 #define GEMLET_MODEL_AUDIO_CONFORMER_H
 
@@ -66,7 +67,9 @@ typedef struct gemlet_conformer_config {
 enum { GEMLET_BOUND_INPUT_LEAST, GEMLET_BOUND_INPUT_MOST, GEMLET_BOUND_OUTPUT_LEAST, GEMLET_BOUND_OUTPUT_MOST, GEMLET_BOUNDS };
 
 typedef struct gemlet_conformer_linear {
+    size_t outputs, channels;
     gemlet_conv conv;
+    gemlet_matrix matrix;               /* columns 0: the convolution it is */
     const float *bounds[GEMLET_BOUNDS]; /* NULL: none */
 } gemlet_conformer_linear;
 
@@ -194,7 +197,7 @@ typedef struct gemlet_conformer_work {
     float *y;                /* [chunk][width] */
     float *wide;             /* [chunk][inner, or 2 width] */
     float *keys, *values;    /* [window - 1 + chunk][width]; keys also [taps - 1 + chunk][width] before the convolution */
-    int8_t *quantized;       /* [chunk][the longest input of a linear] */
+    int8_t *quantized;       /* [chunk][the longest input of a linear], or as a matrix takes it */
     float *scale;            /* [chunk] */
     const int8_t **pointers; /* [chunk] */
 } gemlet_conformer_work;

@@ -6,7 +6,7 @@
 /* ---- Memory ---- */
 
 static size_t longest_input(const gemlet_conformer_weights *w) {
-    return gemlet_larger(gemlet_larger(w->inner, w->width), gemlet_larger(w->subsampled, w->embed.conv.channels));
+    return gemlet_larger(gemlet_larger(w->inner, w->width), gemlet_larger(w->subsampled, w->embed.channels));
 }
 
 void gemlet_conformer_carve_work(const gemlet_conformer *c, gemlet_carver *carver, gemlet_conformer_work *work) {
@@ -15,11 +15,11 @@ void gemlet_conformer_carve_work(const gemlet_conformer *c, gemlet_carver *carve
     size_t row = w->width * sizeof(float);
     *work = (gemlet_conformer_work){
         .x = gemlet_carve(carver, c->chunk, row),
-        .y = gemlet_carve(carver, c->chunk, gemlet_larger(w->width, w->embed.conv.channels) * sizeof(float)),
+        .y = gemlet_carve(carver, c->chunk, gemlet_larger(w->width, w->embed.channels) * sizeof(float)),
         .wide = gemlet_carve(carver, c->chunk, gemlet_larger(w->inner, 2 * w->width) * sizeof(float)),
         .keys = gemlet_carve(carver, before + c->chunk, row),
         .values = gemlet_carve(carver, before + c->chunk, row),
-        .quantized = gemlet_carve(carver, c->chunk, gemlet_padded_channels(longest_input(w))),
+        .quantized = gemlet_carve(carver, gemlet_row_scaled_activation_bytes(c->chunk, longest_input(w)), 1),
         .scale = gemlet_carve(carver, c->chunk, sizeof(float)),
         .pointers = gemlet_carve(carver, c->chunk, sizeof(int8_t *)),
     };
@@ -99,7 +99,7 @@ static void embed(gemlet_conformer *c, size_t frames, gemlet_conformer_work *w) 
         memmove(w->x + count * width, w->x + f * width, width * sizeof *w->x);
     }
     const float *hidden = w->x;
-    size_t length = weights->embed.conv.channels;
+    size_t length = weights->embed.channels;
     if (traits->projected && count > 0) {
         gemlet_conformer_product(c, &weights->projection, w->x, count, w, w->y);
         for (size_t f = 0; f < count; f++) {

@@ -1,11 +1,35 @@
-/* The linears: int8 weights times int8 activations. */
+/* The linears: weights of 2, 4 or 8 bits times int8 activations. */
 #include <math.h>
 #include <string.h>
 
 #include "model/audio/conformer.h"
 
+enum { CLAMPED = 16 /* columns that are clamped together */ };
+
+static bool is_matrix(const gemlet_conformer_linear *linear) {
+    return linear->matrix.columns != 0;
+}
+
+/* Outputs that are computed together. */
+static size_t panel_of(const gemlet_conformer_linear *linear) {
+    return is_matrix(linear) ? GEMLET_PANEL_ROWS : GEMLET_CONV_PANEL;
+}
+
 static float bound_of(const gemlet_conformer_linear *linear, size_t which, float otherwise) {
     return linear->bounds[which] != NULL ? *linear->bounds[which] : otherwise;
+}
+
+static bool clamps(const gemlet_conformer_linear *linear, size_t least, size_t most) {
+    return linear->bounds[least] != NULL || linear->bounds[most] != NULL;
+}
+
+/* y = clamp(x), in place or not. */
+static void clamp(const gemlet_conformer_linear *linear, size_t least_bound, const float *x, size_t count, float *y) {
+    float least = bound_of(linear, least_bound, -INFINITY), most = bound_of(linear, least_bound + 1, INFINITY);
+    for (size_t i = 0; i < count; i++) {
+        float value = x[i] > least ? x[i] : least;
+        y[i] = value < most ? value : most;
+    }
 }
 
 /* The end of the range that the bounds give what the linear takes; infinite where there are none. */
@@ -58,34 +82,72 @@ static void quantize_task(void *argument, size_t task) {
     }
 }
 
+/* Whether the bounds of inputs change what a matrix takes: where they are the ends of the range of its steps, rounding clamps. */
+static bool clamps_inputs(const gemlet_conformer_linear *linear) {
+    float step = linear->matrix.input_scale;
+    bool ends = step > 0.0f && rintf(bound_of(linear, GEMLET_BOUND_INPUT_LEAST, -INFINITY) / step) <= -128.0f &&
+                rintf(bound_of(linear, GEMLET_BOUND_INPUT_MOST, INFINITY) / step) >= 127.0f;
+    return !ends && clamps(linear, GEMLET_BOUND_INPUT_LEAST, GEMLET_BOUND_INPUT_MOST);
+}
+
+/* Some frames, a tile at most, for a matrix; what has to be clamped before, a few columns at a time. */
+static void quantize_tile(const product_job *job, const float *x, size_t frames, void *out) {
+    const gemlet_row_scaled_kernels *kernels = job->conformer->kernels.row_scaled;
+    const gemlet_matrix *m = &job->linear->matrix;
+    float clamped[GEMLET_TILE * CLAMPED];
+    if (!clamps_inputs(job->linear)) {
+        kernels->quantize(x, m->columns, frames, 0, m->columns, m->columns, m->input_scale, out);
+    }
+    for (size_t column = 0; column < m->columns && clamps_inputs(job->linear); column += CLAMPED) {
+        size_t end = column + CLAMPED < m->columns ? column + CLAMPED : m->columns;
+        for (size_t f = 0; f < frames; f++) {
+            clamp(job->linear, GEMLET_BOUND_INPUT_LEAST, x + f * m->columns + column, end - column, clamped + f * CLAMPED);
+        }
+        kernels->quantize(clamped, CLAMPED, frames, column, end, m->columns, m->input_scale, out);
+    }
+    kernels->correct(m->type, frames, m->columns, out);
+}
+
+static void quantize_tiles_task(void *argument, size_t task) {
+    const product_job *job = argument;
+    size_t first, end, columns = job->linear->matrix.columns;
+    gemlet_share((job->frames + GEMLET_TILE - 1) / GEMLET_TILE, task, job->tasks, &first, &end);
+    for (size_t f = first * GEMLET_TILE; f < job->frames && f < end * GEMLET_TILE; f += GEMLET_TILE) {
+        size_t frames = job->frames - f < GEMLET_TILE ? job->frames - f : GEMLET_TILE;
+        quantize_tile(job, job->x + f * columns, frames, job->work->quantized + gemlet_row_scaled_activation_bytes(f, columns));
+    }
+}
+
 static void multiply_task(void *argument, size_t task) {
     const product_job *job = argument;
-    const gemlet_conv *conv = &job->linear->conv;
+    const gemlet_conformer_linear *linear = job->linear;
+    const gemlet_kernels *kernels = &job->conformer->kernels;
     size_t first, end;
     gemlet_share(job->panels, task, job->tasks, &first, &end);
-    job->conformer->kernels.conv->multiply(conv, first, end, job->work->pointers, job->frames, job->work->scale, job->y,
-                                           conv->outputs);
-    float least = bound_of(job->linear, GEMLET_BOUND_OUTPUT_LEAST, -INFINITY);
-    float most = bound_of(job->linear, GEMLET_BOUND_OUTPUT_MOST, INFINITY);
-    if (least == -INFINITY && most == INFINITY) {
+    if (is_matrix(linear)) {
+        kernels->row_scaled->multiply(&linear->matrix, first, end, job->work->quantized, job->frames, job->y, linear->outputs);
+    } else {
+        kernels->conv->multiply(&linear->conv, first, end, job->work->pointers, job->frames, job->work->scale, job->y,
+                                linear->outputs);
+    }
+    if (!clamps(linear, GEMLET_BOUND_OUTPUT_LEAST, GEMLET_BOUND_OUTPUT_MOST)) {
         return;
     }
-    size_t end_output = end * GEMLET_CONV_PANEL < conv->outputs ? end * GEMLET_CONV_PANEL : conv->outputs;
+    first *= panel_of(linear);
+    end = end * panel_of(linear) < linear->outputs ? end * panel_of(linear) : linear->outputs;
     for (size_t f = 0; f < job->frames; f++) {
-        for (size_t o = first * GEMLET_CONV_PANEL; o < end_output; o++) {
-            float *y = &job->y[f * conv->outputs + o];
-            *y = *y > least ? *y : least;
-            *y = *y < most ? *y : most;
-        }
+        float *y = &job->y[f * linear->outputs + first];
+        clamp(linear, GEMLET_BOUND_OUTPUT_LEAST, y, end - first, y);
     }
 }
 
 void gemlet_conformer_product(const gemlet_conformer *c, const gemlet_conformer_linear *linear, const float *x, size_t frames,
                               const gemlet_conformer_work *w, float *y) {
-    size_t panels = (linear->conv.outputs + GEMLET_CONV_PANEL - 1) / GEMLET_CONV_PANEL;
+    size_t panels = (linear->outputs + panel_of(linear) - 1) / panel_of(linear);
+    size_t parts = is_matrix(linear) ? (frames + GEMLET_TILE - 1) / GEMLET_TILE : frames;
     product_job job = {.conformer = c, .linear = linear, .work = w, .x = x, .y = y, .frames = frames, .panels = panels};
-    job.tasks = frames < c->threads ? frames : c->threads;
-    gemlet_parallel(c->port, quantize_task, &job, job.tasks);
+    job.tasks = parts < c->threads ? parts : c->threads;
+    gemlet_parallel(c->port, is_matrix(linear) ? quantize_tiles_task : quantize_task, &job, job.tasks);
     job.tasks = panels < c->threads ? panels : c->threads;
     gemlet_parallel(c->port, multiply_task, &job, job.tasks);
 }

@@ -6,41 +6,55 @@ static const float *load_reals(gemlet_loader *l, const char *suffix, size_t coun
     return gemlet_loader_reals(l, suffix, 1, count);
 }
 
-/* `outputs` 0: any number, likewise `channels`. */
-static gemlet_conv load_conv(gemlet_loader *l, const char *suffix, size_t outputs, size_t channels) {
-    gemlet_conv conv = {0};
+static bool is_product(const gemlet_tensor *t, const gemlet_matrix *m) {
+    return m->columns != 0 ? m->type >= GEMLET_W2 && m->packing == GEMLET_PACKED_PANELS
+                           : t->kind == GEMLET_KIND_CONV && t->taps == 1 && t->bytes == gemlet_conv_bytes(t->rows, 1, t->columns);
+}
+
+/* Weights as a convolution of one tap or as a matrix.  `outputs` 0: any number, likewise `channels`. */
+static gemlet_conformer_linear load_product(gemlet_loader *l, const char *suffix, size_t outputs, size_t channels) {
+    gemlet_conformer_linear linear = {0};
     gemlet_tensor tensor;
     if (!gemlet_loader_find(l, suffix, &tensor)) {
-        return conv;
+        return linear;
     }
-    bool fits = tensor.kind == GEMLET_KIND_CONV && (outputs == 0 || tensor.rows == outputs) && tensor.rows > 0 &&
-                tensor.columns > 0 && (channels == 0 || tensor.columns == channels) && tensor.taps == 1 &&
-                tensor.bytes == gemlet_conv_bytes(tensor.rows, 1, tensor.columns);
+    if (!gemlet_tensor_matrix(&tensor, &linear.matrix)) {
+        linear.matrix.columns = 0;
+    }
+    bool fits = (outputs == 0 || tensor.rows == outputs) && tensor.rows > 0 && tensor.columns > 0 &&
+                (channels == 0 || tensor.columns == channels) && is_product(&tensor, &linear.matrix);
     if (!fits) {
         gemlet_loader_fail_shape(l, &tensor, outputs, channels);
-        return conv;
+        return (gemlet_conformer_linear){0};
     }
-    conv = (gemlet_conv){.outputs = tensor.rows, .channels = tensor.columns, .taps = 1};
-    conv.data = gemlet_loader_data(l, &tensor);
+    linear.outputs = tensor.rows;
+    linear.channels = tensor.columns;
+    if (linear.matrix.columns != 0) {
+        gemlet_loader_row_scaled(l, &tensor, &linear.matrix);
+        return linear;
+    }
+    linear.conv = (gemlet_conv){.outputs = tensor.rows, .channels = tensor.columns, .taps = 1};
+    linear.conv.data = gemlet_loader_data(l, &tensor);
     size_t prefix = l->prefix;
     l->prefix = strlen(l->name);
-    conv.scale = load_reals(l, ".scale", conv.outputs);
+    linear.conv.scale = load_reals(l, ".scale", linear.outputs);
     l->prefix = prefix;
-    return conv;
+    return linear;
 }
 
 /* NAME.weight with its scales and, where there are any, its bounds NAME.input_min, ... */
 static gemlet_conformer_linear load_linear(gemlet_loader *l, const char *name, size_t outputs, size_t channels, bool bounded) {
     static const char *const bounds[GEMLET_BOUNDS] = {".input_min", ".input_max", ".output_min", ".output_max"};
-    gemlet_conformer_linear linear = {0};
-    size_t before = l->prefix;
-    (void)gemlet_loader_has(l, name);
-    l->prefix = strlen(l->name);
-    linear.conv = load_conv(l, ".weight", outputs, channels);
+    gemlet_conformer_linear linear;
+    size_t before = gemlet_loader_enter_below(l, name);
+    linear = load_product(l, ".weight", outputs, channels);
     for (size_t i = 0; i < GEMLET_BOUNDS && bounded; i++) {
         if (gemlet_loader_has(l, bounds[i])) {
             linear.bounds[i] = load_reals(l, bounds[i], 1);
         }
+    }
+    if (linear.matrix.data != NULL && linear.bounds[GEMLET_BOUND_INPUT_LEAST] != NULL && !(linear.matrix.input_scale > 0.0f)) {
+        gemlet_loader_fail(l, GEMLET_ERROR_FORMAT, "bounds a matrix that has no step of its inputs");
     }
     l->prefix = before;
     return linear;
@@ -67,7 +81,7 @@ static gemlet_conformer_feed_forward load_feed_forward(gemlet_loader *l, bool la
     gemlet_conformer_feed_forward f = {0};
     f.norm = load_reals(l, last ? "ffn_norm_1.weight" : "ffn_norm.weight", w->width);
     f.up = load_linear(l, last ? "ffn_up_1" : "ffn_up", w->inner, w->width, bounded);
-    w->inner = f.up.conv.outputs;
+    w->inner = f.up.outputs;
     f.down = load_linear(l, last ? "ffn_down_1" : "ffn_down", w->width, w->inner, bounded);
     f.post_norm = load_reals(l, last ? "ffn_post_norm_1.weight" : "ffn_post_norm.weight", w->width);
     return f;
@@ -119,7 +133,7 @@ static void load_embedder(gemlet_loader *l, const gemlet_conformer_traits *trait
     gemlet_loader_enter(l, "");
     if (traits->projected) {
         w->projection = load_linear(l, "a.pre_encode.out", 0, w->width, false);
-        hidden = w->projection.conv.outputs;
+        hidden = w->projection.outputs;
         w->projection_bias = load_reals(l, "a.pre_encode.out.bias", hidden);
     }
     if (traits->soft_normed) {
@@ -136,8 +150,8 @@ static void load_all(gemlet_loader *l, gemlet_conformer_model *m, size_t text_wi
     w->filters = gemlet_loader_reals(l, "a.mel.filters", m->config.bins, mel->points / 2 + 1);
     load_convolutions(l, w, m->config.bins);
     gemlet_loader_enter(l, "");
-    w->input.conv = load_conv(l, m->traits->input, 0, w->subsampled);
-    w->width = w->input.conv.outputs;
+    w->input = load_product(l, m->traits->input, 0, w->subsampled);
+    w->width = w->input.outputs;
     if (l->status == GEMLET_OK && w->width % m->config.heads != 0) {
         gemlet_loader_fail(l, GEMLET_ERROR_FORMAT, "must have as many outputs as a multiple of the attention's heads");
     }

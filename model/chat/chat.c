@@ -1,42 +1,7 @@
-
 #include <string.h>
 
 #include "core/utf8.h"
-#include "model/chat/format.h"
-
-/* Where rendering stands. */
-typedef struct rendering {
-    const gemlet_chat_format *format;
-    gemlet_segment_sink sink;
-    void *context;
-    gemlet_error *error;
-    gemlet_status status; /* of the first failure; nothing is sent after it */
-    size_t images;
-    size_t sounds;
-} rendering;
-
-static void put(rendering *r, const gemlet_segment *segment) {
-    if (r->status == GEMLET_OK) {
-        r->status = r->sink(r->context, segment);
-        if (r->status != GEMLET_OK) {
-            gemlet_fail(r->error, r->status, "chat: stopped by the receiver of the segments");
-        }
-    }
-}
-
-static void put_bytes(rendering *r, const char *text, size_t bytes) {
-    if (bytes > 0) {
-        put(r, &(gemlet_segment){.type = GEMLET_SEGMENT_TEXT, .text = text, .bytes = bytes});
-    }
-}
-
-static void put_text(rendering *r, const char *text) {
-    put_bytes(r, text, strlen(text));
-}
-
-static void put_special(rendering *r, gemlet_special special) {
-    put(r, &(gemlet_segment){.type = GEMLET_SEGMENT_SPECIAL, .special = special});
-}
+#include "model/chat/tools.h"
 
 /* What Python's str.isspace calls white space: bidirectional type WS, B or S, or category Zs. */
 static bool is_space(uint32_t c) {
@@ -98,7 +63,7 @@ static bool next_piece(kept_text *k, const char **piece, size_t *bytes) {
 }
 
 /* The pieces as one text, without the white space at both ends. */
-static void put_pieces(rendering *r, kept_text pieces) {
+static void put_pieces(gemlet_rendering *r, kept_text pieces) {
     const char *piece, *last = NULL;
     size_t bytes;
     for (kept_text k = pieces; next_piece(&k, &piece, &bytes);) {
@@ -115,67 +80,104 @@ static void put_pieces(rendering *r, kept_text pieces) {
         }
         begun = begun || bytes > 0;
         bool is_last = last >= piece && last <= piece + bytes;
-        put_bytes(r, piece, is_last ? (size_t)(last - piece) : bytes);
+        gemlet_put_bytes(r, piece, is_last ? (size_t)(last - piece) : bytes);
         last = is_last ? NULL : last;
     }
 }
 
 /* A text without the white space at its ends, and of a model that thinks without its thoughts: those of earlier turns are no part
  * of the conversation. */
-static void put_trimmed(rendering *r, gemlet_role role, const char *text, size_t bytes) {
+static void put_trimmed(gemlet_rendering *r, gemlet_role role, const char *text, size_t bytes) {
     bool thinks = role == GEMLET_ROLE_MODEL && r->format->thinks;
     if (bytes > 0) {
         put_pieces(r, (kept_text){text, text + bytes, thinks ? "<|channel>" : NULL, thinks ? "<channel|>" : NULL});
     }
 }
 
-static void put_slot(rendering *r, gemlet_segment_type type, size_t index, const gemlet_splice *around) {
-    put_text(r, around->before);
-    put_special(r, around->start);
-    put(r, &(gemlet_segment){.type = type, .index = index});
-    put_special(r, around->end);
-    put_text(r, around->after);
+static void put_slot(gemlet_rendering *r, gemlet_segment_type type, size_t index, const gemlet_splice *around) {
+    gemlet_put_text(r, around->before);
+    gemlet_put_special(r, around->start);
+    gemlet_put(r, &(gemlet_segment){.type = type, .index = index});
+    gemlet_put_special(r, around->end);
+    gemlet_put_text(r, around->after);
 }
 
-static void put_part(rendering *r, gemlet_role role, const gemlet_message_part *part) {
-    switch (part->type) {
-    case GEMLET_PART_TEXT: put_trimmed(r, role, part->text, part->bytes); break;
-    case GEMLET_PART_IMAGE: put_slot(r, GEMLET_SEGMENT_IMAGE, r->images++, &r->format->image); break;
-    case GEMLET_PART_AUDIO: put_slot(r, GEMLET_SEGMENT_AUDIO, r->sounds++, &r->format->sound); break;
+/* An image and the crops behind it. */
+static void put_image(gemlet_rendering *r, size_t crops) {
+    for (size_t i = 0; i <= crops; i++) {
+        const gemlet_splice around = gemlet_chat_image_splice(r->format, i, crops);
+        put_slot(r, GEMLET_SEGMENT_IMAGE, r->images++, &around);
     }
 }
 
-static void put_start(rendering *r, const char *role) {
-    put_special(r, r->format->start_of_turn);
-    put_text(r, role);
+static size_t count_crops(const gemlet_message *message, size_t image) {
+    size_t end = image + 1;
+    while (end < message->part_count && message->parts[end].type == GEMLET_PART_CROP) {
+        end++;
+    }
+    return end - image - 1;
 }
 
-static void put_end(rendering *r) {
-    put_special(r, r->format->end_of_turn);
-    put_text(r, r->format->behind_turn);
+static void put_part(gemlet_rendering *r, const gemlet_message *message, size_t number) {
+    const gemlet_message_part *part = &message->parts[number];
+    switch (part->type) {
+    case GEMLET_PART_TEXT: put_trimmed(r, message->role, part->text, part->bytes); break;
+    case GEMLET_PART_IMAGE: put_image(r, count_crops(message, number)); break;
+    case GEMLET_PART_AUDIO: put_slot(r, GEMLET_SEGMENT_AUDIO, r->sounds++, &r->format->sound); break;
+    case GEMLET_PART_CROP: break; /* with its image */
+    case GEMLET_PART_CALL: gemlet_put_call(r, part->text, part->bytes); break;
+    case GEMLET_PART_RESPONSE: gemlet_put_response(r, part->text, part->bytes); break;
+    }
 }
 
-static void put_turn(rendering *r, const gemlet_message *message, const gemlet_message *system) {
+static void put_start(gemlet_rendering *r, const char *role) {
+    gemlet_put_special(r, r->format->start_of_turn);
+    gemlet_put_text(r, role);
+}
+
+static void put_end(gemlet_rendering *r) {
+    gemlet_put_special(r, r->format->end_of_turn);
+    gemlet_put_text(r, r->format->behind_turn);
+}
+
+/* What a message ends with; text where it has nothing. */
+static gemlet_part_type last_part(const gemlet_message *message) {
+    return message->part_count > 0 ? message->parts[message->part_count - 1].type : GEMLET_PART_TEXT;
+}
+
+/* A turn of the model that ends with calls waits for the responses, and behind these the model goes on: no end of turn. */
+static void put_parts(gemlet_rendering *r, const gemlet_message *message) {
+    for (size_t i = 0; i < message->part_count; i++) {
+        put_part(r, message, i);
+    }
+    if (last_part(message) == GEMLET_PART_CALL) {
+        gemlet_put_special(r, GEMLET_SPECIAL_START_OF_TOOL_RESPONSE);
+    } else if (last_part(message) != GEMLET_PART_RESPONSE) {
+        put_end(r);
+    }
+}
+
+static void put_turn(gemlet_rendering *r, const gemlet_message *message, const gemlet_message *system) {
     put_start(r, message->role == GEMLET_ROLE_USER ? r->format->user : r->format->model);
     if (system != NULL) {
-        put_bytes(r, system->parts[0].text, system->parts[0].bytes);
-        put_text(r, r->format->behind_system);
+        gemlet_put_bytes(r, system->parts[0].text, system->parts[0].bytes);
+        gemlet_put_text(r, r->format->behind_system);
     }
-    for (size_t i = 0; i < message->part_count; i++) {
-        put_part(r, message->role, &message->parts[i]);
-    }
-    put_end(r);
+    put_parts(r, message);
 }
 
 /* The system's own turn; `message` NULL where there is no prompt in it. */
-static void put_system(rendering *r, const gemlet_message *message, bool think) {
+static void put_system(gemlet_rendering *r, const gemlet_message *message, gemlet_chat_options options) {
     put_start(r, r->format->system);
-    if (think) {
-        put_special(r, GEMLET_SPECIAL_THINK);
-        put_text(r, r->format->behind_think);
+    if (options.think) {
+        gemlet_put_special(r, GEMLET_SPECIAL_THINK);
+        gemlet_put_text(r, r->format->behind_think);
     }
     if (message != NULL) {
         put_trimmed(r, GEMLET_ROLE_SYSTEM, message->parts[0].text, message->parts[0].bytes);
+    }
+    if (options.tools != NULL) {
+        gemlet_put_tools(r, options.tools, options.tools_bytes);
     }
     put_end(r);
 }
@@ -189,17 +191,44 @@ static gemlet_status refuse(gemlet_error *error, size_t message, const char *why
     return GEMLET_ERROR_ARGUMENT;
 }
 
-static gemlet_status check_parts(const gemlet_message *message, size_t number, gemlet_error *error) {
-    if (message->part_count > 0 && message->parts == NULL) {
-        return refuse(error, number, " has no parts where some are counted");
+static gemlet_status check_crop(const gemlet_rendering *r, const gemlet_message *message, size_t part, size_t number) {
+    if (!gemlet_chat_crops(r->format)) {
+        return gemlet_fail(r->error, GEMLET_ERROR_UNSUPPORTED, "chat: the model was not made for crops of images");
     }
-    for (size_t i = 0; i < message->part_count; i++) {
+    gemlet_part_type before = part > 0 ? message->parts[part - 1].type : GEMLET_PART_TEXT;
+    bool belongs = before == GEMLET_PART_IMAGE || before == GEMLET_PART_CROP;
+    return belongs ? GEMLET_OK : refuse(r->error, number, " has a crop that does not stand behind its image");
+}
+
+/* A call or a response is written, to nowhere: that refuses what it can't write. */
+static gemlet_status check_call(gemlet_rendering *r, const gemlet_message *message, size_t part, size_t number) {
+    if (message->role != GEMLET_ROLE_MODEL) {
+        return refuse(r->error, number, " has a call or a response, which belong to the model's turns");
+    }
+    put_part(r, message, part);
+    return r->status;
+}
+
+static gemlet_status check_parts(gemlet_rendering *r, const gemlet_message *message, size_t number) {
+    if (message->part_count > 0 && message->parts == NULL) {
+        return refuse(r->error, number, " has no parts where some are counted");
+    }
+    gemlet_status status = GEMLET_OK;
+    for (size_t i = 0; i < message->part_count && status == GEMLET_OK; i++) {
         const gemlet_message_part *part = &message->parts[i];
-        if ((unsigned)part->type > GEMLET_PART_AUDIO || (part->type == GEMLET_PART_TEXT && part->text == NULL && part->bytes > 0)) {
-            return refuse(error, number, " has a part that is neither text, image nor audio");
+        switch (part->type) {
+        case GEMLET_PART_IMAGE:
+        case GEMLET_PART_AUDIO: break;
+        case GEMLET_PART_CROP: status = check_crop(r, message, i, number); break;
+        case GEMLET_PART_CALL:
+        case GEMLET_PART_RESPONSE: status = check_call(r, message, i, number); break;
+        default:
+            if (part->type != GEMLET_PART_TEXT || (part->text == NULL && part->bytes > 0)) {
+                status = refuse(r->error, number, " has a part that is neither text, image nor audio");
+            }
         }
     }
-    return GEMLET_OK;
+    return status;
 }
 
 static gemlet_status check_system(const gemlet_message *message, size_t number, size_t count, gemlet_error *error) {
@@ -215,20 +244,64 @@ static gemlet_status check_system(const gemlet_message *message, size_t number, 
     return GEMLET_OK;
 }
 
-static gemlet_status check(const gemlet_message *messages, size_t count, gemlet_error *error) {
-    size_t turn = 0;
+/* Whether the first message belongs to the turn of the reply before: what functions answered to its calls. */
+static bool goes_on(const gemlet_message *messages, gemlet_chat_options options) {
+    return options.after_reply && messages[0].role == GEMLET_ROLE_MODEL && messages[0].part_count > 0 &&
+           messages[0].parts != NULL && messages[0].parts[0].type == GEMLET_PART_RESPONSE;
+}
+
+static gemlet_status check(gemlet_rendering *r, const gemlet_message *messages, size_t count, gemlet_chat_options options) {
+    size_t turn = goes_on(messages, options) ? 1 : 0;
     for (size_t i = 0; i < count; i++) {
-        gemlet_status status = check_parts(&messages[i], i, error);
+        gemlet_status status = check_parts(r, &messages[i], i);
         if (status == GEMLET_OK && messages[i].role == GEMLET_ROLE_SYSTEM) {
-            status = check_system(&messages[i], i, count, error);
+            status = check_system(&messages[i], i, count, r->error);
         } else if (status == GEMLET_OK && messages[i].role != (turn++ % 2 == 0 ? GEMLET_ROLE_USER : GEMLET_ROLE_MODEL)) {
-            status = refuse(error, i, " is out of turn; user and model must alternate, the user first");
+            status = refuse(r->error, i, " is out of turn; user and model must alternate, the user first");
         }
         if (status != GEMLET_OK) {
             return status;
         }
     }
-    return GEMLET_OK;
+    if (options.tools != NULL) {
+        gemlet_put_tools(r, options.tools, options.tools_bytes);
+    }
+    return r->status;
+}
+
+/* What stands before the first of the users' turns. */
+static void put_beginning(gemlet_rendering *r, const gemlet_message *messages, gemlet_chat_options options) {
+    if (options.bos) {
+        gemlet_put_special(r, GEMLET_SPECIAL_BOS);
+    }
+    if (options.after_reply && !goes_on(messages, options)) {
+        put_end(r);
+    }
+    if (options.after_reply) {
+        options.think = false;
+        options.tools = NULL;
+    }
+    bool has_system = messages[0].role == GEMLET_ROLE_SYSTEM;
+    if (r->format->system != NULL && (has_system || options.think || options.tools != NULL)) {
+        put_system(r, has_system ? &messages[0] : NULL, options);
+    }
+}
+
+/* Where the rendering has failed already, nothing more is sent. */
+static void put_conversation(gemlet_rendering *r, const gemlet_message *messages, size_t count, gemlet_chat_options options) {
+    bool has_system = messages[0].role == GEMLET_ROLE_SYSTEM;
+    size_t first = has_system ? 1 : 0;
+    put_beginning(r, messages, options);
+    if (goes_on(messages, options)) {
+        put_parts(r, &messages[first++]);
+    }
+    for (size_t i = first; i < count && r->status == GEMLET_OK; i++) {
+        put_turn(r, &messages[i], has_system && r->format->system == NULL && i == 1 ? &messages[0] : NULL);
+    }
+    gemlet_part_type last = last_part(&messages[count - 1]);
+    if (options.generation_prompt && last != GEMLET_PART_CALL && last != GEMLET_PART_RESPONSE) {
+        put_start(r, r->format->model);
+    }
 }
 
 gemlet_status gemlet_chat_render(const gemlet_chat_format *format, const gemlet_message *messages, size_t count,
@@ -242,24 +315,11 @@ gemlet_status gemlet_chat_render(const gemlet_chat_format *format, const gemlet_
     if (options.think && !format->thinks) {
         return gemlet_fail(error, GEMLET_ERROR_UNSUPPORTED, "chat: the model can't be asked to think");
     }
-    rendering r = {.format = format, .sink = sink, .context = context, .error = error, .status = check(messages, count, error)};
-    if (r.status == GEMLET_OK && options.bos) {
-        put_special(&r, GEMLET_SPECIAL_BOS);
-    }
-    if (r.status == GEMLET_OK && options.after_reply) {
-        put_end(&r);
-    }
-    bool has_system = messages[0].role == GEMLET_ROLE_SYSTEM;
-    bool own_turn = format->system != NULL;
-    bool think = options.think && !options.after_reply;
-    if (r.status == GEMLET_OK && own_turn && (has_system || think)) {
-        put_system(&r, has_system ? &messages[0] : NULL, think);
-    }
-    for (size_t i = has_system; i < count && r.status == GEMLET_OK; i++) {
-        put_turn(&r, &messages[i], has_system && !own_turn && i == 1 ? &messages[0] : NULL);
-    }
-    if (options.generation_prompt) {
-        put_start(&r, format->model);
+    gemlet_rendering r = {.format = format, .context = context, .error = error};
+    r.status = check(&r, messages, count, options);
+    if (r.status == GEMLET_OK) {
+        r.sink = sink;
+        put_conversation(&r, messages, count, options);
     }
     return r.status;
 }
@@ -275,4 +335,12 @@ bool gemlet_chat_is_end(const gemlet_chat_format *format, const gemlet_tokenizer
 
 bool gemlet_chat_thinks(const gemlet_chat_format *format) {
     return format->thinks;
+}
+
+bool gemlet_chat_crops(const gemlet_chat_format *format) {
+    return format->cropped.before != NULL;
+}
+
+bool gemlet_chat_calls(const gemlet_chat_format *format) {
+    return format->tools != NULL;
 }

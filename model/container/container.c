@@ -285,6 +285,15 @@ static bool hold_table_rows(gemlet_container *c, uint32_t index) {
     return true;
 }
 
+/* Whether the GGUF type is one that tensors of the kind have. */
+static bool type_fits(const gemlet_tensor *t) {
+    switch (t->kind) {
+    case GEMLET_KIND_PLAIN: return t->type == GEMLET_TYPE_F32 || t->type == GEMLET_TYPE_F16;
+    case GEMLET_KIND_REAL_CONV: return t->type == GEMLET_TYPE_F32;
+    default: return t->type == GEMLET_TYPE_I8;
+    }
+}
+
 /* Reads the tensor's rows of the tables and checks them against its type and shape. */
 static gemlet_status read_packing(gemlet_container *c, gemlet_tensor *t, uint64_t elements, gemlet_error *error) {
     uint32_t row[GEMLET_TABLES];
@@ -304,22 +313,20 @@ static gemlet_status read_packing(gemlet_container *c, gemlet_tensor *t, uint64_
         return found(GEMLET_ERROR_FORMAT, "", row[0], error);
     }
     t->kind = (gemlet_tensor_kind)row[0];
-    bool plain = t->kind == GEMLET_KIND_PLAIN, real = t->kind == GEMLET_KIND_REAL_CONV;
-    bool type_fits =
-        plain ? t->type == GEMLET_TYPE_F32 || t->type == GEMLET_TYPE_F16 : t->type == (real ? GEMLET_TYPE_F32 : GEMLET_TYPE_I8);
-    if (!type_fits) {
+    if (!type_fits(t)) {
         part_failed(c, "tensor", t->name, "has a type that does not fit its kind, ", error);
         gemlet_error_text(error, gemlet_kind_name(row[0]));
         return found(GEMLET_ERROR_FORMAT, ": ggml type ", t->type, error);
     }
-    uint64_t expected = t->kind == GEMLET_KIND_BLOB ? t->bytes : expected_bytes(t);
-    if (expected != (plain || real ? elements : t->bytes)) {
+    bool counted = t->kind == GEMLET_KIND_PLAIN || t->kind == GEMLET_KIND_REAL_CONV; /* in elements, else in bytes */
+    uint64_t expected = t->kind == GEMLET_KIND_BLOB ? t->bytes : expected_bytes(t), there = counted ? elements : t->bytes;
+    if (expected != there) {
         part_failed(c, "tensor", t->name,
-                    plain || real ? "must have as many elements as its rows, columns and taps say, "
-                                  : "must have as many bytes as its kind, rows, columns and taps say, ",
+                    counted ? "must have as many elements as its rows, columns and taps say, "
+                            : "must have as many bytes as its kind, rows, columns and taps say, ",
                     error);
         found(GEMLET_ERROR_FORMAT, "", expected, error);
-        return found(GEMLET_ERROR_FORMAT, ", but has ", plain || real ? elements : t->bytes, error);
+        return found(GEMLET_ERROR_FORMAT, ", but has ", there, error);
     }
     return GEMLET_OK;
 }
@@ -505,7 +512,8 @@ static gemlet_status check_all(gemlet_container *c, gemlet_error *error) {
     status = status != GEMLET_OK ? status : find_data(c, error);
     status = status != GEMLET_OK ? status : check_tensors(c, error);
     status = status != GEMLET_OK || !c->packed ? status : check_crc(c, error);
-    return status != GEMLET_OK ? status : gemlet_container_check_read(c, error);
+    gemlet_status read = gemlet_container_check_read(c, error); /* what seems to be missing may only not have been read */
+    return read != GEMLET_OK ? read : status;
 }
 
 gemlet_status gemlet_container_open(gemlet_container *container, const gemlet_port *port, const char *path, gemlet_error *error) {

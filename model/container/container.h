@@ -94,6 +94,12 @@ typedef enum gemlet_tensor_kind {
     GEMLET_KIND_CONV,      /* a gemlet_conv: rows outputs, columns input channels, taps; its scales are the tensor NAME.scale */
     GEMLET_KIND_REAL_CONV, /* F32 [taps][columns][rows]: columns input channels of a group (1: depthwise), rows outputs */
     GEMLET_KIND_BLOB,      /* bytes with a format of their own; rows = columns = taps = 0 */
+    GEMLET_KIND_W2_PANELS, /* a gemlet_matrix with one scale a row, then the steps of its activations */
+    GEMLET_KIND_W4_PANELS,
+    GEMLET_KIND_W8_PANELS,
+    GEMLET_KIND_W2_ROWS,
+    GEMLET_KIND_W4_ROWS,
+    GEMLET_KIND_W8_ROWS,
     GEMLET_KINDS
 } gemlet_tensor_kind;
 
@@ -213,8 +219,11 @@ gemlet_status gemlet_container_load(gemlet_container *container, const gemlet_te
 /* Computes the CRC-32 (ISO 3309, as zlib) of a packed tensor's data.  GEMLET_ERROR_FORMAT where it is not the one in the file. */
 gemlet_status gemlet_container_verify(gemlet_container *container, const gemlet_tensor *tensor, gemlet_error *error);
 
-/* A matrix without its data, from a tensor of one of the Q4_0 and Q8_0 kinds: `out->data` is NULL.  False for another kind. */
+/* A matrix without its data and steps, from a tensor of a kind that is one: `out->data` is NULL.  False for another kind. */
 bool gemlet_tensor_matrix(const gemlet_tensor *tensor, gemlet_matrix *out);
+
+/* The kind of a packed matrix; GEMLET_KINDS for a packing that the type has none of. */
+gemlet_tensor_kind gemlet_kind_of_matrix(gemlet_weight_type type, gemlet_packing packing);
 
 /* "plain", "q4_0 panels", ...; NULL for a number that is no kind. */
 const char *gemlet_kind_name(uint32_t kind);

@@ -1,8 +1,10 @@
 #include "model/container/loader.h"
 #include "core/crc32.h"
 
+#include <math.h>
 #include <string.h>
 
+#include "core/quant/row_scaled.h"
 #include "core/text.h"
 
 void gemlet_loader_enter(gemlet_loader *loader, const char *text) {
@@ -18,6 +20,12 @@ void gemlet_loader_enter_number(gemlet_loader *loader, uint32_t number) {
 static const char *named(gemlet_loader *loader, const char *suffix) {
     memcpy(loader->name + loader->prefix, suffix, strlen(suffix) + 1);
     return loader->name;
+}
+
+size_t gemlet_loader_enter_below(gemlet_loader *loader, const char *text) {
+    size_t before = loader->prefix;
+    loader->prefix = strlen(named(loader, text));
+    return before;
 }
 
 bool gemlet_loader_has(gemlet_loader *loader, const char *suffix) {
@@ -69,6 +77,21 @@ const void *gemlet_loader_data(gemlet_loader *loader, const gemlet_tensor *tenso
             gemlet_container_load(loader->container, tensor, loader->arena, "weights", &data, loader->mapped, loader->error);
     }
     return data;
+}
+
+void gemlet_loader_row_scaled(gemlet_loader *loader, const gemlet_tensor *tensor, gemlet_matrix *matrix) {
+    float steps[2] = {0.0f, 0.0f};
+    matrix->data = gemlet_loader_data(loader, tensor);
+    if (matrix->data != NULL) {
+        memcpy(steps, (const unsigned char *)matrix->data + tensor->bytes - GEMLET_ROW_SCALED_TAIL, sizeof steps);
+    }
+    matrix->input_scale = steps[0];
+    matrix->output_scale = steps[1];
+    bool numbers = isfinite(steps[0]) && isfinite(steps[1]) && steps[0] >= 0.0f && steps[1] >= 0.0f;
+    if (!numbers || (steps[1] > 0.0f && !(steps[0] > 0.0f))) {
+        gemlet_loader_fail(loader, GEMLET_ERROR_FORMAT,
+                           "must have two positive steps of its activations, one of its inputs alone, or two zeros");
+    }
 }
 
 const float *gemlet_loader_reals(gemlet_loader *loader, const char *suffix, size_t rows, size_t columns) {

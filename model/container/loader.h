@@ -20,6 +20,9 @@ typedef struct gemlet_loader {
 void gemlet_loader_enter(gemlet_loader *loader, const char *text);
 void gemlet_loader_enter_number(gemlet_loader *loader, uint32_t number);
 
+/* Names that follow start with what they start with now and `text`.  Answers the prefix before, to be put back. */
+size_t gemlet_loader_enter_below(gemlet_loader *loader, const char *text);
+
 /* Whether there is such a tensor; a failure that follows names it. */
 bool gemlet_loader_has(gemlet_loader *loader, const char *suffix);
 
@@ -32,6 +35,10 @@ void gemlet_loader_fail_shape(gemlet_loader *loader, const gemlet_tensor *tensor
 
 /* The data of a tensor that was found; NULL with a counting arena and with none. */
 const void *gemlet_loader_data(gemlet_loader *loader, const gemlet_tensor *tensor);
+
+/* Likewise of a matrix in panels with one scale a row, whose steps of inputs and outputs stand behind the panels: both, that of
+ * the inputs alone, or none (0). */
+void gemlet_loader_row_scaled(gemlet_loader *loader, const gemlet_tensor *tensor, gemlet_matrix *matrix);
 
 /* F32 [rows][columns]. */
 const float *gemlet_loader_reals(gemlet_loader *loader, const char *suffix, size_t rows, size_t columns);

@@ -56,20 +56,35 @@ const char *gemlet_kind_name(uint32_t kind) {
     case GEMLET_KIND_CONV: return "int8 convolution";
     case GEMLET_KIND_REAL_CONV: return "real convolution";
     case GEMLET_KIND_BLOB: return "blob";
+    case GEMLET_KIND_W2_PANELS: return "w2 panels";
+    case GEMLET_KIND_W4_PANELS: return "w4 panels";
+    case GEMLET_KIND_W8_PANELS: return "w8 panels";
+    case GEMLET_KIND_W2_ROWS: return "w2 rows";
+    case GEMLET_KIND_W4_ROWS: return "w4 rows";
+    case GEMLET_KIND_W8_ROWS: return "w8 rows";
     default: return NULL;
     }
 }
 
+gemlet_tensor_kind gemlet_kind_of_matrix(gemlet_weight_type type, gemlet_packing packing) {
+    static const gemlet_tensor_kind kinds[][3] = {
+        [GEMLET_Q4_0] = {GEMLET_KIND_Q4_0_PANELS, GEMLET_KIND_Q4_0_ROWS, GEMLET_KIND_Q4_0_COLUMNS},
+        [GEMLET_Q8_0] = {GEMLET_KIND_Q8_0_PANELS, GEMLET_KIND_Q8_0_ROWS, GEMLET_KIND_Q8_0_COLUMNS},
+        [GEMLET_W2] = {GEMLET_KIND_W2_PANELS, GEMLET_KIND_W2_ROWS, GEMLET_KINDS},
+        [GEMLET_W4] = {GEMLET_KIND_W4_PANELS, GEMLET_KIND_W4_ROWS, GEMLET_KINDS},
+        [GEMLET_W8] = {GEMLET_KIND_W8_PANELS, GEMLET_KIND_W8_ROWS, GEMLET_KINDS},
+    };
+    return kinds[type][packing];
+}
+
 bool gemlet_tensor_matrix(const gemlet_tensor *tensor, gemlet_matrix *out) {
-    uint32_t kind = (uint32_t)tensor->kind;
-    if (kind < GEMLET_KIND_Q4_0_PANELS || kind > GEMLET_KIND_Q8_0_COLUMNS) {
-        return false;
+    for (gemlet_weight_type type = GEMLET_Q4_0; type <= GEMLET_W8; type++) {
+        for (gemlet_packing packing = GEMLET_PACKED_PANELS; packing <= GEMLET_PACKED_COLUMNS; packing++) {
+            if (gemlet_kind_of_matrix(type, packing) == tensor->kind) {
+                *out = (gemlet_matrix){.rows = tensor->rows, .columns = tensor->columns, .type = type, .packing = packing};
+                return true;
+            }
+        }
     }
-    uint32_t place = kind - GEMLET_KIND_Q4_0_PANELS;
-    out->data = NULL;
-    out->rows = tensor->rows;
-    out->columns = tensor->columns;
-    out->type = place < 3 ? GEMLET_Q4_0 : GEMLET_Q8_0;
-    out->packing = (gemlet_packing)(place % 3);
-    return true;
+    return false;
 }

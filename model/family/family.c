@@ -7,6 +7,8 @@ static const gemlet_family families[] = {
         .architecture = "gemma3",
         .chat = &gemlet_gemma3_chat,
         .calling_chat = &gemlet_functiongemma_chat,
+        .images = &gemlet_siglip_encoder,
+        .images_together = true,
     },
     {
         .architecture = "gemma3n",
@@ -17,7 +19,7 @@ static const gemlet_family families[] = {
                  .sparse_gates = true,
                  .special_embeddings = true,
                  .per_layer_inputs = GEMLET_PER_LAYER_INPUTS_TO_OTHER_STREAMS},
-        .chat = &gemlet_gemma3_chat,
+        .chat = &gemlet_gemma3n_chat,
         .images = &gemlet_mobilenetv5_encoder,
         .sounds = &gemlet_usm,
     },
@@ -30,6 +32,8 @@ static const gemlet_family families[] = {
                  .partial_rotation = true,
                  .layer_scalar = true},
         .chat = &gemlet_gemma4_chat,
+        .images = &gemlet_gemma4v_encoder,
+        .clips = true,
         .sounds = &gemlet_gemma4a,
     },
 };

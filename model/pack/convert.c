@@ -311,15 +311,15 @@ static bool on_grid(const float *in, size_t count, float scale, int8_t *out) {
     return exact;
 }
 
-/* Grids of a few levels, as models have that were trained with 2 or 4 bits: numbers rounded to bfloat16 after the multiplication
- * are still off by less than a 256th.  Answers the scale, or 0 where there is no such grid. */
+/* Grids of a few levels, as models have that were trained with 2 or 4 bits.  Numbers that were rounded to bfloat16 after the
+ * multiplication are off by a 256th at most, and so is the largest.  Answers the scale, or 0 where there is no such grid. */
 static float on_levels(const float *in, size_t count, float largest, int8_t *out) {
     for (int levels = 1; levels <= 8; levels++) {
         double step = (double)largest / levels, product = 0.0, square = 0.0;
         size_t i = 0;
         for (; i < count; i++) {
             double level = rint((double)in[i] / step);
-            if (fabs((double)in[i] / step - level) > fabs(level) / 256.0) {
+            if (fabs((double)in[i] / step - level) > fabs(level) / 127.0) {
                 break;
             }
             out[i] = (int8_t)level;
@@ -331,6 +331,22 @@ static float on_levels(const float *in, size_t count, float largest, int8_t *out
         }
     }
     return 0.0f;
+}
+
+uint32_t pack_level_bits(const float *in, size_t count, int8_t *scratch) {
+    float largest = 0.0f;
+    int least = 0, most = 0;
+    for (size_t i = 0; i < count; i++) {
+        largest = fmaxf(largest, fabsf(in[i]));
+    }
+    if (largest > 0.0f && !(on_levels(in, count, largest, scratch) > 0.0f)) {
+        return 8;
+    }
+    for (size_t i = 0; i < count && largest > 0.0f; i++) {
+        least = scratch[i] < least ? scratch[i] : least;
+        most = scratch[i] > most ? scratch[i] : most;
+    }
+    return least >= -2 && most <= 1 ? 2 : most <= 7 ? 4 : 8;
 }
 
 float pack_quantize_channel(const float *in, size_t count, int8_t *out) {

@@ -23,4 +23,8 @@ bool pack_widen(uint32_t type, const void *blocks, size_t count, void *out);
  * kept exactly; so are those on a grid of up to 8 levels to either side. */
 float pack_quantize_channel(const float *in, size_t count, int8_t *out);
 
+/* How many bits the integers need that pack_quantize_channel makes of a row without loss: 2 (-2 .. 1) or 4 (-8 .. 7) where the
+ * row's numbers lie on a grid of so few levels; else 8.  `scratch` is [count]. */
+uint32_t pack_level_bits(const float *in, size_t count, int8_t *scratch);
+
 #endif

@@ -81,11 +81,11 @@ static float gemma3_scale(const gemlet_text_config *config) {
     return 1.0f / sqrtf((float)(config->layers == 62 && config->heads != 0 ? config->width / config->heads : head));
 }
 
-/* Images and sounds are not supported, and text does not depend on their encoders. */
-static const char *const gemma3_left_out[] = {"vision_tower.", "model.vision_tower.", "multi_modal_projector.",
-                                              "model.multi_modal_projector.", NULL};
+/* What SigLIP has beside the encoder: a head that Gemma 3 does not use. */
+static const char *const gemma3_left_out[] = {"vision_tower.vision_model.head.", "model.vision_tower.vision_model.head.",
+                                              "model.vision_tower.head.", NULL};
 static const char *const gemma3n_left_out[] = {NULL};
-static const char *const gemma4_left_out[] = {"model.vision_tower.", NULL};
+static const char *const gemma4_left_out[] = {NULL};
 
 static const pack_family families[] = {
     {.architecture = "gemma4",
@@ -93,6 +93,9 @@ static const pack_family families[] = {
      .global_period = 6,
      .numbers = gemma4_numbers,
      .defaults = gemma4_defaults,
+     .projector = "gemma4v",
+     .vit = &gemlet_gemma4v_traits,
+     .vit_numbers = pack_gemma4v_numbers,
      .sound_numbers = pack_gemma4a_numbers,
      .needed = "embedding_length_per_layer_input",
      .without = "has no per-layer inputs: of Gemma 4, E2B and E4B are supported, not the larger models",
@@ -112,6 +115,9 @@ static const pack_family families[] = {
      .attention_scale = gemma3_scale,
      .numbers = gemma3_numbers,
      .defaults = gemma3_defaults,
+     .projector = "gemma3",
+     .vit = &gemlet_siglip_traits,
+     .vit_numbers = pack_siglip_numbers,
      .left_out = gemma3_left_out},
 };
 enum { FAMILIES = sizeof families / sizeof families[0] };

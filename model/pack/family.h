@@ -34,6 +34,8 @@ typedef struct pack_family {
     const pack_default *defaults;                               /* ends with a NULL suffix */
     const char *needed, *without;            /* a key that must not be 0, and what a model is where it is; NULL: there is none */
     const char *projector;                   /* the type of its mmproj file; NULL: its encoders are not supported */
+    const gemlet_vit_traits *vit;            /* of its image encoder, where that is a transformer; or NULL */
+    const struct pack_number *vit_numbers;   /* of config.json's vision part then */
     const struct pack_number *sound_numbers; /* of config.json's audio part (numbers.h); NULL: its sounds are not supported */
     const char *const *left_out;             /* beginnings of names of tensors that a text model can do without; ends with NULL */
 } pack_family;

@@ -7,6 +7,7 @@
 #include "model/container/cursor.h"
 #include "model/container/key_reader.h"
 #include "model/pack/model.h"
+#include "model/pack/numbers.h"
 #include "model/pack/switches.h"
 #include "model/pack/vocabulary_index.h"
 #include <gemlet/posix.h>
@@ -393,6 +394,7 @@ static gemlet_status check_projector(const pack_model *model, gemlet_container *
                          model->family->architecture);
     }
     const char *key = "clip.vision.projector_type";
+    key = gemlet_container_find(c, key, NULL) ? key : "clip.projector_type";
     status = status != GEMLET_OK ? status : gemlet_container_string(c, key, type, sizeof type, error);
     if (status == GEMLET_OK && strcmp(type, wanted) != 0) {
         return pack_fail(error, GEMLET_ERROR_FORMAT,
@@ -411,9 +413,56 @@ static gemlet_status check_projector(const pack_model *model, gemlet_container *
 /* What the file does not say is the same in every Gemma 3n that is published. */
 static const pack_audio published_audio = {0, 0, 12, 13, 0, 128, 4, 50.0f, 0.5f, 1e10f, 1e-3f};
 
+/* Of Gemma 4's sounds: as config.json's defaults. */
+static void read_gemma4a(pack_model *model, gemlet_key_reader *r) {
+    model->sound = (pack_embedder){.present = true, .rms_epsilon = 1e-6f};
+    model->audio = (pack_audio){.mel_bins = 128, .reduction_factor = 1, .group_norm_epsilon = 1e-6f};
+    for (const pack_number *n = pack_gemma4a_numbers; n->suffix != NULL; n++) {
+        unsigned char *place = (unsigned char *)&model->audio + n->place;
+        if (n->json != NULL && n->real) {
+            *(float *)(void *)place = (float)n->otherwise;
+        } else if (n->json != NULL) {
+            *(uint32_t *)(void *)place = (uint32_t)n->otherwise;
+        }
+    }
+    model->audio.block_count = gemlet_key_u32(r, "audio.block_count", 0, 0, UINT32_MAX);
+    model->audio.head_count = gemlet_key_u32(r, "audio.attention.head_count", 0, 0, UINT32_MAX);
+}
+
+/* An image encoder that is a transformer, and what goes with it.  What the file does not say is the same in all. */
+static gemlet_status read_vit_projector(pack_model *model, gemlet_container *c, gemlet_error *error) {
+    gemlet_key_reader r = {.container = c, .error = error, .prefix = "clip"};
+    const gemlet_vit_traits *traits = model->family->vit;
+    bool sound = false;
+    model->image = (pack_embedder){.present = true, .soft_tokens = 280};
+    model->image.rms_epsilon = gemlet_key_f32(&r, "vision.attention.layer_norm_epsilon", 0);
+    model->image.width = gemlet_key_u32(&r, "vision.embedding_length", 0, 1, UINT32_MAX);
+    model->vit.block_count = gemlet_key_u32(&r, "vision.block_count", 0, 1, UINT32_MAX);
+    model->vit.head_count = gemlet_key_u32(&r, "vision.attention.head_count", 0, 1, UINT32_MAX);
+    model->vit.inner = gemlet_key_u32(&r, "vision.feed_forward_length", 0, 1, UINT32_MAX);
+    model->vit.rope_base = 100.0f;
+    if (traits->square) {
+        uint32_t pool = 4;
+        model->vit.image_size = gemlet_key_u32(&r, "vision.image_size", 0, traits->patch, GEMLET_LARGEST_IMAGE);
+        if (gemlet_key_there(&r, "vision.projector.scale_factor")) {
+            pool = gemlet_key_u32(&r, "vision.projector.scale_factor", 0, 1, 64);
+        }
+        uint32_t across = r.status == GEMLET_OK ? model->vit.image_size / traits->patch / pool : 0;
+        model->image.soft_tokens = across * across;
+    }
+    if (r.status == GEMLET_OK && gemlet_container_bool(c, "clip.has_audio_encoder", 0, &sound, NULL) == GEMLET_OK && sound &&
+        model->family->sound_numbers == pack_gemma4a_numbers) {
+        read_gemma4a(model, &r);
+    }
+    return r.status;
+}
+
 static gemlet_status read_projector(pack_model *model, gemlet_container *c, gemlet_error *error) {
     gemlet_key_reader r = {.container = c, .error = error, .prefix = "clip"};
     bool value;
+    if (model->family->vit != NULL) {
+        return read_vit_projector(model, c, error);
+    }
     model->image = (pack_embedder){.present = true, .soft_tokens = 256, .rms_epsilon = 1e-6f};
     model->image.width = gemlet_key_u32(&r, "vision.embedding_length", 0, 0, UINT32_MAX);
     model->image_size = gemlet_key_u32(&r, "vision.image_size", 0, 0, UINT32_MAX);
@@ -428,8 +477,77 @@ static gemlet_status read_projector(pack_model *model, gemlet_container *c, geml
     return r.status;
 }
 
+/* Older files have the names of a feed-forward's matrices exchanged: shapes say which is which. */
+static void name_feed_forward(pack_model *model) {
+    static const char *const names[] = {".ffn_up.", ".ffn_down."};
+    bool exchanged = false;
+    for (size_t i = 0; i < model->tensor_count; i++) {
+        const pack_tensor *t = &model->tensors[i];
+        exchanged =
+            exchanged || (strcmp(t->name, "v.blk.0.ffn_up.weight") == 0 && t->dimension_count == 2 &&
+                          t->shape[0] == model->image.width && t->shape[1] == model->vit.inner && t->shape[0] != t->shape[1]);
+    }
+    for (size_t i = 0; i < model->tensor_count && exchanged; i++) {
+        pack_tensor *t = &model->tensors[i];
+        char before[GEMLET_NAME_BYTES];
+        memcpy(before, t->name, sizeof before);
+        for (size_t which = 0; which < 2 && strncmp(before, "v.blk.", 6) == 0; which++) {
+            const char *found = strstr(before, names[which]);
+            if (found != NULL) {
+                snprintf(t->name, sizeof t->name, "%.*s%s%s", (int)(found - before), before, names[1 - which],
+                         found + strlen(names[which]));
+            }
+        }
+    }
+}
+
+/* Of Gemma 4's sounds: ids, and the width that only a tensor's shape says. */
+static gemlet_status place_gemma4a(pack_model *model, const char *path, gemlet_error *error) {
+    const pack_tensor *last = pack_find(model, "a.pre_encode.out.weight");
+    if (last == NULL || last->dimension_count != 2 || last->shape[0] > UINT32_MAX) {
+        return pack_fail(error, GEMLET_ERROR_FORMAT, "%s: must hold the matrix \"a.pre_encode.out.weight\"", path);
+    }
+    model->sound.width = (uint32_t)last->shape[0];
+    model->sound.begin_id = find_token(model, "<|audio>", 256000);
+    model->sound.end_id = find_token(model, "<audio|>", 258883);
+    model->sound.soft_id = find_token(model, "<|audio|>", 258881);
+    return GEMLET_OK;
+}
+
+/* Small models have fewer places than the longest strip of the budget takes. */
+static void limit_budget(pack_model *model) {
+    const pack_tensor *places = pack_find(model, "v.position_embd.weight");
+    uint64_t most = places != NULL && places->dimension_count == 3 ? places->shape[1] / GEMLET_VIT_POOL : 0;
+    if (most > 0 && most < model->image.soft_tokens) {
+        model->image.soft_tokens = (uint32_t)most;
+    }
+}
+
+/* Ids, and numbers that only tensors' shapes say. */
+static gemlet_status place_vit(pack_model *model, const char *path, gemlet_error *error) {
+    bool gemma4 = model->family->vit->rotary;
+    const pack_tensor *queries = pack_find(model, "v.blk.0.attn_q.weight");
+    if (queries == NULL || queries->dimension_count != 2 || queries->shape[0] % model->vit.head_count != 0 ||
+        queries->shape[0] > UINT32_MAX) {
+        return pack_fail(error, GEMLET_ERROR_FORMAT,
+                         "%s: must hold \"v.blk.0.attn_q.weight\" with as many rows for each of %u heads", path,
+                         model->vit.head_count);
+    }
+    model->vit.head_width = (uint32_t)queries->shape[0] / model->vit.head_count;
+    if (gemma4) {
+        limit_budget(model);
+    }
+    model->image.begin_id = find_token(model, gemma4 ? "<|image>" : "<start_of_image>", 255999);
+    model->image.end_id = find_token(model, gemma4 ? "<image|>" : "<end_of_image>", gemma4 ? 258882 : 256000);
+    model->image.soft_id = find_token(model, gemma4 ? "<|image|>" : "<image_soft_token>", gemma4 ? 258880 : 262144);
+    return model->sound.present ? place_gemma4a(model, path, error) : GEMLET_OK;
+}
+
 /* The embedders' tables end the vocabulary: text, image, sound. */
 static gemlet_status place_embedders(pack_model *model, const char *path, gemlet_error *error) {
+    if (model->family->vit != NULL) {
+        return place_vit(model, path, error);
+    }
     pack_tensor *words = pack_find(model, "token_embd.weight"), *images = pack_find(model, "mm.embedding.weight");
     pack_tensor *sounds = pack_find(model, "mm.a.embedding.weight");
     if (words == NULL || images == NULL || sounds == NULL || images->shape[0] + sounds->shape[0] >= words->shape[0] ||
@@ -585,6 +703,7 @@ gemlet_status pack_load_gguf(pack_model *model, const char *text, const char *pr
     gemlet_status status = load_text(model, text, error);
     if (status == GEMLET_OK && projector != NULL) {
         status = load_projector(model, projector, text, error);
+        name_feed_forward(model);
     }
     status = status != GEMLET_OK ? status : pack_sort_tensors(model, error);
     if (status == GEMLET_OK && model->text.traits->partial_rotation) {

@@ -68,7 +68,11 @@ static void put_table(pack_bytes *b, const char *prefix, const pack_number *numb
 static void put_encoders(const pack_model *model, pack_bytes *b) {
     if (model->image.present) {
         put_table(b, "gemlet.vision", pack_embedder_numbers, &model->image);
-        pack_key_u32(b, "gemlet.vision.image_size", model->image_size);
+        if (model->family->vit != NULL) {
+            put_table(b, "gemlet.vision", model->family->vit_numbers, &model->vit);
+        } else {
+            pack_key_u32(b, "gemlet.vision.image_size", model->image_size);
+        }
     }
     if (model->sound.present && model->no_sound) {
         pack_key_u32(b, "gemlet.audio.vocabulary_offset", model->sound.vocabulary_offset);
@@ -151,6 +155,9 @@ gemlet_status pack_write_header(const pack_model *model, pack_layout *layout, pa
     pack_key_string(&keys, "general.name", model->name);
     pack_key_u32(&keys, "general.alignment", GEMLET_ALIGNMENT);
     pack_key_u32(&keys, "gemlet.version", GEMLET_CONTAINER_VERSION);
+    if (model->slice[0] != '\0') {
+        pack_key_string(&keys, "gemlet.slice", model->slice);
+    }
     put_text(model, &keys);
     put_encoders(model, &keys);
     gemlet_status status = put_tables(layout, &keys, error);

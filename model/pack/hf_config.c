@@ -269,6 +269,42 @@ static gemlet_status read_encoders(part *p, pack_model *model) {
     return vision.status != GEMLET_OK ? vision.status : audio.status != GEMLET_OK ? audio.status : p->status;
 }
 
+/* A token's id, which transformers calls NAME_id or NAME_index. */
+static uint32_t token_of(part *p, const char *name) {
+    char full[64];
+    snprintf(full, sizeof full, "%s_id", name);
+    if (member(p->json, full) == NULL) {
+        snprintf(full, sizeof full, "%s_index", name);
+    }
+    return whole(p, full);
+}
+
+/* An image encoder that is a transformer. */
+static gemlet_status read_vit(part *p, pack_model *model) {
+    bool square = model->family->vit->square;
+    part vision = *p, rope = *p;
+    vision.json = member(p->json, "vision_config");
+    if (vision.json == NULL || cJSON_IsNull(vision.json)) {
+        return GEMLET_OK;
+    }
+    rope.json = member(vision.json, "rope_parameters");
+    model->image = (pack_embedder){.present = true};
+    model->image.rms_epsilon = real_or(&vision, square ? "layer_norm_eps" : "rms_norm_eps", 1e-6f);
+    model->image.width = whole_or(&vision, "hidden_size", square ? 1152 : 768);
+    model->image.soft_tokens = square
+                                   ? whole_or(p, "mm_tokens_per_image", 256)
+                                   : whole_or(p, "vision_soft_tokens_per_image", whole_or(&vision, "default_output_length", 280));
+    model->image.begin_id = token_of(p, "boi_token");
+    model->image.end_id = token_of(p, "eoi_token");
+    model->image.soft_id = token_of(p, "image_token");
+    read_table(&vision, model->family->vit_numbers, &model->vit);
+    model->vit.rope_base = real_or(&rope, "rope_theta", 100.0f);
+    if (square && model->vit.head_count != 0) {
+        model->vit.head_width = model->image.width / model->vit.head_count;
+    }
+    return vision.status != GEMLET_OK ? vision.status : rope.status != GEMLET_OK ? rope.status : p->status;
+}
+
 /* The sound encoder of Gemma 4, which has ids but no embeddings of its own.  What its configuration does not say is the same in
  * all. */
 static gemlet_status read_gemma4_sound(part *p, pack_model *model) {
@@ -280,7 +316,7 @@ static gemlet_status read_gemma4_sound(part *p, pack_model *model) {
     model->sound = (pack_embedder){.present = true, .rms_epsilon = real_or(&audio, "rms_norm_eps", 1e-6f)};
     model->sound.width = whole_or(&audio, "output_proj_dims", 1536);
     model->sound.begin_id = whole(p, "boa_token_id");
-    model->sound.end_id = whole(p, member(p->json, "eoa_token_id") != NULL ? "eoa_token_id" : "eoa_token_index");
+    model->sound.end_id = token_of(p, "eoa_token");
     model->sound.soft_id = whole(p, "audio_token_id");
     model->audio = (pack_audio){.mel_bins = 128, .reduction_factor = 1, .group_norm_epsilon = 1e-6f};
     read_table(&audio, model->family->sound_numbers, &model->audio);
@@ -322,6 +358,19 @@ static gemlet_status read_image_size(pack_model *model, const char *folder, geml
     return p.status;
 }
 
+/* The encoders, as far as the family's are packed. */
+static gemlet_status read_family_encoders(part *p, pack_model *model, const char *folder, gemlet_error *error) {
+    gemlet_status status = GEMLET_OK;
+    if (model->family->vit == NULL) {
+        status = read_encoders(p, model);
+        return status != GEMLET_OK || !model->image.present ? status : read_image_size(model, folder, error);
+    }
+    if (model->family->sound_numbers == pack_gemma4a_numbers) {
+        status = read_gemma4_sound(p, model);
+    }
+    return status != GEMLET_OK ? status : read_vit(p, model);
+}
+
 /* transformers asks the outermost configuration; where it is silent, the head is the embedding. */
 static bool is_head_apart(const cJSON *json) {
     return cJSON_IsFalse(member(json, "tie_word_embeddings"));
@@ -345,11 +394,9 @@ gemlet_status pack_load_config(pack_model *model, const char *folder, gemlet_err
     part whole_file = {json, path, error, status};
     part text = {nested != NULL ? nested : json, path, error, status};
     status = status != GEMLET_OK ? status : pack_check_config(model, json, path, error);
+    status = status != GEMLET_OK ? status : pack_read_quantization(&model->quantization, json, path, error);
     status = status != GEMLET_OK ? status : read_text(&text, model);
-    status = status != GEMLET_OK || model->family->projector == NULL ? status : read_encoders(&whole_file, model);
-    bool gemma4_sound = model->family != NULL && model->family->sound_numbers == pack_gemma4a_numbers;
-    status = status != GEMLET_OK || !gemma4_sound ? status : read_gemma4_sound(&whole_file, model);
-    status = status != GEMLET_OK || !model->image.present ? status : read_image_size(model, folder, error);
+    status = status != GEMLET_OK ? status : read_family_encoders(&whole_file, model, folder, error);
     cJSON_Delete(json);
     return status;
 }

@@ -30,6 +30,10 @@ gemlet_status pack_need(pack_model *model, const char *name, pack_tensor **tenso
         pack_fail(error, GEMLET_ERROR_FORMAT, "the source lacks tensor \"%s\": give the files of one complete model", name);
         return GEMLET_ERROR_FORMAT;
     }
+    if ((*tensor)->bits != 0) {
+        (*tensor)->used = true;
+        return GEMLET_OK;
+    }
     float probe[256];
     unsigned char block[256] = {0};
     uint32_t elements, bytes;

@@ -6,9 +6,10 @@
 
 /* How an item's bytes are made; writer.c has a function for each. */
 typedef enum pack_action {
-    PACK_REALS,  /* numbers as F32 */
-    PACK_MATRIX, /* a quantised matrix */
-    PACK_CONV,   /* an int8 convolution; the PACK_SCALES after it are made with it */
+    PACK_REALS,      /* numbers as F32 */
+    PACK_MATRIX,     /* a quantised matrix of blocks */
+    PACK_ROW_SCALED, /* a matrix with one scale a row, from codes or from numbers */
+    PACK_CONV,       /* an int8 convolution; the PACK_SCALES after it are made with it */
     PACK_SCALES,
     PACK_REAL_CONV,      /* F32 [taps][columns][rows] */
     PACK_HARD_EMBEDDING, /* the special ids' embeddings, computed from three tensors */
@@ -19,6 +20,11 @@ typedef enum pack_action {
     PACK_BLOB /* bytes that are in memory already */
 } pack_action;
 
+/* Rows or columns in groups of `real`, behind each of which zeros make it `padded`.  padded 0: none. */
+typedef struct pack_groups {
+    uint32_t real, padded;
+} pack_groups;
+
 typedef struct pack_item {
     char name[GEMLET_NAME_BYTES];
     pack_action action;
@@ -28,7 +34,13 @@ typedef struct pack_item {
     const pack_tensor *norm;       /* of PACK_HARD_EMBEDDING */
     const pack_tensor *projection; /* of PACK_HARD_EMBEDDING */
     float epsilon;                 /* of PACK_HARD_EMBEDDING */
-    const void *blob;              /* of PACK_BLOB, not owned */
+    const pack_tensor *scale;      /* of PACK_ROW_SCALED, as all of these: each row's; NULL: of numbers, by their maximum */
+    float input_scale, output_scale;
+    uint32_t bits;                         /* of the codes that numbers become; 0: 8 */
+    pack_groups row_groups, column_groups; /* of numbers; rows and columns are those of the packed matrix */
+    bool transposed;                       /* the source is [columns][rows] */
+    bool pixels_first; /* of PACK_REALS: rows are [pixel][colour] in the source, [colour][pixel] in the packed file */
+    const void *blob;  /* of PACK_BLOB, not owned */
     uint64_t bytes;
     /* Found while writing. */
     uint64_t offset; /* from the start of the data */
@@ -54,9 +66,23 @@ void pack_layout_free(pack_layout *layout);
 /* Add the tensors of the text model and of the encoders, and check that all that are needed are there with the right shape. */
 gemlet_status pack_lay_out_text(pack_model *model, pack_types types, pack_layout *layout, gemlet_error *error);
 gemlet_status pack_lay_out_encoders(pack_model *model, pack_layout *layout, gemlet_error *error);
+gemlet_status pack_lay_out_vit(pack_model *model, pack_layout *layout, gemlet_error *error);
 gemlet_status pack_lay_out_sound(pack_model *model, pack_layout *layout, gemlet_error *error);
 
 /* ---- What these are made of ---- */
+
+/* Adds a matrix of a quantised checkpoint with as many bits as its source, or 8 of a source of numbers.  The `rows` of a streamed
+ * table become `split` rows each.  `activations` is the matrix whose steps are meant, NULL: without. */
+gemlet_status pack_add_row_scaled(pack_model *model, pack_layout *layout, const pack_item *shape, uint32_t split,
+                                  gemlet_packing packing, const char *activations, gemlet_error *error);
+
+/* The step of a matrix' inputs is what brings their bounds, STEM.input_min and STEM.input_max, into 8 bits.  0: there are none.
+ * `exact`: they are -128 and 127 steps but for their rounding to bfloat16, as those of trained models are, and need not be kept. */
+gemlet_status pack_find_step(pack_model *model, const char *stem, float *step, bool *exact, gemlet_error *error);
+
+/* Adds a matrix of Gemma 4's sound encoder whose numbers lie on grids of 2 or 4 bits, as codes of so many: nothing is lost.  Its
+ * bounds are the ends of its inputs' range.  `*added`: it is one; other tensors are left to the caller. */
+gemlet_status pack_add_levels(pack_model *model, pack_layout *layout, const pack_tensor *t, bool *added, gemlet_error *error);
 
 gemlet_status pack_add_item(pack_layout *layout, const pack_item *item, gemlet_error *error);
 

@@ -93,35 +93,98 @@ static gemlet_status add_mel(pack_model *model, pack_layout *layout, gemlet_erro
     return status != GEMLET_OK ? status : pack_add_item(layout, &filters, error);
 }
 
-/* Adds a tensor by its shape: [outputs][channels], [outputs][channels][taps], [outputs][channels][height][width], or numbers.
- * The stem, the sound's two convolutions and what has one input channel stay real: they are cheap, and the first sees the picture
- * or the sound itself. */
+/* How many numbers a matrix of the sound encoder takes: those of a frame, or where it ends a feed-forward, those that its other
+ * matrix gives.  0: the source does not say. */
+static uint64_t columns_of(pack_model *model, const char *name) {
+    const char *down = strstr(name, "ffn_down"), *behind = down != NULL ? down + strlen("ffn_down") : NULL;
+    const pack_tensor *t = pack_find(model, pack_sound_traits(model)->input);
+    if (down != NULL) {
+        char other[GEMLET_NAME_BYTES];
+        snprintf(other, sizeof other, "%.*sffn_up%s", (int)(down - name), name, behind);
+        t = pack_find(model, other);
+    }
+    return t != NULL ? t->shape[0] : 0;
+}
+
+/* A matrix of a quantised checkpoint, with the steps of its activations. */
+static gemlet_status add_codes(pack_model *model, pack_layout *layout, const pack_tensor *t, gemlet_error *error) {
+    uint64_t columns = columns_of(model, t->name);
+    pack_item item = {.rows = (uint32_t)t->shape[0], .columns = (uint32_t)columns, .source = t};
+    if (columns == 0 || columns > UINT32_MAX || t->dimension_count != 2) {
+        return pack_fail(error, GEMLET_ERROR_FORMAT, "%s: tensor \"%s\" must be a matrix of a whole sound encoder", t->file->path,
+                         t->name);
+    }
+    memcpy(item.name, t->name, sizeof item.name);
+    return pack_add_row_scaled(model, layout, &item, 1, GEMLET_PACKED_PANELS, t->name, error);
+}
+
+/* Whether it stands beside the codes of a quantised matrix, and is packed with them. */
+static bool is_beside_codes(pack_model *model, const char *name) {
+    static const char *const ends[] = {".input_scale", ".output_scale", ".scale"};
+    char codes[GEMLET_NAME_BYTES + 16];
+    size_t length = strlen(name);
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        size_t end = strlen(ends[i]);
+        if (length > end && strcmp(name + length - end, ends[i]) == 0) {
+            snprintf(codes, sizeof codes, "%.*s.weight", (int)(length - end), name);
+            const pack_tensor *t = pack_find(model, codes);
+            return t != NULL && t->bits != 0;
+        }
+    }
+    return false;
+}
+
+/* A tensor as [outputs][channels][taps]. */
+typedef struct conv_shape {
+    uint64_t outputs, channels, taps;
+} conv_shape;
+
+/* Of [outputs][channels], [outputs][channels][taps] or [outputs][channels][height][width]; of a convolution over time also
+ * [C][taps]. */
+static conv_shape shape_of(const pack_tensor *t) {
+    static const char over_time[] = ".conv_dw.weight";
+    uint64_t shape[GEMLET_DIMENSIONS] = {1, 1, 1, 1};
+    size_t length = strlen(t->name), end = sizeof over_time - 1;
+    for (uint32_t i = 0; i < t->dimension_count; i++) {
+        shape[i] = t->shape[i];
+    }
+    if (t->dimension_count == 2 && length > end && strcmp(t->name + length - end, over_time) == 0) {
+        return (conv_shape){shape[0], 1, shape[1]};
+    }
+    return (conv_shape){shape[0], shape[1], shape[2] * shape[3]};
+}
+
+/* A matrix of few bits, or a convolution.  The stem, the sound's two convolutions and what has one input channel stay real: they
+ * are cheap, and the first sees the picture or the sound itself. */
+static gemlet_status add_weights(pack_model *model, pack_layout *layout, const pack_tensor *t, const conv_shape *s,
+                                 gemlet_error *error) {
+    bool added = false;
+    gemlet_status status = s->taps == 1 ? pack_add_levels(model, layout, t, &added, error) : GEMLET_OK;
+    if (status != GEMLET_OK || added) {
+        return status;
+    }
+    bool real =
+        (s->channels == 1 && s->taps > 1) || strncmp(t->name, "v.conv_stem.", 12) == 0 || strncmp(t->name, "a.conv1d.", 9) == 0;
+    return (real ? add_real_conv : add_conv)(layout, t, (uint32_t)s->outputs, (uint32_t)s->channels, (uint32_t)s->taps, error);
+}
+
+/* Adds a tensor by its shape: codes, numbers, or weights. */
 static gemlet_status add_by_shape(pack_model *model, pack_layout *layout, const char *name, gemlet_error *error) {
     pack_tensor *t;
     gemlet_status status = pack_need(model, name, &t, error);
     if (status != GEMLET_OK) {
         return status;
     }
-    uint64_t shape[GEMLET_DIMENSIONS] = {1, 1, 1, 1};
-    for (uint32_t i = 0; i < t->dimension_count; i++) {
-        shape[i] = t->shape[i];
-    }
-    uint64_t elements = pack_elements(t), taps = shape[2] * shape[3];
-    size_t length = strlen(name);
-    bool over_time = length > 15 && strcmp(name + length - 15, ".conv_dw.weight") == 0; /* [C][taps], or with a 1 between */
-    if (over_time && t->dimension_count == 2) {
-        taps = shape[1];
-        shape[1] = 1;
-    }
-    bool numbers = t->dimension_count == 1 || (shape[0] == 1 && elements == shape[1]); /* [C] or [1][C][1][1] */
-    if (elements > UINT32_MAX || taps > GEMLET_MAX_TAPS) {
+    conv_shape s = shape_of(t);
+    uint64_t elements = pack_elements(t);
+    if (elements > UINT32_MAX || s.taps > GEMLET_MAX_TAPS) {
         return pack_fail(error, GEMLET_ERROR_UNSUPPORTED, "%s: tensor \"%s\" is too large for an encoder", t->file->path, name);
     }
-    if (numbers) {
-        return pack_add_reals(model, layout, name, 1, (uint32_t)elements, error);
+    if (t->bits != 0) {
+        return add_codes(model, layout, t, error);
     }
-    bool real = (shape[1] == 1 && taps > 1) || strncmp(name, "v.conv_stem.", 12) == 0 || strncmp(name, "a.conv1d.", 9) == 0;
-    return (real ? add_real_conv : add_conv)(layout, t, (uint32_t)shape[0], (uint32_t)shape[1], (uint32_t)taps, error);
+    bool numbers = t->dimension_count == 1 || (s.outputs == 1 && elements == s.channels); /* [C] or [1][C][1][1] */
+    return numbers ? pack_add_reals(model, layout, name, 1, (uint32_t)elements, error) : add_weights(model, layout, t, &s, error);
 }
 
 /* Where a tensor named PREFIX + `has` is there, PREFIX + `wants` must be too. */
@@ -170,7 +233,7 @@ static gemlet_status add_prefixed(pack_model *model, pack_layout *layout, const 
     gemlet_status status = GEMLET_OK;
     for (size_t i = 0; i < model->tensor_count && status == GEMLET_OK; i++) {
         const pack_tensor *t = &model->tensors[i];
-        if (strncmp(t->name, prefix, strlen(prefix)) == 0) {
+        if (strncmp(t->name, prefix, strlen(prefix)) == 0 && !is_beside_codes(model, t->name)) {
             size_t which = index_of_computed(t->name);
             status = check_companions(model, t, error);
             if (status == GEMLET_OK) {

@@ -1,4 +1,5 @@
 /* The text model's tensors: those of the table that the library reads them by. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,10 +43,9 @@ static gemlet_status add_rows(const builder *b, const char *name, uint32_t rows,
                          (unsigned long long)(source->dimension_count < 2 ? 1 : source->shape[1]));
     }
     gemlet_weight_type type = weight_type(b, source->type);
-    gemlet_tensor_kind first = type == GEMLET_Q4_0 ? GEMLET_KIND_Q4_0_PANELS : GEMLET_KIND_Q8_0_PANELS;
     pack_item item = {.action = PACK_MATRIX, .rows = rows, .columns = columns, .taps = 1, .source = source};
     memcpy(item.name, source->name, sizeof item.name);
-    item.kind = (gemlet_tensor_kind)((unsigned)first + (unsigned)packing);
+    item.kind = gemlet_kind_of_matrix(type, packing);
     item.bytes = gemlet_packed_bytes(type, packing, rows, columns);
     if (item.bytes == 0) {
         return pack_fail(b->error, GEMLET_ERROR_UNSUPPORTED, "%s: tensor \"%s\" has rows of %u, a multiple of %d is needed",
@@ -89,14 +89,14 @@ static gemlet_status count_rows(const builder *b, const pack_tensor *table, uint
     if (!b->model->from_gguf) {
         return GEMLET_OK;
     }
-    if (b->model->image.present) {
+    if (b->model->image.present && b->model->image.vocabulary_offset != 0) {
         *rows = count < b->model->image.vocabulary_offset ? (uint32_t)count : b->model->image.vocabulary_offset;
         return GEMLET_OK;
     }
     unsigned char *row = malloc(row_bytes);
     gemlet_status status = row != NULL ? GEMLET_OK : pack_fail(b->error, GEMLET_ERROR_MEMORY, "out of memory for a row");
     for (; status == GEMLET_OK && count > 1 && most > 0; count--, most--) {
-        status = pack_read(table->file, table->offset + (count - 1) * row_bytes, row, row_bytes, b->error);
+        status = pack_read_tensor(table, (count - 1) * row_bytes, row, row_bytes, b->error);
         if (status != GEMLET_OK || !all_zero(table, row, row_bytes)) {
             break;
         }
@@ -121,6 +121,61 @@ static gemlet_status rows_wanted(const builder *b, const gemlet_text_need *need,
     return need->tensor->form == GEMLET_FORM_STREAMED ? count_rows(b, source, rows) : GEMLET_OK;
 }
 
+static const pack_item *item_named(const pack_layout *layout, const char *name) {
+    for (size_t i = layout->count; i-- > 0;) {
+        if (strcmp(layout->items[i].name, name) == 0) {
+            return &layout->items[i];
+        }
+    }
+    return NULL;
+}
+
+/* Matrices that share an input are multiplied with what was quantised once. */
+static gemlet_status check_same_input(const builder *b, const gemlet_text_need *need) {
+    char name[GEMLET_NAME_BYTES];
+    const pack_item *item = &b->layout->items[b->layout->count - 1], *other = NULL;
+    for (size_t i = 0; i < gemlet_text_layer_tensor_count && need->tensor->same_input != 0; i++) {
+        const gemlet_text_tensor *t = &gemlet_text_layer_tensors[i];
+        if (t->place == need->tensor->same_input && t->form != GEMLET_FORM_REALS) {
+            snprintf(name, sizeof name, "blk.%u.%s", need->layer, t->name);
+            other = item_named(b->layout, name);
+        }
+    }
+    float difference = other != NULL ? item->input_scale - other->input_scale : 0.0f;
+    if (other == NULL || (item->kind == other->kind && difference == 0.0f)) {
+        return GEMLET_OK;
+    }
+    return pack_fail(
+        b->error, GEMLET_ERROR_UNSUPPORTED,
+        "tensors \"%s\" (%s, inputs in steps of %.9g) and \"%s\" (%s, %.9g) must have as many bits and the same step, as "
+        "they take the same input",
+        other->name, gemlet_kind_name(other->kind), (double)other->input_scale, item->name, gemlet_kind_name(item->kind),
+        (double)item->input_scale);
+}
+
+/* A matrix of a quantised checkpoint.  The embedding is multiplied where it is the head, as the head says. */
+static gemlet_status add_quantized(const builder *b, const gemlet_text_need *need, uint32_t rows) {
+    pack_tensor *source;
+    gemlet_status status = pack_need(b->model, need->name, &source, b->error);
+    if (status != GEMLET_OK) {
+        return status;
+    }
+    if (source->dimension_count != 2 || source->shape[0] != rows || (source->bits == 0 && source->shape[1] != need->columns)) {
+        return pack_fail(b->error, GEMLET_ERROR_FORMAT, "%s: tensor \"%s\" must have %u rows of %zu: the file is not of this model",
+                         source->file->path, need->name, rows, need->columns);
+    }
+    bool streamed = need->tensor->form == GEMLET_FORM_STREAMED;
+    bool embedding =
+        !need->of_layer && !streamed && need->tensor->rows == GEMLET_SIZE_VOCABULARY && need->tensor->part != GEMLET_TEXT_OWN_HEAD;
+    bool is_head = !b->model->text.own_head && pack_find(b->model, GEMLET_HEAD_TENSOR) != NULL;
+    const char *activations = streamed ? NULL : !embedding ? need->name : is_head ? GEMLET_HEAD_TENSOR : NULL;
+    pack_item item = {.rows = rows, .columns = (uint32_t)need->columns, .source = source};
+    memcpy(item.name, source->name, sizeof item.name);
+    status =
+        pack_add_row_scaled(b->model, b->layout, &item, streamed ? b->model->text.layers : 1, need->packing, activations, b->error);
+    return status != GEMLET_OK ? status : check_same_input(b, need);
+}
+
 static gemlet_status add_tensor(const builder *b, const gemlet_text_need *need) {
     uint32_t columns = (uint32_t)need->columns, rows = 0;
     if (need->tensor->form == GEMLET_FORM_REALS) {
@@ -131,6 +186,9 @@ static gemlet_status add_tensor(const builder *b, const gemlet_text_need *need) 
         return status;
     }
     gemlet_text_learn(&b->model->text, need, rows);
+    if (b->model->quantization.present) {
+        return add_quantized(b, need, rows);
+    }
     bool all = need->tensor->form != GEMLET_FORM_STREAMED;
     return (all ? add_matrix : add_rows)(b, need->name, rows, columns, need->packing);
 }
@@ -190,8 +248,12 @@ static gemlet_status same_bytes(const builder *b, const pack_tensor *one, const 
 /* A head that is a copy of the embedding is none of its own. */
 static gemlet_status find_head(const builder *b) {
     const pack_tensor *head = pack_find(b->model, GEMLET_HEAD_TENSOR), *words = pack_find(b->model, "token_embd.weight");
+    const pack_tensor *scale = pack_find(b->model, "output.scale"), *words_scale = pack_find(b->model, "token_embd.scale");
     bool same = head == NULL;
     gemlet_status status = head != NULL && words != NULL ? same_bytes(b, head, words, &same) : GEMLET_OK;
+    if (status == GEMLET_OK && head != NULL && same && scale != NULL && words_scale != NULL) {
+        status = same_bytes(b, scale, words_scale, &same);
+    }
     b->model->text.own_head = !same;
     return status;
 }

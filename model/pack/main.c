@@ -15,6 +15,8 @@ static const char usage[] =
     "\n"
     "  --type q4_0|q8_0  type of what is neither Q4_0 nor Q8_0 already (default: q4_0 for F32, F16 and BF16, q8_0 for\n"
     "                    other block formats)\n"
+    "  --slice S         of Gemma 3n E4B a smaller model: a published name (e2b, e2.98b-layer, ...), FILE.json, or widths and\n"
+    "                    layers like \"8192x20,16384x10;skip=20-24\"; list: the published ones, and what they take of the source\n"
     "  --no-sound        leave out the sound encoder\n"
     "  --list            say what would be done with each tensor, and write nothing\n"
     "  --header-only     leave a hole where the weights belong: enough to plan memory for a model\n"
@@ -41,11 +43,8 @@ static int run(int argc, char **argv) {
         const struct {
             const char *name;
             const char **value;
-        } valued[] = {{"--text", &options.text},
-                      {"--mmproj", &options.projector},
-                      {"--hf", &options.folder},
-                      {"-o", &options.output},
-                      {"--type", &options.type}};
+        } valued[] = {{"--text", &options.text}, {"--mmproj", &options.projector}, {"--hf", &options.folder},
+                      {"-o", &options.output},   {"--type", &options.type},        {"--slice", &options.slice}};
         int taken = 0;
         for (size_t j = 0; j < sizeof valued / sizeof valued[0] && taken == 0; j++) {
             taken = take(argc, argv, &i, valued[j].name, valued[j].value);

@@ -15,10 +15,58 @@ void pack_model_free(pack_model *model) {
         free(model->files[i].path);
     }
     gemlet_vocabulary_free(&model->vocabulary);
+    pack_free_quantization(&model->quantization);
+    while (model->cuts != NULL) {
+        pack_cut *next = model->cuts->next;
+        free(model->cuts);
+        model->cuts = next;
+    }
     free(model->texts[0]);
     free(model->texts[1]);
     free(model->tensors);
     pack_model_init(model);
+}
+
+pack_cut *pack_add_cut(pack_model *model) {
+    pack_cut *cut = calloc(1, sizeof *cut);
+    if (cut != NULL) {
+        cut->next = model->cuts;
+        model->cuts = cut;
+    }
+    return cut;
+}
+
+/* The source's place of element `at` of the runs, and how many follow there. */
+static uint64_t place_in(const pack_spans *spans, uint64_t at, uint64_t *following) {
+    size_t i = 0;
+    while (i + 1 < spans->count && at >= spans->span[i].count) {
+        at -= spans->span[i++].count;
+    }
+    *following = spans->span[i].count - at;
+    return spans->span[i].first + at;
+}
+
+gemlet_status pack_read_tensor(const pack_tensor *tensor, uint64_t offset, void *out, size_t length, gemlet_error *error) {
+    const pack_cut *cut = tensor->cut;
+    if (cut == NULL) {
+        return pack_read(tensor->file, tensor->offset + offset, out, length, error);
+    }
+    uint64_t row_bytes = tensor->bytes / tensor->shape[0];
+    unsigned char *to = out;
+    gemlet_status status = GEMLET_OK;
+    while (length > 0 && status == GEMLET_OK) {
+        uint64_t rows, bytes;
+        uint64_t row = place_in(&cut->rows, offset / row_bytes, &rows), byte = place_in(&cut->columns, offset % row_bytes, &bytes);
+        if (row_bytes == cut->source_row_bytes) { /* whole rows follow each other */
+            bytes += (rows - 1) * row_bytes;
+        }
+        size_t piece = bytes < length ? (size_t)bytes : length;
+        status = pack_read(tensor->file, tensor->offset + row * cut->source_row_bytes + byte, to, piece, error);
+        to += piece;
+        offset += piece;
+        length -= piece;
+    }
+    return status;
 }
 
 gemlet_status pack_add_tensor(pack_model *model, const pack_tensor *tensor, gemlet_error *error) {

@@ -10,6 +10,7 @@
 #include "model/container/container.h"
 #include "model/pack/fail.h"
 #include "model/pack/family.h"
+#include "model/pack/quantization.h"
 #include "model/pack/tokenizer_build.h"
 #include <gemlet/status.h>
 
@@ -21,16 +22,39 @@ typedef struct pack_file {
     uint64_t size;
 } pack_file;
 
+/* Elements, or bytes, that follow each other. */
+typedef struct pack_span {
+    uint64_t first, count;
+} pack_span;
+
+typedef struct pack_spans {
+    pack_span span[GEMLET_MAX_LAYERS];
+    size_t count;
+} pack_spans;
+
+/* A matrix of which some rows and columns are the tensor. */
+typedef struct pack_cut {
+    uint64_t source_row_bytes;
+    pack_spans rows;
+    pack_spans columns; /* in bytes of a row */
+    struct pack_cut *next;
+} pack_cut;
+
+/* The type of a tensor of codes, several to a byte: none of ggml's. */
+enum { PACK_TYPE_U8 = 1000 };
+
 /* A tensor of the source under its GGUF name. */
 typedef struct pack_tensor {
     char name[GEMLET_NAME_BYTES];
-    uint32_t type; /* gemlet_tensor_type */
+    uint32_t type; /* gemlet_tensor_type, or PACK_TYPE_U8 */
+    uint32_t bits; /* of codes, as the configuration says; 0: numbers */
     uint32_t dimension_count;
     uint64_t shape[GEMLET_DIMENSIONS]; /* C order: the slowest first */
     const pack_file *file;
     uint64_t offset;
     uint64_t bytes;
-    float shift; /* added to every number: Gemma 3 of Hugging Face keeps its norms less one */
+    const pack_cut *cut; /* NULL: the whole tensor of the source; else `bytes` are those that are left */
+    float shift;         /* added to every number: Gemma 3 of Hugging Face keeps its norms less one */
     bool used;
 } pack_tensor;
 
@@ -58,15 +82,26 @@ typedef struct pack_audio {
     float group_norm_epsilon;
 } pack_audio;
 
+/* Of an image encoder that is a transformer. */
+typedef struct pack_vit {
+    uint32_t block_count, head_count, head_width, inner;
+    uint32_t image_size; /* of squares */
+    float rope_base;
+} pack_vit;
+
 typedef struct pack_model {
     const pack_family *family;
     bool from_gguf;
     char name[128];
     gemlet_text_config text;
     bool head_apart; /* the source says that the head is not the embedding: there must be a tensor of it */
+    pack_quantization quantization;
+    pack_cut *cuts;   /* owned */
+    char slice[1200]; /* what was cut, for people; "" */
     uint32_t bos, eos, padding;
     pack_embedder image;
-    uint32_t image_size;
+    uint32_t image_size; /* of encoders of squares */
+    pack_vit vit;        /* where the family has vit_numbers */
     pack_embedder sound;
     bool no_sound; /* of the sound encoder only the special ids' embeddings are wanted */
     pack_audio audio;
@@ -85,6 +120,12 @@ void pack_model_free(pack_model *model);
 /* Opens `path` and keeps it in the model. */
 gemlet_status pack_open(pack_model *model, const char *path, const pack_file **file, gemlet_error *error);
 gemlet_status pack_read(const pack_file *file, uint64_t offset, void *out, size_t length, gemlet_error *error);
+
+/* `length` bytes of a tensor, cut as it is, from byte `offset` on. */
+gemlet_status pack_read_tensor(const pack_tensor *tensor, uint64_t offset, void *out, size_t length, gemlet_error *error);
+
+/* A cut that is freed with the model; NULL where there is no memory. */
+pack_cut *pack_add_cut(pack_model *model);
 
 /* Adds a copy of `tensor`.  Its bytes must be inside its file. */
 gemlet_status pack_add_tensor(pack_model *model, const pack_tensor *tensor, gemlet_error *error);

@@ -192,7 +192,7 @@ static bool rename_audio(const char *rest, char *out, bool *norm) {
 }
 
 /* The end of a name that is not a matrix's own: where it begins, and what becomes of it. */
-static const char *gemma4_audio_end(const char *rest, size_t *begins) {
+static const char *wrapped_end(const char *rest, size_t *begins) {
     static const renaming ends[] = {{".linear.weight", ".weight", false},  {".weight", ".weight", false},
                                     {".input_min", ".input_min", false},   {".input_max", ".input_max", false},
                                     {".output_min", ".output_min", false}, {".output_max", ".output_max", false}};
@@ -208,26 +208,114 @@ static const char *gemma4_audio_end(const char *rest, size_t *begins) {
     return "";
 }
 
-static bool rename_gemma4_audio(const char *rest, char *out, bool *norm) {
+/* "N.STEM" with an end of those above, to PREFIX + "N." + what the table calls the stem + the end. */
+static bool rename_wrapped(const renaming *table, size_t count, const char *prefix, const char *rest, char *out, bool *norm) {
     unsigned number;
-    char prefix[32], stem[64];
+    char numbered[32], stem[64];
     size_t begins = 0;
-    const char *tail = after(rest, "layers.");
-    if (tail == NULL) {
-        return rename_by(gemma4_audio_names, COUNT_GEMMA4_AUDIO, "", rest, out, norm);
-    }
-    tail = take_number(tail, &number);
-    const char *end = tail != NULL ? gemma4_audio_end(tail, &begins) : "";
+    const char *tail = take_number(rest, &number);
+    const char *end = tail != NULL ? wrapped_end(tail, &begins) : "";
     if (tail == NULL || begins >= sizeof stem) {
         return false;
     }
-    snprintf(prefix, sizeof prefix, "a.blk.%u.", number);
+    snprintf(numbered, sizeof numbered, "%s%u.", prefix, number);
     snprintf(stem, sizeof stem, "%.*s", (int)begins, tail);
-    if (!rename_by(gemma4_audio_layer_names, COUNT_GEMMA4_AUDIO_LAYER, prefix, stem, out, norm)) {
+    if (!rename_by(table, count, numbered, stem, out, norm)) {
         return false;
     }
     size_t length = strlen(out);
     return snprintf(out + length, GEMLET_NAME_BYTES - length, "%s", end) < (int)(GEMLET_NAME_BYTES - length);
+}
+
+static bool rename_gemma4_audio(const char *rest, char *out, bool *norm) {
+    const char *tail = after(rest, "layers.");
+    return tail == NULL ? rename_by(gemma4_audio_names, COUNT_GEMMA4_AUDIO, "", rest, out, norm)
+                        : rename_wrapped(gemma4_audio_layer_names, COUNT_GEMMA4_AUDIO_LAYER, "a.blk.", tail, out, norm);
+}
+
+/* Of Gemma 4's image encoder, whose matrices are wrapped and have bounds like those of its sound encoder. */
+static const renaming gemma4_vision_layer_names[] = {
+    {"input_layernorm", "ln1", false},
+    {"mlp.down_proj", "ffn_down", false},
+    {"mlp.gate_proj", "ffn_gate", false},
+    {"mlp.up_proj", "ffn_up", false},
+    {"post_attention_layernorm", "attn_post_norm", false},
+    {"post_feedforward_layernorm", "ffn_post_norm", false},
+    {"pre_feedforward_layernorm", "ln2", false},
+    {"self_attn.k_norm", "attn_k_norm", false},
+    {"self_attn.k_proj", "attn_k", false},
+    {"self_attn.o_proj", "attn_out", false},
+    {"self_attn.q_norm", "attn_q_norm", false},
+    {"self_attn.q_proj", "attn_q", false},
+    {"self_attn.v_proj", "attn_v", false},
+};
+static const renaming gemma4_vision_names[] = {
+    {"patch_embedder.input_proj.weight", "v.patch_embd.weight", false},
+    {"patch_embedder.position_embedding_table", "v.position_embd.weight", false},
+};
+enum { COUNT_GEMMA4_VISION_LAYER = sizeof gemma4_vision_layer_names / sizeof *gemma4_vision_layer_names };
+enum { COUNT_GEMMA4_VISION = sizeof gemma4_vision_names / sizeof *gemma4_vision_names };
+
+static bool rename_gemma4_vision(const char *rest, char *out, bool *norm) {
+    const char *tail = after(rest, "encoder.layers.");
+    return tail == NULL ? rename_by(gemma4_vision_names, COUNT_GEMMA4_VISION, "", rest, out, norm)
+                        : rename_wrapped(gemma4_vision_layer_names, COUNT_GEMMA4_VISION_LAYER, "v.blk.", tail, out, norm);
+}
+
+/* Of Gemma 3's image encoder. */
+static const renaming siglip_layer_names[] = {
+    {"layer_norm1.bias", "ln1.bias", false},
+    {"layer_norm1.weight", "ln1.weight", false},
+    {"layer_norm2.bias", "ln2.bias", false},
+    {"layer_norm2.weight", "ln2.weight", false},
+    {"mlp.fc1.bias", "ffn_up.bias", false},
+    {"mlp.fc1.weight", "ffn_up.weight", false},
+    {"mlp.fc2.bias", "ffn_down.bias", false},
+    {"mlp.fc2.weight", "ffn_down.weight", false},
+    {"self_attn.k_proj.bias", "attn_k.bias", false},
+    {"self_attn.k_proj.weight", "attn_k.weight", false},
+    {"self_attn.out_proj.bias", "attn_out.bias", false},
+    {"self_attn.out_proj.weight", "attn_out.weight", false},
+    {"self_attn.q_proj.bias", "attn_q.bias", false},
+    {"self_attn.q_proj.weight", "attn_q.weight", false},
+    {"self_attn.v_proj.bias", "attn_v.bias", false},
+    {"self_attn.v_proj.weight", "attn_v.weight", false},
+};
+static const renaming siglip_names[] = {
+    {"embeddings.patch_embedding.bias", "v.patch_embd.bias", false},
+    {"embeddings.patch_embedding.weight", "v.patch_embd.weight", false},
+    {"embeddings.position_embedding.weight", "v.position_embd.weight", false},
+    {"post_layernorm.bias", "v.post_ln.bias", false},
+    {"post_layernorm.weight", "v.post_ln.weight", false},
+};
+static const renaming gemma3_projector_names[] = {
+    {"mm_input_projection_weight", "mm.input_projection.weight", false},
+    {"mm_soft_emb_norm.weight", "mm.soft_emb_norm.weight", true},
+};
+enum { COUNT_SIGLIP_LAYER = sizeof siglip_layer_names / sizeof *siglip_layer_names };
+enum { COUNT_SIGLIP = sizeof siglip_names / sizeof *siglip_names };
+enum { COUNT_GEMMA3_PROJECTOR = sizeof gemma3_projector_names / sizeof *gemma3_projector_names };
+
+static bool rename_siglip(const char *rest, char *out, bool *norm) {
+    unsigned number = 0;
+    char prefix[32];
+    const char *inner = after(rest, "vision_model."); /* folders of older and of newer transformers */
+    rest = inner != NULL ? inner : rest;
+    const char *tail = after(rest, "encoder.layers.");
+    if (tail == NULL) {
+        return rename_by(siglip_names, COUNT_SIGLIP, "", rest, out, norm);
+    }
+    tail = take_number(tail, &number);
+    snprintf(prefix, sizeof prefix, "v.blk.%u.", number);
+    return tail != NULL && rename_by(siglip_layer_names, COUNT_SIGLIP_LAYER, prefix, tail, out, norm);
+}
+
+static bool rename_gemma3_images(const char *name, char *out, bool *norm) {
+    const char *inner = after(name, "model.");
+    name = inner != NULL ? inner : name;
+    const char *tower = after(name, "vision_tower."), *projector = after(name, "multi_modal_projector.");
+    return (tower != NULL && rename_siglip(tower, out, norm)) ||
+           (projector != NULL && rename_by(gemma3_projector_names, COUNT_GEMMA3_PROJECTOR, "", projector, out, norm));
 }
 
 /* timm's names are GGUF's but for the prefix. */
@@ -245,6 +333,12 @@ bool pack_gguf_name(const pack_family *family, const char *name, char out[GEMLET
     *norm = false;
     if ((rest = after(name, "model.vision_tower.timm_model.")) != NULL) {
         return rename_vision(rest, out);
+    }
+    if (family->vit == &gemlet_gemma4v_traits && (rest = after(name, "model.vision_tower.")) != NULL) {
+        return rename_gemma4_vision(rest, out, norm);
+    }
+    if (family->vit == &gemlet_siglip_traits && rename_gemma3_images(name, out, norm)) {
+        return true;
     }
     if ((rest = after(name, "model.audio_tower.")) != NULL) {
         bool gemma4 = family->sound_numbers == pack_gemma4a_numbers;

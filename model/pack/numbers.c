@@ -6,6 +6,7 @@
 
 #define REQUIRED NAN
 #define PLACE(member) offsetof(pack_embedder, member)
+#define VIT_PLACE(member) offsetof(pack_vit, member)
 #define AUDIO_PLACE(member) offsetof(pack_audio, member)
 
 const pack_number pack_embedder_numbers[] = {
@@ -47,5 +48,24 @@ const pack_number pack_gemma4a_numbers[] = {
     {"residual_weight", "residual_weight", true, 0.5, AUDIO_PLACE(residual_weight)},
     {"gradient_clipping", "gradient_clipping", true, 1e10, AUDIO_PLACE(gradient_clipping)},
     {NULL, "group_norm_epsilon", true, 0, AUDIO_PLACE(group_norm_epsilon)},
+    {NULL, NULL, false, 0, 0},
+};
+
+const pack_number pack_gemma4v_numbers[] = {
+    {"num_hidden_layers", "block_count", false, 16, VIT_PLACE(block_count)},
+    {"num_attention_heads", "attention.head_count", false, 12, VIT_PLACE(head_count)},
+    {"head_dim", "attention.key_length", false, 64, VIT_PLACE(head_width)},
+    {"intermediate_size", "feed_forward_length", false, 3072, VIT_PLACE(inner)},
+    {NULL, "rope.freq_base", true, 0, VIT_PLACE(rope_base)},
+    {NULL, NULL, false, 0, 0},
+};
+
+/* A head's width is the encoder's, shared among the heads. */
+const pack_number pack_siglip_numbers[] = {
+    {"num_hidden_layers", "block_count", false, 27, VIT_PLACE(block_count)},
+    {"num_attention_heads", "attention.head_count", false, 16, VIT_PLACE(head_count)},
+    {NULL, "attention.key_length", false, 0, VIT_PLACE(head_width)},
+    {"intermediate_size", "feed_forward_length", false, 4304, VIT_PLACE(inner)},
+    {"image_size", "image_size", false, 896, VIT_PLACE(image_size)},
     {NULL, NULL, false, 0, 0},
 };

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "model/pack/layout.h"
+#include "model/pack/slice_list.h"
 #include "model/pack/writer.h"
 #include "model/text/tensors.h"
 
@@ -45,12 +46,11 @@ static bool is_harmless(const pack_model *model, const pack_tensor *tensor) {
         char *end;
         unsigned long layer = strtoul(name + 4, &end, 10);
         return layer >= model->text.first_shared && layer < model->text.layers &&
-               (strcmp(end, ".attn_k.weight") == 0 || strcmp(end, ".attn_v.weight") == 0 ||
-                strcmp(end, ".attn_k_norm.weight") == 0);
+               (strncmp(end, ".attn_k.", 8) == 0 || strncmp(end, ".attn_v.", 8) == 0 || strcmp(end, ".attn_k_norm.weight") == 0);
     }
     bool image = strncmp(name, "v.", 2) == 0 || strncmp(name, "mm.", 3) == 0;
     bool sound = strncmp(name, "a.", 2) == 0 || strncmp(name, "mm.a.", 5) == 0;
-    return strcmp(name, GEMLET_HEAD_TENSOR) == 0 || (image && !model->image.present) ||
+    return strncmp(name, "output.", 7) == 0 || (image && !model->image.present) ||
            (sound && (!model->sound.present || model->no_sound));
 }
 
@@ -71,37 +71,51 @@ static gemlet_status lay_out(pack_model *model, pack_types types, const void *ta
         .name = "tokenizer.tables", .action = PACK_BLOB, .kind = GEMLET_KIND_BLOB, .blob = tables, .bytes = table_bytes};
     gemlet_status status = tables != NULL ? pack_add_item(layout, &item, error) : GEMLET_OK;
     status = status != GEMLET_OK ? status : pack_lay_out_text(model, types, layout, error);
-    status = status != GEMLET_OK || !model->image.present ? status : pack_lay_out_encoders(model, layout, error);
+    bool vit = model->family->vit != NULL;
+    status = status != GEMLET_OK || !model->image.present ? status
+                                                          : (vit ? pack_lay_out_vit : pack_lay_out_encoders)(model, layout, error);
     status = status != GEMLET_OK || !model->sound.present ? status : pack_lay_out_sound(model, layout, error);
     return status != GEMLET_OK ? status : check_unused(model, error);
 }
 
-/* Of a sound encoder that is left out, or that the source lacks, only the special ids' embeddings are needed, where there are any.
- */
-static void settle_sound(pack_model *model) {
-    bool there = false;
+static bool has_tensors(const pack_model *model, const char *prefix) {
     for (size_t i = 0; i < model->tensor_count; i++) {
-        there = there || strncmp(model->tensors[i].name, "a.", 2) == 0;
+        if (strncmp(model->tensors[i].name, prefix, strlen(prefix)) == 0) {
+            return true;
+        }
     }
-    if (model->sound.present && !model->text.traits->special_embeddings && (model->no_sound || !there)) {
+    return false;
+}
+
+/* Of an encoder that is left out, or that the source lacks, only the special ids' embeddings are needed, where there are any. */
+static void settle_encoders(pack_model *model) {
+    bool special = model->text.traits->special_embeddings;
+    if (model->sound.present && !special && (model->no_sound || !has_tensors(model, "a."))) {
         model->sound.present = false;
+    }
+    if (model->image.present && !special && !has_tensors(model, "v.")) {
+        model->image.present = false;
     }
 }
 
-static gemlet_status pack_model_to(const pack_options *options, pack_model *model, gemlet_error *error) {
+static gemlet_status load(const pack_options *options, const pack_slice *slice, pack_model *model, gemlet_error *error) {
+    gemlet_status status = options->folder != NULL ? pack_load_hf(model, options->folder, error)
+                                                   : pack_load_gguf(model, options->text, options->projector, error);
+    model->no_sound = options->no_sound;
+    status = status != GEMLET_OK || slice == NULL ? status : pack_apply_slice(model, slice, error);
+    if (status == GEMLET_OK) {
+        settle_encoders(model);
+    }
+    return status;
+}
+
+static gemlet_status pack_model_to(const pack_options *options, const pack_slice *slice, pack_model *model, gemlet_error *error) {
     pack_types types;
     pack_layout layout = {0};
     void *tables = NULL;
     size_t table_bytes = 0;
     gemlet_status status = choose_types(options->type, &types, error);
-    if (status == GEMLET_OK) {
-        status = options->folder != NULL ? pack_load_hf(model, options->folder, error)
-                                         : pack_load_gguf(model, options->text, options->projector, error);
-    }
-    model->no_sound = options->no_sound;
-    if (status == GEMLET_OK) {
-        settle_sound(model);
-    }
+    status = status != GEMLET_OK ? status : load(options, slice, model, error);
     status = status != GEMLET_OK ? status : gemlet_tokenizer_build(&model->vocabulary, &tables, &table_bytes, error);
     status = status != GEMLET_OK ? status : lay_out(model, types, tables, table_bytes, &layout, error);
     if (status == GEMLET_OK && options->list && options->report != NULL) {
@@ -115,19 +129,33 @@ static gemlet_status pack_model_to(const pack_options *options, pack_model *mode
     return status;
 }
 
-gemlet_status pack_run(const pack_options *options, gemlet_error *error) {
+static gemlet_status pack_one(const pack_options *options, const pack_slice *slice, gemlet_error *error) {
     pack_model model;
+    pack_model_init(&model);
+    gemlet_status status = pack_model_to(options, slice, &model, error);
+    pack_model_free(&model);
+    return status;
+}
+
+static gemlet_status pack_slice_or_all(const pack_options *options, gemlet_error *error) {
+    pack_slice slice;
+    gemlet_status status = options->slice != NULL ? pack_read_slice(options->slice, &slice, error) : GEMLET_OK;
+    return status != GEMLET_OK ? status : pack_one(options, options->slice != NULL ? &slice : NULL, error);
+}
+
+gemlet_status pack_run(const pack_options *options, gemlet_error *error) {
+    bool list_slices = options->slice != NULL && strcmp(options->slice, "list") == 0;
+    if (list_slices && options->text == NULL && options->folder == NULL) {
+        return pack_list_slices(options, pack_one, error);
+    }
     if ((options->text == NULL) == (options->folder == NULL)) {
         return pack_fail(error, GEMLET_ERROR_ARGUMENT, "give either --text FILE or --hf FOLDER");
     }
     if (options->projector != NULL && options->text == NULL) {
         return pack_fail(error, GEMLET_ERROR_ARGUMENT, "--mmproj goes with --text; a Hugging Face folder holds everything itself");
     }
-    if (options->output == NULL && !options->list) {
+    if (options->output == NULL && !options->list && !list_slices) {
         return pack_fail(error, GEMLET_ERROR_ARGUMENT, "give the output as -o FILE, or --list");
     }
-    pack_model_init(&model);
-    gemlet_status status = pack_model_to(options, &model, error);
-    pack_model_free(&model);
-    return status;
+    return list_slices ? pack_list_slices(options, pack_one, error) : pack_slice_or_all(options, error);
 }

@@ -1,6 +1,7 @@
 /* safetensors: eight bytes with the length of a JSON object, the object, the data.
  * https://github.com/huggingface/safetensors#format */
 #include <cjson/cJSON.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,16 +21,33 @@ static bool whole(const cJSON *json, uint64_t *out) {
     return true;
 }
 
-static bool read_type(const cJSON *json, pack_tensor *t) {
-    const char *name = cJSON_IsString(json) ? json->valuestring : "";
-    t->type = strcmp(name, "F16") == 0 ? GEMLET_TYPE_F16 : strcmp(name, "BF16") == 0 ? GEMLET_TYPE_BF16 : GEMLET_TYPE_F32;
-    return t->type != GEMLET_TYPE_F32 || strcmp(name, "F32") == 0;
+typedef struct type_name {
+    const char *name;
+    uint32_t type, bytes;
+} type_name;
+
+/* Of numbers, then of codes. */
+static const type_name types[] = {{"F32", GEMLET_TYPE_F32, 4},
+                                  {"F16", GEMLET_TYPE_F16, 2},
+                                  {"BF16", GEMLET_TYPE_BF16, 2},
+                                  {"I8", GEMLET_TYPE_I8, 1},
+                                  {"U8", PACK_TYPE_U8, 1}};
+enum { TYPES = sizeof types / sizeof *types, NUMBER_TYPES = 3 };
+
+/* Bytes of an element, or 0 where the type is none that the tensor may have. */
+static uint32_t read_type(const cJSON *json, bool codes, pack_tensor *t) {
+    for (size_t i = 0; i < (codes ? TYPES : NUMBER_TYPES) && cJSON_IsString(json); i++) {
+        if (strcmp(json->valuestring, types[i].name) == 0) {
+            t->type = types[i].type;
+            return types[i].bytes;
+        }
+    }
+    return 0;
 }
 
-static bool read_shape(const cJSON *json, pack_tensor *t) {
-    uint32_t elements, bytes;
+static bool read_shape(const cJSON *json, uint32_t bytes, pack_tensor *t) {
     int count = cJSON_IsArray(json) ? cJSON_GetArraySize(json) : -1;
-    if (count < 0 || count > GEMLET_DIMENSIONS || !gemlet_type_block(t->type, &elements, &bytes)) {
+    if (count < 0 || count > GEMLET_DIMENSIONS) {
         return false;
     }
     t->dimension_count = count > 0 ? (uint32_t)count : 1; /* one number has no dimension */
@@ -59,21 +77,42 @@ static bool is_left_out(const pack_family *family, const char *name) {
     return false;
 }
 
+/* As pack_gguf_name, of a checkpoint whose modules may have codes: their numbers are called NAME.weight, NAME.scale, ... */
+static bool name_quantized(const pack_model *model, const char *name, pack_tensor *t, bool *norm) {
+    char module[256], plain[256 + 8];
+    const char *suffix = "";
+    if (!pack_quantized_name(name, module, sizeof module, &suffix)) {
+        return pack_gguf_name(model->family, name, t->name, norm);
+    }
+    snprintf(plain, sizeof plain, "%s.weight", module);
+    if (!pack_gguf_name(model->family, plain, t->name, norm)) {
+        return false;
+    }
+    size_t stem = strlen(t->name) - strlen(".weight");
+    t->bits = strcmp(suffix, ".weight") == 0 ? pack_quantized_bits(&model->quantization, module) : 0;
+    return snprintf(t->name + stem, sizeof t->name - stem, "%s", suffix) < (int)(sizeof t->name - stem);
+}
+
 static gemlet_status add_entry(pack_model *model, const pack_file *file, const cJSON *entry, uint64_t data, gemlet_error *error) {
     pack_tensor t = {.file = file};
     bool norm;
     uint64_t first, end;
-    if (strcmp(entry->string, "__metadata__") == 0) {
+    bool quantized = model->quantization.present;
+    if (strcmp(entry->string, "__metadata__") == 0 || (quantized && pack_is_cache_step(entry->string))) {
         return GEMLET_OK;
     }
-    if (!pack_gguf_name(model->family, entry->string, t.name, &norm)) {
+    if (!(quantized ? name_quantized(model, entry->string, &t, &norm)
+                    : pack_gguf_name(model->family, entry->string, t.name, &norm))) {
         return is_left_out(model->family, entry->string) ? GEMLET_OK : pack_refuse_tensor(model, file, entry->string, error);
     }
     const cJSON *offsets = cJSON_GetObjectItemCaseSensitive(entry, "data_offsets");
-    if (!read_type(cJSON_GetObjectItemCaseSensitive(entry, "dtype"), &t)) {
-        return refuse(file, entry->string, "must have dtype F32, F16 or BF16", error);
+    uint32_t element = read_type(cJSON_GetObjectItemCaseSensitive(entry, "dtype"), t.bits != 0, &t);
+    if (element == 0) {
+        return refuse(file, entry->string,
+                      t.bits != 0 ? "must have dtype U8, I8, F32, F16 or BF16" : "must have dtype F32, F16 or BF16", error);
     }
-    if (!read_shape(cJSON_GetObjectItemCaseSensitive(entry, "shape"), &t)) {
+    t.bits = t.type == PACK_TYPE_U8 || t.type == GEMLET_TYPE_I8 ? t.bits : 0;
+    if (!read_shape(cJSON_GetObjectItemCaseSensitive(entry, "shape"), element, &t)) {
         return refuse(file, entry->string, "must have a shape of at most 4 positive numbers", error);
     }
     if (!whole(cJSON_GetArrayItem(offsets, 0), &first) || !whole(cJSON_GetArrayItem(offsets, 1), &end) || end < first ||

@@ -147,6 +147,7 @@ static const row gemma3n_text[] = {
 /* Experts' numbers matter where enable_moe_block is on, the global layers' number of key heads where attention_k_eq_v is. */
 static const row gemma4_text[] = {
     TEXT_ROWS,
+    {"quantization_config", TAKEN, NULL},
     {"per_layer_config", TAKEN, NULL},
     {"use_double_wide_mlp", TAKEN, NULL},
     {"vocab_size_per_layer_input", HARMLESS, NULL},
@@ -208,8 +209,48 @@ static const row mobilenetv5_layers[] = {
     {"stem_size", HARMLESS, NULL}, {"stages", HARMLESS, NULL}, {"width", HARMLESS, NULL}, {NULL, OFF, NULL}};
 static const object mobilenetv5_objects[] = {{"", mobilenetv5}, {"model_args", mobilenetv5_layers}, {NULL, NULL}};
 
-/* Kernels and channels are as large as their tensors, strides are not to be seen there. */
+/* gemma4v.  Bounds are those that the file has; patches of 16 pixels, of which 3 x 3 are one soft token. */
+static const row gemma4v[] = {
+    {"attention_bias", OFF, NULL},
+    {"default_output_length", TAKEN, NULL},
+    {"global_head_dim", SAME_AS, "head_dim"},
+    {"hidden_activation", MUST_BE, "\"gelu_pytorch_tanh\""},
+    {"hidden_size", TAKEN, NULL},
+    {"max_position_embeddings", HARMLESS, NULL},
+    {"num_key_value_heads", SAME_AS, "num_attention_heads"},
+    {"patch_size", MUST_BE, "16"},
+    {"pooling_kernel_size", MUST_BE, "3"},
+    {"position_embedding_size", HARMLESS, NULL},
+    {"rms_norm_eps", TAKEN, NULL},
+    {"rope_parameters", TAKEN, NULL},
+    {"standardize", OFF, NULL},
+    {"use_clipped_linears", HARMLESS, NULL},
+    {NULL, OFF, NULL},
+};
+/* SigLIP; patches are as large as their matrix says, which must be 14 pixels. */
+static const row siglip[] = {
+    {"hidden_act", MUST_BE, "\"gelu_pytorch_tanh\""},
+    {"hidden_size", TAKEN, NULL},
+    {"layer_norm_eps", TAKEN, NULL},
+    {"num_channels", MUST_BE, "3"},
+    {"num_image_tokens", HARMLESS, NULL},
+    {"num_positions", HARMLESS, NULL},
+    {"patch_size", HARMLESS, NULL},
+    {"projection_dim", HARMLESS, NULL},
+    {"projector_hidden_act", HARMLESS, NULL},
+    {"vision_use_head", HARMLESS, NULL},
+    {NULL, OFF, NULL},
+};
+static const object siglip_objects[] = {{"", siglip}, {NULL, NULL}};
+
+static const row axial_rope[] = {{"rope_type", MUST_BE, "\"default\"|\"axial\""}, {"rope_theta", TAKEN, NULL}, {NULL, OFF, NULL}};
+static const object gemma4v_objects[] = {{"", gemma4v}, {"rope_parameters", axial_rope}, {NULL, NULL}};
+
+/* Kernels and channels are as large as their tensors, strides are not to be seen there.  Clipping is at what float32 never reaches;
+ * frames ahead would make an encoder wait. */
 static const row usm[] = {
+    {"conf_attention_context_right", MUST_BE, "0"},
+    {"gradient_clipping", MUST_BE, "10000000000"},
     {"conf_conv_kernel_size", HARMLESS, NULL},
     {"sscp_conv_channel_size", HARMLESS, NULL},
     {"sscp_conv_kernel_size", MUST_BE, "[[3,3],[3,3]]"},
@@ -217,6 +258,22 @@ static const row usm[] = {
     {NULL, OFF, NULL},
 };
 static const object usm_objects[] = {{"", usm}, {NULL, NULL}};
+
+/* gemma4a, likewise.  Bounds are those that the file has; frames that attention doesn't see count nothing at all. */
+static const row gemma4a[] = {
+    {"attention_context_right", MUST_BE, "0"},
+    {"attention_invalid_logits_value", MUST_BE, "-1000000000"},
+    {"conv_kernel_size", MUST_BE, "5"},
+    {"gradient_clipping", MUST_BE, "10000000000"},
+    {"hidden_act", MUST_BE, "\"silu\""},
+    {"hidden_size", HARMLESS, NULL},
+    {"output_proj_dims", TAKEN, NULL},
+    {"rms_norm_eps", TAKEN, NULL},
+    {"subsampling_conv_channels", HARMLESS, NULL},
+    {"use_clipped_linears", HARMLESS, NULL},
+    {NULL, OFF, NULL},
+};
+static const object gemma4a_objects[] = {{"", gemma4a}, {NULL, NULL}};
 
 /* Pictures are stretched to the model's square, antialiased bilinear, and divided by 255.  The rest of the file is about sound, or
  * what do_normalize leaves alone. */
@@ -277,6 +334,57 @@ static const row gemma3n_projector_keys[] = {
     {NULL, OFF, NULL},
 };
 
+/* clip.suffix of Gemma 3. */
+static const row gemma3_projector_keys[] = {
+    {"projector_type", MUST_BE, "\"gemma3\""},
+    {"has_vision_encoder", MUST_BE, "true"},
+    {"has_audio_encoder", MUST_BE, "false"},
+    {"has_text_encoder", MUST_BE, "false"},
+    {"use_gelu", MUST_BE, "true"},
+    {"use_silu", MUST_BE, "false"},
+    {"vision.projector_type", MUST_BE, "\"gemma3\""},
+    {"vision.projection_dim", TAKEN, NULL},
+    {"vision.image_size", TAKEN, NULL},
+    {"vision.embedding_length", TAKEN, NULL},
+    {"vision.patch_size", MUST_BE, "14"},
+    {"vision.feed_forward_length", TAKEN, NULL},
+    {"vision.block_count", TAKEN, NULL},
+    {"vision.attention.head_count", TAKEN, NULL},
+    {"vision.attention.layer_norm_epsilon", TAKEN, NULL},
+    {"vision.image_mean", MUST_BE, "[0.5,0.5,0.5]"},
+    {"vision.image_std", MUST_BE, "[0.5,0.5,0.5]"},
+    {"vision.projector.scale_factor", TAKEN, NULL},
+    {NULL, OFF, NULL},
+};
+
+/* clip.suffix of Gemma 4: image_size is not used.  What GELU is meant the converter does not write. */
+static const row gemma4_projector_keys[] = {
+    {"projector_type", MUST_BE, "\"gemma4v\""},
+    {"has_vision_encoder", MUST_BE, "true"},
+    {"has_audio_encoder", TAKEN, NULL},
+    {"use_gelu", HARMLESS, NULL},
+    {"vision.projector_type", TAKEN, NULL},
+    {"vision.projection_dim", TAKEN, NULL},
+    {"vision.image_size", HARMLESS, NULL},
+    {"vision.embedding_length", TAKEN, NULL},
+    {"vision.patch_size", MUST_BE, "16"},
+    {"vision.feed_forward_length", TAKEN, NULL},
+    {"vision.block_count", TAKEN, NULL},
+    {"vision.attention.head_count", TAKEN, NULL},
+    {"vision.attention.layer_norm_epsilon", TAKEN, NULL},
+    {"vision.image_mean", MUST_BE, "[0,0,0]"},
+    {"vision.image_std", MUST_BE, "[1,1,1]"},
+    {"audio.projector_type", MUST_BE, "\"gemma4a\""},
+    {"audio.projection_dim", SAME_AS, "vision.projection_dim"},
+    {"audio.embedding_length", TAKEN, NULL},
+    {"audio.block_count", TAKEN, NULL},
+    {"audio.attention.head_count", TAKEN, NULL},
+    {"audio.num_mel_bins", MUST_BE, "128"},
+    {"audio.feed_forward_length", HARMLESS, NULL},
+    {"audio.attention.layer_norm_epsilon", HARMLESS, NULL}, /* the converter's own: config.json has 1e-6 */
+    {NULL, OFF, NULL},
+};
+
 /* ---- Families ---- */
 
 /* What a family's sources may say.  NULL where the family's encoders are not packed: then nothing is said of their part. */
@@ -287,9 +395,9 @@ typedef struct family_switches {
 } family_switches;
 
 static const family_switches families[] = {
-    {"gemma3", gemma3_objects, NULL, NULL, gemma3_keys, NULL},
+    {"gemma3", gemma3_objects, siglip_objects, NULL, gemma3_keys, gemma3_projector_keys},
     {"gemma3n", gemma3n_objects, mobilenetv5_objects, usm_objects, gemma3n_keys, gemma3n_projector_keys},
-    {"gemma4", gemma4_objects, NULL, NULL, gemma4_keys, NULL},
+    {"gemma4", gemma4_objects, gemma4v_objects, gemma4a_objects, gemma4_keys, gemma4_projector_keys},
 };
 
 static const family_switches *switches_of(const pack_family *family) {
@@ -491,7 +599,7 @@ gemlet_status pack_check_config(const pack_model *model, const cJSON *json, cons
          "vision_config.",
          s->vision,
          NULL,
-         {pack_embedder_numbers, NULL},
+         {pack_embedder_numbers, model->family->vit_numbers},
          false},
         {cJSON_GetObjectItemCaseSensitive(json, "audio_config"),
          "audio_config.",

@@ -15,119 +15,46 @@
 #include "core/quant/packing.h"
 #include "model/pack/convert.h"
 #include "model/pack/header.h"
-
-enum { PIECE_ELEMENTS = 1 << 18 }; /* numbers that are converted at a time */
-
-typedef struct writer {
-    const pack_model *model;
-    FILE *out;
-    gemlet_error *error;
-    pack_item *item; /* that is being written */
-    pack_progress progress;
-    unsigned char *raw; /* scratch: source bytes of a piece */
-    float *reals;       /* scratch: a piece as numbers */
-    float *scales;      /* of the convolution that was written last */
-    double error_square, weight_square;
-} writer;
-
-/* ---- Signals ----
- *
- * What ends the program would leave the unfinished file behind, so while there is one the signal is noted only, writing ends soon
- * after, and the signal is sent again when the file is gone. */
-
-static const int ending_signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGXCPU, SIGXFSZ};
-enum { ENDING_SIGNALS = sizeof ending_signals / sizeof ending_signals[0] };
-
-static volatile sig_atomic_t ending; /* the signal that came, or 0 */
-
-static void note_signal(int signal) {
-    ending = signal;
-}
-
-static void catch_signals(struct sigaction before[ENDING_SIGNALS]) {
-    ending = 0;
-    for (size_t i = 0; i < ENDING_SIGNALS; i++) {
-        struct sigaction action = {.sa_handler = note_signal, .sa_flags = SA_RESTART};
-        sigemptyset(&action.sa_mask);
-        sigaction(ending_signals[i], NULL, &before[i]);
-        if (before[i].sa_handler != SIG_IGN) { /* nohup wants it so */
-            sigaction(ending_signals[i], &action, NULL);
-        }
-    }
-}
-
-static void let_signals(const struct sigaction before[ENDING_SIGNALS]) {
-    for (size_t i = 0; i < ENDING_SIGNALS; i++) {
-        sigaction(ending_signals[i], &before[i], NULL);
-    }
-    if (ending != 0) {
-        raise(ending);
-    }
-}
-
-static gemlet_status check_signals(const writer *w) {
-    return ending == 0 ? GEMLET_OK : pack_fail(w->error, GEMLET_ERROR_CANCELLED, "stopped by a signal");
-}
-
-static gemlet_status out_of_memory(const writer *w) {
-    pack_fail(w->error, GEMLET_ERROR_MEMORY, "out of memory for tensor \"%s\"", w->item->name);
-    return GEMLET_ERROR_MEMORY;
-}
-
-static gemlet_status emit(writer *w, const void *bytes, size_t length) {
-    if (length != 0 && fwrite(bytes, 1, length, w->out) != length) {
-        return pack_fail(w->error, GEMLET_ERROR_IO, "the packed file can't be written: %s", strerror(errno));
-    }
-    w->item->crc32 = gemlet_crc32(w->item->crc32, bytes, length);
-    pack_progress_add(&w->progress, length);
-    return check_signals(w);
-}
-
-/* ---- Reading ---- */
-
-/* `count` numbers of `t` from `first` on, both multiples of its block, at most PIECE_ELEMENTS; refuses what is not finite. */
-static gemlet_status read_reals(writer *w, const pack_tensor *t, uint64_t first, size_t count, float *out) {
-    uint32_t elements, bytes;
-    gemlet_type_block(t->type, &elements, &bytes);
-    gemlet_status status = pack_read(t->file, t->offset + first / elements * bytes, w->raw, count / elements * bytes, w->error);
-    if (status != GEMLET_OK) {
-        return status;
-    }
-    pack_dequantize(t->type, w->raw, count, out);
-    for (size_t i = 0; i < count; i++) {
-        out[i] += t->shift;
-        if (!isfinite(out[i])) {
-            return pack_fail(w->error, GEMLET_ERROR_FORMAT,
-                             "%s: tensor \"%s\" holds %s at element %llu: the file is damaged or was badly converted",
-                             t->file->path, t->name, isnan(out[i]) ? "NaN" : "an infinity", (unsigned long long)first + i);
-        }
-    }
-    return GEMLET_OK;
-}
-
-static void add_error(writer *w, const float *source, const float *packed, size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        double difference = (double)source[i] - (double)packed[i];
-        w->error_square += difference * difference;
-        w->weight_square += (double)source[i] * (double)source[i];
-    }
-}
+#include "model/pack/unfinished.h"
+#include "model/pack/writer_parts.h"
 
 /* ---- One function for each action ---- */
 
-static gemlet_status write_reals(writer *w) {
+/* Rows of [pixel][colour] as [colour][pixel]. */
+static gemlet_status write_colours(pack_writer *w) {
+    size_t columns = w->item->columns, pixels = columns / 3;
+    gemlet_status status = GEMLET_OK;
+    if (columns > PACK_PIECE_ELEMENTS / 2) {
+        return pack_fail(w->error, GEMLET_ERROR_UNSUPPORTED, "tensor \"%s\" has rows of %zu, at most %d expected", w->item->name,
+                         columns, PACK_PIECE_ELEMENTS / 2);
+    }
+    for (uint64_t row = 0; row < w->item->rows && status == GEMLET_OK; row++) {
+        float *turned = w->reals + columns;
+        status = pack_read_reals(w, w->item->source, row * columns, columns, w->reals);
+        for (size_t i = 0; i < columns && status == GEMLET_OK; i++) {
+            turned[i] = w->reals[i % pixels * 3 + i / pixels];
+        }
+        status = status != GEMLET_OK ? status : pack_emit(w, turned, columns * sizeof *turned);
+    }
+    return status;
+}
+
+static gemlet_status write_reals(pack_writer *w) {
     uint64_t count = (uint64_t)w->item->rows * w->item->columns;
     gemlet_status status = GEMLET_OK;
-    for (uint64_t first = 0; first < count && status == GEMLET_OK; first += PIECE_ELEMENTS) {
-        size_t piece = count - first < PIECE_ELEMENTS ? (size_t)(count - first) : PIECE_ELEMENTS;
-        status = read_reals(w, w->item->source, first, piece, w->reals);
-        status = status != GEMLET_OK ? status : emit(w, w->reals, 4 * piece);
+    if (w->item->pixels_first) {
+        return write_colours(w);
+    }
+    for (uint64_t first = 0; first < count && status == GEMLET_OK; first += PACK_PIECE_ELEMENTS) {
+        size_t piece = count - first < PACK_PIECE_ELEMENTS ? (size_t)(count - first) : PACK_PIECE_ELEMENTS;
+        status = pack_read_reals(w, w->item->source, first, piece, w->reals);
+        status = status != GEMLET_OK ? status : pack_emit(w, w->reals, 4 * piece);
     }
     return status;
 }
 
 /* Source blocks of `rows` rows from `first` on into `blocks`: read as they are, or converted. */
-static gemlet_status read_blocks(writer *w, gemlet_weight_type type, uint64_t first, size_t rows, unsigned char *blocks) {
+static gemlet_status read_blocks(pack_writer *w, gemlet_weight_type type, uint64_t first, size_t rows, unsigned char *blocks) {
     const pack_tensor *t = w->item->source;
     size_t columns = w->item->columns, block_bytes = gemlet_block_bytes(type);
     size_t row_bytes = columns / GEMLET_BLOCK * block_bytes;
@@ -136,12 +63,12 @@ static gemlet_status read_blocks(writer *w, gemlet_weight_type type, uint64_t fi
     bool moved = t->type == same && t->shift == 0.0f;
     w->item->converted = !moved;
     if (moved) {
-        status = pack_read(t->file, t->offset + first * row_bytes, blocks, rows * row_bytes, w->error);
+        status = pack_read_tensor(t, first * row_bytes, blocks, rows * row_bytes, w->error);
     }
-    size_t step = columns > PIECE_ELEMENTS ? 1 : PIECE_ELEMENTS / columns;
+    size_t step = columns > PACK_PIECE_ELEMENTS ? 1 : PACK_PIECE_ELEMENTS / columns;
     for (size_t row = 0; row < rows && status == GEMLET_OK && !moved; row += step) {
         size_t count = (rows - row < step ? rows - row : step) * columns;
-        status = read_reals(w, t, (first + row) * columns, count, w->reals);
+        status = pack_read_reals(w, t, (first + row) * columns, count, w->reals);
         if (status == GEMLET_OK) {
             if (type != GEMLET_Q8_0 || !pack_widen(t->type, w->raw, count, blocks + row * row_bytes)) {
                 pack_quantize(type, w->reals, count, blocks + row * row_bytes);
@@ -149,7 +76,7 @@ static gemlet_status read_blocks(writer *w, gemlet_weight_type type, uint64_t fi
             float back[GEMLET_BLOCK];
             for (size_t i = 0; i < count; i += GEMLET_BLOCK) {
                 pack_dequantize(same, blocks + row * row_bytes + i / GEMLET_BLOCK * block_bytes, GEMLET_BLOCK, back);
-                add_error(w, w->reals + i, back, GEMLET_BLOCK);
+                pack_add_error(w, w->reals + i, back, GEMLET_BLOCK);
             }
         }
     }
@@ -165,23 +92,23 @@ static gemlet_status read_blocks(writer *w, gemlet_weight_type type, uint64_t fi
     return status;
 }
 
-static gemlet_status write_matrix(writer *w) {
+static gemlet_status write_matrix(pack_writer *w) {
     gemlet_tensor shape = {.kind = w->item->kind, .rows = w->item->rows, .columns = w->item->columns, .taps = 1};
     gemlet_matrix m;
     gemlet_tensor_matrix(&shape, &m);
     size_t group = gemlet_packing_group_rows(m.packing, m.rows), row_bytes = m.columns / GEMLET_BLOCK * gemlet_block_bytes(m.type);
     /* As many whole groups at a time as make a piece. */
-    size_t groups = PIECE_ELEMENTS / (group * m.columns) + 1;
+    size_t groups = PACK_PIECE_ELEMENTS / (group * m.columns) + 1;
     unsigned char *blocks = calloc(groups * group, row_bytes),
                   *packed = malloc(gemlet_packing_group_bytes(m.type, m.packing, m.rows, m.columns));
-    gemlet_status status = blocks != NULL && packed != NULL ? GEMLET_OK : out_of_memory(w);
+    gemlet_status status = blocks != NULL && packed != NULL ? GEMLET_OK : pack_writer_memory(w);
     for (size_t first = 0; first < m.rows && status == GEMLET_OK; first += groups * group) {
         size_t rows = m.rows - first < groups * group ? m.rows - first : groups * group;
         status = read_blocks(w, m.type, first, rows, blocks);
         for (size_t row = 0; row < rows && status == GEMLET_OK; row += group) {
             size_t count = rows - row < group ? rows - row : group;
             gemlet_pack_group(m.type, m.packing, blocks + row * row_bytes, count, m.columns, packed);
-            status = emit(w, packed, gemlet_packing_group_bytes(m.type, m.packing, m.rows, m.columns));
+            status = pack_emit(w, packed, gemlet_packing_group_bytes(m.type, m.packing, m.rows, m.columns));
         }
     }
     free(blocks);
@@ -190,9 +117,9 @@ static gemlet_status write_matrix(writer *w) {
 }
 
 /* One output's weights, [channels][taps] in the source, as integers [taps][channels]. */
-static gemlet_status read_output(writer *w, uint32_t output, int8_t *rounded, int8_t *out) {
+static gemlet_status read_output(pack_writer *w, uint32_t output, int8_t *rounded, int8_t *out) {
     size_t taps = w->item->taps, channels = w->item->columns, count = taps * channels;
-    gemlet_status status = read_reals(w, w->item->source, (uint64_t)output * count, count, w->reals);
+    gemlet_status status = pack_read_reals(w, w->item->source, (uint64_t)output * count, count, w->reals);
     if (status != GEMLET_OK) {
         return status;
     }
@@ -201,25 +128,25 @@ static gemlet_status read_output(writer *w, uint32_t output, int8_t *rounded, in
     for (size_t c = 0; c < channels; c++) {
         for (size_t t = 0; t < taps; t++) {
             float back = (float)rounded[c * taps + t] * scale;
-            add_error(w, &w->reals[c * taps + t], &back, 1);
+            pack_add_error(w, &w->reals[c * taps + t], &back, 1);
             out[t * channels + c] = rounded[c * taps + t];
         }
     }
     return GEMLET_OK;
 }
 
-static gemlet_status write_conv(writer *w) {
+static gemlet_status write_conv(pack_writer *w) {
     pack_item *item = w->item;
     size_t count = (size_t)item->taps * item->columns, bytes = gemlet_conv_bytes(GEMLET_CONV_PANEL, item->taps, item->columns);
     int8_t *rounded = malloc(count), *panel = malloc(GEMLET_CONV_PANEL * count), *packed = malloc(bytes);
     free(w->scales);
     w->scales = malloc(item->rows * sizeof *w->scales);
     gemlet_status status = GEMLET_OK;
-    if (count > PIECE_ELEMENTS) {
+    if (count > PACK_PIECE_ELEMENTS) {
         status = pack_fail(w->error, GEMLET_ERROR_UNSUPPORTED, "tensor \"%s\" has %zu weights for an output, at most %d expected",
-                           item->name, count, PIECE_ELEMENTS);
+                           item->name, count, PACK_PIECE_ELEMENTS);
     } else if (rounded == NULL || panel == NULL || packed == NULL || w->scales == NULL) {
-        status = out_of_memory(w);
+        status = pack_writer_memory(w);
     }
     for (uint32_t first = 0; first < item->rows && status == GEMLET_OK; first += GEMLET_CONV_PANEL) {
         uint32_t outputs = item->rows - first < GEMLET_CONV_PANEL ? item->rows - first : GEMLET_CONV_PANEL;
@@ -229,7 +156,7 @@ static gemlet_status write_conv(writer *w) {
         }
         if (status == GEMLET_OK) {
             gemlet_conv_pack(panel, outputs, item->taps, item->columns, packed);
-            status = emit(w, packed, bytes);
+            status = pack_emit(w, packed, bytes);
         }
     }
     item->converted = true;
@@ -240,20 +167,20 @@ static gemlet_status write_conv(writer *w) {
 }
 
 /* [outputs][channels][taps] to [taps][channels][outputs]. */
-static gemlet_status write_real_conv(writer *w) {
+static gemlet_status write_real_conv(pack_writer *w) {
     size_t outputs = w->item->rows, channels = w->item->columns, taps = w->item->taps, count = outputs * channels * taps;
-    if (count > PIECE_ELEMENTS) {
+    if (count > PACK_PIECE_ELEMENTS) {
         return pack_fail(w->error, GEMLET_ERROR_UNSUPPORTED, "tensor \"%s\" has %zu weights, at most %d expected", w->item->name,
-                         count, PIECE_ELEMENTS);
+                         count, PACK_PIECE_ELEMENTS);
     }
     float *out = malloc(4 * count + 1);
-    gemlet_status status = out != NULL ? GEMLET_OK : out_of_memory(w);
-    status = status != GEMLET_OK ? status : read_reals(w, w->item->source, 0, count, w->reals);
+    gemlet_status status = out != NULL ? GEMLET_OK : pack_writer_memory(w);
+    status = status != GEMLET_OK ? status : pack_read_reals(w, w->item->source, 0, count, w->reals);
     for (size_t i = 0; i < count && status == GEMLET_OK; i++) {
         size_t o = i / (channels * taps), c = i / taps % channels, t = i % taps;
         out[(t * channels + c) * outputs + o] = w->reals[i];
     }
-    status = status != GEMLET_OK ? status : emit(w, out, 4 * count);
+    status = status != GEMLET_OK ? status : pack_emit(w, out, 4 * count);
     free(out);
     return status;
 }
@@ -271,26 +198,26 @@ static void rms_norm(float *x, const float *weight, size_t count, float epsilon)
 }
 
 /* Gemma3nMultimodalEmbedder of transformers for ids: norm, projection, norm without weight. */
-static gemlet_status write_hard_embedding(writer *w) {
+static gemlet_status write_hard_embedding(pack_writer *w) {
     const pack_item *item = w->item;
     size_t width = (size_t)item->source->shape[1], text = item->columns;
     float *weight = calloc(width, 4), *hidden = calloc(width, (size_t)4 * item->rows), *out = calloc(text, (size_t)4 * item->rows);
     gemlet_status status = GEMLET_OK;
     if (weight == NULL || hidden == NULL || out == NULL) {
-        status = out_of_memory(w);
-    } else if (width > PIECE_ELEMENTS) {
+        status = pack_writer_memory(w);
+    } else if (width > PACK_PIECE_ELEMENTS) {
         status = pack_fail(w->error, GEMLET_ERROR_UNSUPPORTED, "tensor \"%s\" has rows of %zu, at most %d expected",
-                           item->source->name, width, PIECE_ELEMENTS);
+                           item->source->name, width, PACK_PIECE_ELEMENTS);
     }
-    status = status != GEMLET_OK ? status : read_reals(w, item->norm, 0, width, weight);
+    status = status != GEMLET_OK ? status : pack_read_reals(w, item->norm, 0, width, weight);
     for (uint32_t r = 0; r < item->rows && status == GEMLET_OK; r++) {
-        status = read_reals(w, item->source, r * width, width, hidden + r * width);
+        status = pack_read_reals(w, item->source, r * width, width, hidden + r * width);
         if (status == GEMLET_OK) {
             rms_norm(hidden + r * width, weight, width, item->epsilon);
         }
     }
     for (size_t o = 0; o < text && status == GEMLET_OK; o++) {
-        status = read_reals(w, item->projection, o * width, width, w->reals);
+        status = pack_read_reals(w, item->projection, o * width, width, w->reals);
         for (uint32_t r = 0; r < item->rows && status == GEMLET_OK; r++) {
             double sum = 0.0;
             for (size_t i = 0; i < width; i++) {
@@ -302,35 +229,35 @@ static gemlet_status write_hard_embedding(writer *w) {
     for (uint32_t r = 0; r < item->rows && status == GEMLET_OK; r++) {
         rms_norm(out + r * text, NULL, text, item->epsilon);
     }
-    status = status != GEMLET_OK ? status : emit(w, out, 4 * text * item->rows);
+    status = status != GEMLET_OK ? status : pack_emit(w, out, 4 * text * item->rows);
     free(weight);
     free(hidden);
     free(out);
     return status;
 }
 
-static gemlet_status write_query_scale(writer *w) {
+static gemlet_status write_query_scale(pack_writer *w) {
     size_t count = w->item->columns;
-    if (count > PIECE_ELEMENTS) {
+    if (count > PACK_PIECE_ELEMENTS) {
         return pack_fail(w->error, GEMLET_ERROR_UNSUPPORTED, "tensor \"%s\" has %zu numbers, at most %d expected", w->item->name,
-                         count, PIECE_ELEMENTS);
+                         count, PACK_PIECE_ELEMENTS);
     }
-    gemlet_status status = read_reals(w, w->item->source, 0, count, w->reals);
+    gemlet_status status = pack_read_reals(w, w->item->source, 0, count, w->reals);
     pack_query_scale(w->model, w->reals, count);
-    return status != GEMLET_OK ? status : emit(w, w->reals, 4 * count);
+    return status != GEMLET_OK ? status : pack_emit(w, w->reals, 4 * count);
 }
 
 /* A row of the matrix is what becomes one column. */
-static gemlet_status write_positions(writer *w) {
+static gemlet_status write_positions(pack_writer *w) {
     size_t window = w->item->rows, width = w->item->columns;
     double *sinusoids = malloc(window * width * sizeof *sinusoids);
     float *out = malloc(4 * window * width);
-    gemlet_status status = sinusoids != NULL && out != NULL && width <= PIECE_ELEMENTS ? GEMLET_OK : out_of_memory(w);
+    gemlet_status status = sinusoids != NULL && out != NULL && width <= PACK_PIECE_ELEMENTS ? GEMLET_OK : pack_writer_memory(w);
     if (status == GEMLET_OK) {
         pack_sinusoids(w->model, window, width, sinusoids);
     }
     for (size_t o = 0; o < width && status == GEMLET_OK; o++) {
-        status = read_reals(w, w->item->source, (uint64_t)o * width, width, w->reals);
+        status = pack_read_reals(w, w->item->source, (uint64_t)o * width, width, w->reals);
         for (size_t r = 0; r < window && status == GEMLET_OK; r++) {
             double sum = 0.0;
             for (size_t i = 0; i < width; i++) {
@@ -339,43 +266,44 @@ static gemlet_status write_positions(writer *w) {
             out[r * width + o] = (float)sum;
         }
     }
-    status = status != GEMLET_OK ? status : emit(w, out, 4 * window * width);
+    status = status != GEMLET_OK ? status : pack_emit(w, out, 4 * window * width);
     free(sinusoids);
     free(out);
     return status;
 }
 
-static gemlet_status write_mel(writer *w, void (*make)(const gemlet_mel_traits *mel, size_t bins, float *out)) {
+static gemlet_status write_mel(pack_writer *w, void (*make)(const gemlet_mel_traits *mel, size_t bins, float *out)) {
     float *out = malloc((size_t)w->item->bytes);
-    gemlet_status status = out != NULL ? GEMLET_OK : out_of_memory(w);
+    gemlet_status status = out != NULL ? GEMLET_OK : pack_writer_memory(w);
     if (status == GEMLET_OK) {
         make(&pack_sound_traits(w->model)->mel, w->item->rows, out);
-        status = emit(w, out, (size_t)w->item->bytes);
+        status = pack_emit(w, out, (size_t)w->item->bytes);
     }
     free(out);
     return status;
 }
 
-static gemlet_status write_item(writer *w) {
+static gemlet_status write_item(pack_writer *w) {
     switch (w->item->action) {
     case PACK_REALS: return write_reals(w);
     case PACK_MATRIX: return write_matrix(w);
+    case PACK_ROW_SCALED: return pack_write_row_scaled(w);
     case PACK_CONV: return write_conv(w);
-    case PACK_SCALES: return emit(w, w->scales, (size_t)w->item->bytes);
+    case PACK_SCALES: return pack_emit(w, w->scales, (size_t)w->item->bytes);
     case PACK_REAL_CONV: return write_real_conv(w);
     case PACK_HARD_EMBEDDING: return write_hard_embedding(w);
     case PACK_POSITIONS: return write_positions(w);
     case PACK_QUERY_SCALE: return write_query_scale(w);
     case PACK_MEL_WINDOW: return write_mel(w, pack_mel_window);
     case PACK_MEL_FILTERS: return write_mel(w, pack_mel_filters);
-    case PACK_BLOB: return emit(w, w->item->blob, (size_t)w->item->bytes);
+    case PACK_BLOB: return pack_emit(w, w->item->blob, (size_t)w->item->bytes);
     }
     return GEMLET_ERROR_STATE;
 }
 
 /* ---- The file ---- */
 
-static void report_item(writer *w, FILE *report) {
+static void report_item(pack_writer *w, FILE *report) {
     pack_item *item = w->item;
     item->relative_error = w->weight_square > 0.0 ? sqrt(w->error_square / w->weight_square) : 0.0;
     if (item->converted && report != NULL) {
@@ -385,7 +313,7 @@ static void report_item(writer *w, FILE *report) {
     }
 }
 
-static gemlet_status write_data(writer *w, pack_layout *layout, FILE *report) {
+static gemlet_status write_data(pack_writer *w, pack_layout *layout, FILE *report) {
     static const unsigned char zeros[GEMLET_ALIGNMENT];
     gemlet_status status = GEMLET_OK;
     for (size_t i = 0; i < layout->count && status == GEMLET_OK; i++) {
@@ -404,7 +332,7 @@ static gemlet_status write_data(writer *w, pack_layout *layout, FILE *report) {
     return status;
 }
 
-static gemlet_status leave_hole(const writer *w, const pack_layout *layout) {
+static gemlet_status leave_hole(const pack_writer *w, const pack_layout *layout) {
     const pack_item *last = &layout->items[layout->count - 1];
     uint64_t end = last->offset + (last->bytes + GEMLET_ALIGNMENT - 1) / GEMLET_ALIGNMENT * GEMLET_ALIGNMENT;
     off_t start = ftello(w->out);
@@ -414,7 +342,7 @@ static gemlet_status leave_hole(const writer *w, const pack_layout *layout) {
     return GEMLET_OK;
 }
 
-static gemlet_status write_header(const writer *w, pack_layout *layout) {
+static gemlet_status write_header(const pack_writer *w, pack_layout *layout) {
     pack_bytes header = {0};
     gemlet_status status = pack_write_header(w->model, layout, &header, w->error);
     if (status == GEMLET_OK &&
@@ -426,18 +354,18 @@ static gemlet_status write_header(const writer *w, pack_layout *layout) {
 }
 
 /* The header goes first without CRC-32s, which takes its room, and again when they are known. */
-static gemlet_status write_file(writer *w, pack_layout *layout, bool header_only, FILE *report) {
-    w->raw = malloc(4 * PIECE_ELEMENTS);
-    w->reals = malloc(sizeof *w->reals * PIECE_ELEMENTS);
+static gemlet_status write_file(pack_writer *w, pack_layout *layout, bool header_only, FILE *report) {
+    w->raw = malloc(4 * PACK_PIECE_ELEMENTS);
+    w->reals = malloc(sizeof *w->reals * PACK_PIECE_ELEMENTS);
     w->item = layout->items;
-    gemlet_status status = w->raw != NULL && w->reals != NULL ? GEMLET_OK : out_of_memory(w);
+    gemlet_status status = w->raw != NULL && w->reals != NULL ? GEMLET_OK : pack_writer_memory(w);
     status = status != GEMLET_OK ? status : write_header(w, layout);
     status = status != GEMLET_OK ? status : header_only ? leave_hole(w, layout) : write_data(w, layout, report);
     status = status != GEMLET_OK ? status : write_header(w, layout);
     if (status == GEMLET_OK && (fflush(w->out) != 0 || fsync(fileno(w->out)) != 0)) {
         status = pack_fail(w->error, GEMLET_ERROR_IO, "the packed file can't be written: %s", strerror(errno));
     }
-    status = status != GEMLET_OK ? status : check_signals(w);
+    status = status != GEMLET_OK ? status : pack_check_signals(w);
     pack_progress_clear(&w->progress);
     free(w->raw);
     free(w->reals);
@@ -463,16 +391,16 @@ static void sync_folder(const char *path) {
 
 /* ---- The file's name ---- */
 
-enum { PATH_BYTES = 4096, MOST_LINKS = 40 };
+enum { MOST_LINKS = 40 };
 
 /* Where `path` is a symbolic link, what it leads to in the end, which need not be there yet: that is written, and the link stays.
  */
-static gemlet_status follow_links(const char *path, char target[PATH_BYTES], gemlet_error *error) {
-    if (snprintf(target, PATH_BYTES, "%s", path) >= PATH_BYTES) {
+static gemlet_status follow_links(const char *path, char target[PACK_PATH_BYTES], gemlet_error *error) {
+    if (snprintf(target, PACK_PATH_BYTES, "%s", path) >= PACK_PATH_BYTES) {
         return pack_fail(error, GEMLET_ERROR_ARGUMENT, "%.100s...: the output's name is too long", path);
     }
     for (int i = 0; i < MOST_LINKS; i++) {
-        char link[PATH_BYTES], joined[2 * PATH_BYTES];
+        char link[PACK_PATH_BYTES], joined[2 * PACK_PATH_BYTES];
         ssize_t length = readlink(target, link, sizeof link - 1);
         if (length < 0) {
             return GEMLET_OK; /* no link */
@@ -481,7 +409,7 @@ static gemlet_status follow_links(const char *path, char target[PATH_BYTES], gem
         const char *slash = strrchr(target, '/');
         int folder = link[0] != '/' && slash != NULL ? (int)(slash - target) + 1 : 0;
         snprintf(joined, sizeof joined, "%.*s%s", folder, target, link);
-        if (strlen(joined) >= PATH_BYTES) {
+        if (strlen(joined) >= PACK_PATH_BYTES) {
             break;
         }
         memcpy(target, joined, strlen(joined) + 1);
@@ -510,22 +438,11 @@ static gemlet_status check_output(const pack_model *model, const char *path, con
     return GEMLET_OK;
 }
 
-static FILE *create(char *temporary) {
-    int descriptor = mkstemp(temporary);
-    FILE *out = descriptor >= 0 ? fdopen(descriptor, "w+b") : NULL;
-    if (descriptor >= 0 && out == NULL) {
-        int reason = errno;
-        close(descriptor);
-        unlink(temporary);
-        errno = reason;
-    }
-    return out;
-}
-
-/* Writes `target` by way of `temporary`, a pattern of mkstemp. */
-static gemlet_status write_by_way_of(writer *w, char *temporary, pack_layout *layout, const char *target, bool header_only,
-                                     FILE *report) {
-    w->out = create(temporary);
+/* Writes `target` by way of a file beside it. */
+static gemlet_status write_by_way_of(pack_writer *w, pack_layout *layout, const char *target, bool header_only, FILE *report) {
+    char temporary[PACK_PATH_BYTES];
+    pack_remove_unfinished(target);
+    w->out = pack_create_unfinished(target, temporary);
     if (w->out == NULL) {
         return pack_fail(w->error, GEMLET_ERROR_IO, "%s: can't be created: %s", target, strerror(errno));
     }
@@ -533,6 +450,7 @@ static gemlet_status write_by_way_of(writer *w, char *temporary, pack_layout *la
     mode_t mask = umask(0);
     umask(mask);
     fchmod(fileno(w->out), 0666 & ~mask); /* as if made by open, where mkstemp allows the owner only */
+    int lock = dup(fileno(w->out));       /* kept until the file has its name */
     if (fclose(w->out) != 0 && status == GEMLET_OK) {
         status = pack_fail(w->error, GEMLET_ERROR_IO, "%s: can't be written: %s", target, strerror(errno));
     }
@@ -544,19 +462,19 @@ static gemlet_status write_by_way_of(writer *w, char *temporary, pack_layout *la
     } else {
         sync_folder(target);
     }
+    if (lock >= 0) {
+        close(lock);
+    }
     return status;
 }
 
 gemlet_status pack_write(const pack_model *model, pack_layout *layout, const char *path, bool header_only, FILE *report,
                          FILE *progress, gemlet_error *error) {
-    char target[PATH_BYTES], temporary[PATH_BYTES];
-    struct sigaction before[ENDING_SIGNALS];
-    writer w = {.model = model, .error = error};
+    char target[PACK_PATH_BYTES];
+    struct sigaction before[PACK_ENDING_SIGNALS];
+    pack_writer w = {.model = model, .error = error};
     gemlet_status status = follow_links(path, target, error);
     status = status != GEMLET_OK ? status : check_output(model, path, target, error);
-    if (status == GEMLET_OK && snprintf(temporary, sizeof temporary, "%s.XXXXXX", target) >= PATH_BYTES) {
-        status = pack_fail(error, GEMLET_ERROR_ARGUMENT, "%.100s...: the output's name is too long", path);
-    }
     if (status != GEMLET_OK) {
         return status;
     }
@@ -565,8 +483,8 @@ gemlet_status pack_write(const pack_model *model, pack_layout *layout, const cha
         total += layout->items[i].bytes;
     }
     pack_progress_start(&w.progress, progress, total);
-    catch_signals(before);
-    status = write_by_way_of(&w, temporary, layout, target, header_only, report);
-    let_signals(before);
+    pack_catch_signals(before);
+    status = write_by_way_of(&w, layout, target, header_only, report);
+    pack_let_signals(before);
     return status;
 }

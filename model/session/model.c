@@ -141,9 +141,8 @@ gemlet_status gemlet_model_fill(gemlet_model *model, const gemlet_port *port, co
     if (status == GEMLET_OK) {
         status = load_sounds(model, options, arena, error);
     }
-    if (status == GEMLET_OK) {
-        status = gemlet_container_check_read(&model->container, error); /* of what a model need not have */
-    }
+    gemlet_status read = gemlet_container_check_read(&model->container, error); /* what seems to be missing may only not be read */
+    status = read != GEMLET_OK ? read : status;
     if (status != GEMLET_OK) {
         gemlet_container_close(&model->container);
     }

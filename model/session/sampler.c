@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/crc32.h"
 #include "core/real.h"
 
 /* ---- Keys: what has to be ordered is packed into integers, so that one heap orders all of it ----
@@ -250,14 +251,42 @@ static void admit(gemlet_sampler *s, size_t *found, uint64_t key) {
     }
 }
 
+static gemlet_status refuse_logit(uint32_t token, float logit, gemlet_error *error) {
+    gemlet_fail(error, GEMLET_ERROR_ARGUMENT, "logit of token ");
+    gemlet_error_number(error, token);
+    gemlet_error_text(error, ": expected a number below infinity, found ");
+    gemlet_error_text(error, logit == logit ? "infinity" : "NaN");
+    return GEMLET_ERROR_ARGUMENT;
+}
+
+/* The first token from `token` on that is listed, or all are with NULL; one beyond the vocabulary where there is none. */
+static uint32_t next_listed(const gemlet_sampler *s, const uint64_t *listed, uint32_t token) {
+    if (listed == NULL) {
+        return token;
+    }
+    while (token < s->vocabulary && (listed[token / 64] >> (token % 64) & 1) == 0) {
+        token = listed[token / 64] >> (token % 64) == 0 ? (token / 64 + 1) * 64 : token + 1;
+    }
+    return token;
+}
+
+static bool is_allowed(const gemlet_sampler *s, const uint64_t *listed, uint32_t token) {
+    return listed != NULL || s->settings.allowed == NULL || s->settings.allowed(s->settings.allowed_context, token);
+}
+
 /* Collects the `capacity` greatest candidates, the greatest first; `*found` gets how many there are. */
 static gemlet_status select_candidates(gemlet_sampler *s, const float *logits, size_t *found, gemlet_error *error) {
+    const uint64_t *listed = s->settings.listed != NULL ? s->settings.listed(s->settings.allowed_context) : NULL;
     size_t adjustments = list_adjustments(s);
     uint32_t adjusted = next_adjusted(s, adjustments);
     float least = -INFINITY; /* a later token must be above it to stay */
     *found = 0;
-    for (uint32_t token = 0; token < s->vocabulary; token++) {
+    for (uint32_t token = next_listed(s, listed, 0); token < s->vocabulary; token = next_listed(s, listed, token + 1)) {
         float logit = logits[token];
+        while (adjusted < token) { /* not listed */
+            (void)adjust(s, &adjustments, adjusted, 0.0f);
+            adjusted = next_adjusted(s, adjustments);
+        }
         if (token == adjusted) {
             logit = logit == logit ? adjust(s, &adjustments, token, logit) : logit;
             adjusted = next_adjusted(s, adjustments);
@@ -266,17 +295,12 @@ static gemlet_status select_candidates(gemlet_sampler *s, const float *logits, s
             continue;
         }
         if (!(logit < INFINITY)) {
-            gemlet_fail(error, GEMLET_ERROR_ARGUMENT, "logit of token ");
-            gemlet_error_number(error, token);
-            gemlet_error_text(error, ": expected a number below infinity, found ");
-            gemlet_error_text(error, logit == logit ? "infinity" : "NaN");
-            return GEMLET_ERROR_ARGUMENT;
+            return refuse_logit(token, logit, error);
         }
-        if (s->settings.allowed != NULL && !s->settings.allowed(s->settings.allowed_context, token)) {
-            continue;
+        if (is_allowed(s, listed, token)) {
+            admit(s, found, candidate_key(logit, token));
+            least = *found == s->capacity ? candidate_logit(s->candidates[0]) : -INFINITY;
         }
-        admit(s, found, candidate_key(logit, token));
-        least = *found == s->capacity ? candidate_logit(s->candidates[0]) : -INFINITY;
     }
     sort_descending(s->candidates, *found);
     return GEMLET_OK;
@@ -351,4 +375,64 @@ gemlet_status gemlet_sampler_next(gemlet_sampler *sampler, gemlet_session *sessi
     size_t count = 0;
     gemlet_status status = gemlet_logits(session, &logits, &count, error);
     return status == GEMLET_OK ? gemlet_sampler_sample(sampler, logits, count, token, error) : status;
+}
+
+/* ---- State: a header and the part of the history that was written.  The header's CRC-32 is of all, itself being 0 there. ---- */
+
+typedef struct sampler_state {
+    char magic[8];
+    uint64_t remembered, random[4];
+    uint32_t vocabulary, window, crc32, unused;
+} sampler_state;
+
+static size_t history_bytes(uint64_t remembered, uint32_t window) {
+    return (remembered < window ? (size_t)remembered : window) * sizeof(uint32_t);
+}
+
+size_t gemlet_sampler_state_bytes(const gemlet_sampler *sampler) {
+    return sizeof(sampler_state) + history_bytes(sampler->remembered, sampler->settings.repetition_window);
+}
+
+gemlet_status gemlet_sampler_save(const gemlet_sampler *sampler, void *buffer, size_t bytes, gemlet_error *error) {
+    size_t needed = gemlet_sampler_state_bytes(sampler);
+    if (buffer == NULL || bytes < needed) {
+        gemlet_fail(error, GEMLET_ERROR_ARGUMENT, "the buffer for the sampler's state must have ");
+        gemlet_error_number(error, needed);
+        gemlet_error_text(error, " bytes but has ");
+        gemlet_error_number(error, buffer == NULL ? 0 : bytes);
+        return GEMLET_ERROR_ARGUMENT;
+    }
+    sampler_state state = {.magic = "gemsampl",
+                           .remembered = sampler->remembered,
+                           .vocabulary = sampler->vocabulary,
+                           .window = sampler->settings.repetition_window};
+    memcpy(state.random, sampler->random, sizeof state.random);
+    memcpy(buffer, &state, sizeof state);
+    memcpy((char *)buffer + sizeof state, sampler->history, needed - sizeof state);
+    state.crc32 = gemlet_crc32(0, buffer, needed);
+    memcpy(buffer, &state, sizeof state);
+    return GEMLET_OK;
+}
+
+gemlet_status gemlet_sampler_restore(gemlet_sampler *sampler, const void *buffer, size_t bytes, gemlet_error *error) {
+    sampler_state state;
+    if (buffer == NULL || bytes < sizeof state) {
+        return gemlet_fail(error, GEMLET_ERROR_FORMAT, "not a saved sampler: too short");
+    }
+    memcpy(&state, buffer, sizeof state);
+    if (memcmp(state.magic, "gemsampl", sizeof state.magic) != 0 || state.vocabulary != sampler->vocabulary ||
+        state.window != sampler->settings.repetition_window) {
+        return gemlet_fail(error, GEMLET_ERROR_FORMAT, "the saved sampler is of another vocabulary, another window or damaged");
+    }
+    const unsigned char *history = (const unsigned char *)buffer + sizeof state;
+    size_t held = history_bytes(state.remembered, state.window);
+    uint32_t crc32 = state.crc32;
+    state.crc32 = 0;
+    if (bytes - sizeof state < held || gemlet_crc32(gemlet_crc32(0, &state, sizeof state), history, held) != crc32) {
+        return gemlet_fail(error, GEMLET_ERROR_FORMAT, "the saved sampler is damaged");
+    }
+    sampler->remembered = state.remembered;
+    memcpy(sampler->random, state.random, sizeof state.random);
+    memcpy(sampler->history, history, held);
+    return GEMLET_OK;
 }

@@ -12,9 +12,9 @@ static gemlet_status take(gemlet_arena *arena, const char *name, size_t bytes, v
     return status;
 }
 
-static gemlet_text_decoder decoder_for(const gemlet_model *model, const gemlet_options *options) {
+static void set_decoder(gemlet_text_decoder *decoder, const gemlet_model *model, const gemlet_options *options) {
     size_t threads = model->port->thread_count(model->port->context);
-    return (gemlet_text_decoder){
+    *decoder = (gemlet_text_decoder){
         .config = &model->config,
         .weights = &model->weights,
         .kernels = model->kernels,
@@ -28,11 +28,9 @@ static gemlet_text_decoder decoder_for(const gemlet_model *model, const gemlet_o
     };
 }
 
-/* The encoder never runs together with the text model: its memory is the text scratch, `text_scratch` bytes that were taken last,
- * with what is missing taken below. */
-static gemlet_status open_images(gemlet_session *s, const gemlet_options *options, size_t text_scratch, gemlet_arena *arena,
-                                 gemlet_error *error) {
-    const gemlet_model *model = s->model;
+/* Finds out what an image takes, before the text model is opened, whose chunk may depend on it. */
+static gemlet_status plan_images(gemlet_session *s, const gemlet_options *options, gemlet_error *error) {
+    gemlet_model *model = s->model;
     gemlet_image_run *run = &s->image.run;
     if (model->images == NULL || options->no_images) {
         return GEMLET_OK;
@@ -42,17 +40,23 @@ static gemlet_status open_images(gemlet_session *s, const gemlet_options *option
                               .port = model->port,
                               .threads = s->decoder.threads,
                               .text_width = model->config.width,
-                              .image_size = options->image_size};
-    /* Reading moves a container's window: a copy, as sessions may be opened from several threads. */
-    gemlet_container container = model->container;
-    gemlet_status status = s->images->plan(run, &model->image_model, &container, error);
-    if (status == GEMLET_OK) {
-        status = gemlet_container_check_read(&container, error); /* of what an encoder need not have */
-    }
+                              .image_size = options->image_size,
+                              .image_tokens = options->image_tokens};
+    gemlet_status status = s->images->plan(run, &model->image_model, &model->container, error);
+    gemlet_status read = gemlet_container_check_read(&model->container, error); /* what seems to be missing may only not be read */
+    return read != GEMLET_OK ? read : status;
+}
+
+/* The encoder never runs together with the text model: its memory is the text scratch, `text_scratch` bytes that were taken last,
+ * with what is missing taken below. */
+static gemlet_status open_images(gemlet_session *s, size_t text_scratch, gemlet_arena *arena, gemlet_error *error) {
+    gemlet_image_run *run = &s->image.run;
     void *lowest = NULL;
-    if (status == GEMLET_OK) {
-        status = take(arena, "soft tokens", sizeof(float) * run->most_soft_tokens * run->text_width, &s->soft_tokens, error);
+    if (s->images == NULL) {
+        return GEMLET_OK;
     }
+    gemlet_status status =
+        take(arena, "soft tokens", sizeof(float) * run->most_soft_tokens * run->text_width, &s->soft_tokens, error);
     if (status == GEMLET_OK) {
         size_t missing = run->bytes > text_scratch ? run->bytes - text_scratch : 0;
         status = gemlet_arena_scratch(arena, "image encoder, beyond text", missing, &lowest, error);
@@ -99,46 +103,66 @@ static gemlet_status open_sounds(gemlet_session *s, const gemlet_options *option
     return status;
 }
 
-/* A counting arena gives no memory, but counts the same. */
+/* Whether embeddings are those of images whose soft tokens see each other. */
+static bool together(const gemlet_session *s) {
+    return s->model->family->images_together && s->model->images != NULL;
+}
+
+gemlet_status gemlet_session_fill(gemlet_session *made, gemlet_model *model, const gemlet_options *options, gemlet_arena *arena,
+                                  gemlet_error *error) {
+    gemlet_options checked;
+    *made = (gemlet_session){.model = model};
+    gemlet_status status = gemlet_check_options(options, &model->config, &checked, error);
+    if (status != GEMLET_OK) {
+        return status;
+    }
+    set_decoder(&made->decoder, model, &checked);
+    status = plan_images(made, &checked, error);
+    if (status != GEMLET_OK) {
+        return status;
+    }
+    if (together(made) && made->images != NULL) { /* an image goes through a layer as a whole */
+        size_t soft_tokens = gemlet_smaller(made->image.run.most_soft_tokens, checked.context);
+        checked.chunk = (uint32_t)gemlet_larger(checked.chunk, soft_tokens);
+        made->decoder.chunk = checked.chunk;
+    }
+    status = take(arena, "session", checked.context * sizeof *made->history, &made->history, error);
+    if (status == GEMLET_OK) {
+        status = take(arena, "session", checked.chunk * sizeof *made->pending, &made->pending, error);
+    }
+    if (status == GEMLET_OK) {
+        status = take(arena, "tokenizer", sizeof *made->encoder, &made->encoder, error);
+    }
+    if (status == GEMLET_OK) {
+        status = take(arena, "tokenizer", GEMLET_ENCODER_BYTES, &made->encoder_scratch, error);
+    }
+    size_t before = arena->scratch;
+    if (status == GEMLET_OK) {
+        status = gemlet_text_open(&made->decoder, arena, error);
+    }
+    if (status == GEMLET_OK) {
+        status = open_images(made, arena->scratch - before, arena, error);
+    }
+    return status != GEMLET_OK ? status : open_sounds(made, &checked, arena->scratch - before, arena, error);
+}
+
 gemlet_status gemlet_session_open(gemlet_model *model, const gemlet_options *options, gemlet_arena *arena, gemlet_session **session,
                                   gemlet_error *error) {
     if (model == NULL || arena == NULL || session == NULL) {
         return gemlet_fail(error, GEMLET_ERROR_ARGUMENT, "gemlet_session_open: model, arena and session must not be NULL");
     }
-    gemlet_options checked;
     gemlet_arena arena_before = *arena;
-    gemlet_session made = {.model = model};
-    *session = NULL;
+    gemlet_session counted; /* a counting arena gives no memory */
     gemlet_session *memory = NULL;
-    gemlet_status status = gemlet_check_options(options, &model->config, &checked, error);
+    *session = NULL;
+    gemlet_status status = take(arena, "session", sizeof counted, &memory, error);
     if (status == GEMLET_OK) {
-        made.decoder = decoder_for(model, &checked);
-        status = take(arena, "session", sizeof made, &memory, error);
+        status = gemlet_session_fill(memory != NULL ? memory : &counted, model, options, arena, error);
     }
     if (status == GEMLET_OK) {
-        status = take(arena, "session", checked.context * sizeof *made.history, &made.history, error);
-    }
-    if (status == GEMLET_OK) {
-        status = take(arena, "session", checked.chunk * sizeof *made.pending, &made.pending, error);
-    }
-    if (status == GEMLET_OK) {
-        status = take(arena, "tokenizer", GEMLET_ENCODER_BYTES, &made.encoder_scratch, error);
-    }
-    size_t before = arena->scratch;
-    if (status == GEMLET_OK) {
-        status = gemlet_text_open(&made.decoder, arena, error);
-    }
-    if (status == GEMLET_OK) {
-        status = open_images(&made, &checked, arena->scratch - before, arena, error);
-    }
-    if (status == GEMLET_OK) {
-        status = open_sounds(&made, &checked, arena->scratch - before, arena, error);
-    }
-    if (status != GEMLET_OK) {
-        *arena = arena_before;
-    } else if (memory != NULL) {
-        *memory = made;
         *session = memory;
+    } else {
+        *arena = arena_before;
     }
     return status;
 }
@@ -171,8 +195,9 @@ static void answer_row(void *context, size_t index, const float *logits) {
     job->feed->row(job->feed->context, job->first + index, logits, job->vocabulary);
 }
 
-static gemlet_status check_room(const gemlet_session *s, size_t count, gemlet_error *error) {
-    size_t room = s->decoder.context - s->length;
+/* Behind `length` positions. */
+static gemlet_status check_room_behind(const gemlet_session *s, size_t length, size_t count, gemlet_error *error) {
+    size_t room = s->decoder.context - length;
     if (count <= room) {
         return GEMLET_OK;
     }
@@ -183,6 +208,10 @@ static gemlet_status check_room(const gemlet_session *s, size_t count, gemlet_er
     gemlet_error_text(error, " of ");
     gemlet_error_number(error, s->decoder.context);
     return GEMLET_ERROR_CONTEXT;
+}
+
+static gemlet_status check_room(const gemlet_session *s, size_t count, gemlet_error *error) {
+    return check_room_behind(s, s->length, count, error);
 }
 
 static gemlet_status check_ids(const gemlet_session *s, const uint32_t *tokens, size_t count, gemlet_error *error) {
@@ -212,8 +241,12 @@ static gemlet_status feed_chunk(gemlet_session *s, const feed_job *job, size_t d
     size_t width = s->model->config.width;
     bool last = s->call_done + count == s->call_total;
     size_t wanted = job->row != NULL ? count : last ? 1 : 0;
-    gemlet_text_chunk chunk = {job->tokens != NULL ? job->tokens + done : NULL,
-                               job->tokens != NULL ? NULL : job->embeddings + done * width, count, s->length, wanted};
+    gemlet_text_chunk chunk = {.tokens = job->tokens != NULL ? job->tokens + done : NULL,
+                               .embeddings = job->tokens != NULL ? NULL : job->embeddings + done * width,
+                               .count = count,
+                               .position = s->length,
+                               .wanted = wanted,
+                               .together = job->tokens == NULL && together(s)};
     row_job rows = {job, done, s->model->config.vocabulary};
     s->has_logits = false;
     gemlet_status status = gemlet_text_forward(&s->decoder, &chunk, job->row != NULL ? answer_row : NULL, &rows, error);
@@ -244,6 +277,7 @@ void gemlet_session_end_call(gemlet_session *session, bool outermost) {
 
 static gemlet_status feed_chunks(gemlet_session *s, const feed_job *job, gemlet_error *error) {
     bool all_layers = job->row != NULL || s->decoder.no_skipping; /* for all tokens */
+    all_layers = all_layers && (job->tokens != NULL || !together(s));
     size_t most = all_layers ? gemlet_smaller(s->decoder.chunk, GEMLET_MOST_WANTED) : s->decoder.chunk;
     for (size_t done = 0; done < job->count;) {
         size_t count = gemlet_smaller(job->count - done, most);
@@ -279,6 +313,13 @@ gemlet_status gemlet_feed_embeddings(gemlet_session *session, const float *embed
         return gemlet_fail(error, GEMLET_ERROR_ARGUMENT, "embeddings must not be NULL");
     }
     gemlet_status status = check_room(session, count, error);
+    if (status == GEMLET_OK && together(session) && count > session->decoder.chunk) {
+        gemlet_fail(error, GEMLET_ERROR_ARGUMENT, "the soft tokens of an image, which see each other, must be at most ");
+        gemlet_error_number(error, session->decoder.chunk);
+        gemlet_error_text(error, " but are ");
+        gemlet_error_number(error, count);
+        return GEMLET_ERROR_ARGUMENT;
+    }
     return status != GEMLET_OK ? status : feed(session, &(feed_job){.embeddings = embeddings, .count = count}, error);
 }
 
@@ -300,14 +341,12 @@ gemlet_status gemlet_feed_prompt(gemlet_session *session, const uint32_t *tokens
         same++;
     }
     same = same == count && same > 0 ? same - 1 : same; /* the last token's logits are wanted */
-    gemlet_session before = *session;
-    if (gemlet_session_rewind(session, same, NULL) != GEMLET_OK) {
-        same = 0;
-        gemlet_session_reset(session);
+    same = gemlet_session_reaches(session, same) ? same : 0;
+    status = check_room_behind(session, same, count - same, error);
+    if (status == GEMLET_OK) {
+        status = gemlet_session_rewind(session, same, error);
     }
-    status = check_room(session, count - same, error);
     if (status != GEMLET_OK) {
-        *session = before;
         return status;
     }
     if (kept != NULL) {
@@ -350,17 +389,17 @@ static gemlet_status feed_pending(void *context, const uint32_t *tokens, size_t 
 static gemlet_status encode(gemlet_session *s, const gemlet_piece *pieces, size_t number, bool special, gemlet_token_sink sink,
                             void *context, gemlet_error *error) {
     gemlet_text_mode mode = special ? GEMLET_TEXT_SPECIAL : GEMLET_TEXT_PLAIN;
-    gemlet_status status = gemlet_encoder_begin(&s->encoder, &s->model->tokenizer, mode, s->encoder_scratch, GEMLET_ENCODER_BYTES,
+    gemlet_status status = gemlet_encoder_begin(s->encoder, &s->model->tokenizer, mode, s->encoder_scratch, GEMLET_ENCODER_BYTES,
                                                 sink, context, error);
     for (size_t i = 0; i < number && status == GEMLET_OK; i++) {
         if (pieces[i].text != NULL) {
-            status = gemlet_encoder_feed(&s->encoder, pieces[i].text, pieces[i].bytes, error);
+            status = gemlet_encoder_feed(s->encoder, pieces[i].text, pieces[i].bytes, error);
             continue;
         }
-        status = gemlet_encoder_finish(&s->encoder, error);
+        status = gemlet_encoder_finish(s->encoder, error);
         status = status == GEMLET_OK ? sink(context, &pieces[i].token, 1) : status;
     }
-    return status == GEMLET_OK ? gemlet_encoder_finish(&s->encoder, error) : status;
+    return status == GEMLET_OK ? gemlet_encoder_finish(s->encoder, error) : status;
 }
 
 gemlet_status gemlet_session_count(gemlet_session *session, const gemlet_piece *pieces, size_t number, bool special, size_t *count,
@@ -431,11 +470,15 @@ void gemlet_session_reset(gemlet_session *session) {
     session->has_logits = false;
 }
 
+bool gemlet_session_reaches(const gemlet_session *session, size_t length) {
+    return length == 0 || gemlet_text_reaches(&session->decoder, session->written, length);
+}
+
 gemlet_status gemlet_session_rewind(gemlet_session *session, size_t length, gemlet_error *error) {
     if (length > session->length) {
         return gemlet_fail(error, GEMLET_ERROR_ARGUMENT, "can't rewind forward");
     }
-    if (length > 0 && !gemlet_text_reaches(&session->decoder, session->written, length)) {
+    if (!gemlet_session_reaches(session, length)) {
         return gemlet_fail(error, GEMLET_ERROR_STATE, "the sliding windows no longer hold what that position sees: reset instead");
     }
     if (length != session->length) {

@@ -38,9 +38,9 @@ struct gemlet_session {
     gemlet_progress progress;
     void *progress_context;
     size_t call_done, call_total; /* tokens of the call that runs; total 0: none does */
-    void *encoder_scratch;        /* GEMLET_ENCODER_BYTES */
-    gemlet_encoder encoder;
-    uint32_t *pending; /* [chunk], tokens of a text that are not fed yet */
+    gemlet_encoder *encoder;
+    void *encoder_scratch; /* GEMLET_ENCODER_BYTES */
+    uint32_t *pending;     /* [chunk], tokens of a text that are not fed yet */
     size_t pending_count;
     const gemlet_image_encoder *images; /* NULL: takes none */
     gemlet_image_session image;
@@ -57,6 +57,10 @@ gemlet_status gemlet_check_options(const gemlet_options *options, const gemlet_t
 /* model.c: fills a model whose memory the caller has.  On an error the file is closed. */
 gemlet_status gemlet_model_fill(gemlet_model *model, const gemlet_port *port, const char *path, const gemlet_options *options,
                                 gemlet_arena *arena, gemlet_error *error);
+
+/* session.c: likewise a session.  A counting arena gives no memory, but counts the same. */
+gemlet_status gemlet_session_fill(gemlet_session *made, gemlet_model *model, const gemlet_options *options, gemlet_arena *arena,
+                                  gemlet_error *error);
 
 /* A piece of what is fed: text, or where that is NULL a token. */
 typedef struct gemlet_piece {
@@ -77,6 +81,9 @@ gemlet_status gemlet_session_feed_pieces(gemlet_session *session, const gemlet_p
 /* 1 where <bos> would be put before what is fed next, else 0. */
 size_t gemlet_session_begins(const gemlet_session *session);
 
+/* Whether all that positions from `length` on see is still there, so that a rewind may end there. */
+bool gemlet_session_reaches(const gemlet_session *session, size_t length);
+
 /* Around what feeds `total` tokens in several steps: progress is told of the whole, and logits are computed of its last token only.
  * Of calls within each other the outermost counts: begin answers whether this is it, and end wants that answer. */
 bool gemlet_session_begin_call(gemlet_session *session, size_t total);
@@ -84,7 +91,7 @@ void gemlet_session_end_call(gemlet_session *session, bool outermost);
 
 /* What stands around the soft tokens of an image or a sound: the family says it.  Line ends that the session ends with belong to
  * the text before it, as the tokenizer joins line ends to one token. */
-enum { GEMLET_MOST_LINE_ENDS = 64, GEMLET_LONGEST_BEFORE = 16 };
+enum { GEMLET_MOST_LINE_ENDS = 64, GEMLET_LONGEST_BEFORE = 32 };
 
 typedef struct gemlet_frame {
     char before[GEMLET_MOST_LINE_ENDS + GEMLET_LONGEST_BEFORE];
@@ -101,6 +108,18 @@ gemlet_status gemlet_session_frame(gemlet_session *session, const gemlet_splice 
 
 /* Feeds the opening, `count` soft tokens and the closing. */
 gemlet_status gemlet_session_feed_framed(gemlet_session *session, const gemlet_frame *frame, const float *soft_tokens, size_t count,
+                                         gemlet_error *error);
+
+/* One of several images that are fed in one call, and the texts around its soft tokens; only the first's may begin with a line end,
+ * which joins what the session ends with. */
+typedef struct gemlet_spliced_image {
+    const gemlet_image *image;
+    const char *before, *after;
+} gemlet_spliced_image;
+
+/* image.c: encodes and feeds images one behind the other.  GEMLET_ERROR_CONTEXT where not all of them fit: before anything is
+ * computed.  Where it fails later, the images done so far stay. */
+gemlet_status gemlet_session_feed_images(gemlet_session *session, const gemlet_spliced_image *images, size_t count,
                                          gemlet_error *error);
 
 /* GEMLET_ERROR_CONTEXT where `count` positions are not left. */

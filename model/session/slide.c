@@ -35,20 +35,17 @@ gemlet_status gemlet_session_slide(gemlet_session *session, size_t keep, size_t 
     if (status != GEMLET_OK || keep == newest) {
         return status;
     }
-    gemlet_session rewound = *session;
-    size_t first = keep;
-    if (gemlet_session_rewind(&rewound, keep, NULL) != GEMLET_OK) {
-        gemlet_session_reset(&rewound);
-        first = 0;
-    }
+    size_t first = gemlet_session_reaches(session, keep) ? keep : 0;
     status = check_tokens(session, first, keep, error);
     if (status == GEMLET_OK) {
         status = check_tokens(session, newest, session->length, error);
     }
+    if (status == GEMLET_OK) {
+        status = gemlet_session_rewind(session, first, error);
+    }
     if (status != GEMLET_OK) {
         return status;
     }
-    *session = rewound;
     /* Fed from the history itself, where it writes what it reads. */
     memmove(session->history + keep, session->history + newest, recent * sizeof *session->history);
     return gemlet_feed(session, session->history + first, keep - first + recent, error);

@@ -1,4 +1,5 @@
-/* Attention with a cache of keys and values: rings of `slots` positions, of which local layers see the last `window`. */
+/* Attention with a cache of keys and values: rings of `slots` positions, of which local layers see the last `window`.  Tokens that
+ * are together see each other as well, those behind them too: of the window only the lower end counts. */
 #include <string.h>
 
 #include "model/text/decoder.h"
@@ -92,8 +93,9 @@ static void attend_heads(const attend_job *job, size_t token, size_t first, floa
     size_t width = kind->head_width;
     size_t group = job->group;
     size_t h = first / (c->heads / kind->kv_heads);
-    size_t end = d->position + job->skipped + token + 1;
-    size_t seen = gemlet_positions_seen(kind, end);
+    size_t own = d->position + job->skipped + token + 1; /* where positions end that it sees in any case */
+    size_t end = d->together ? d->position + d->rotated : own;
+    size_t seen = gemlet_positions_seen(kind, own) + end - own;
     size_t slot = (end - seen) % cache->slots;
     size_t pieces[2] = {seen < cache->slots - slot ? seen : cache->slots - slot, 0};
     pieces[1] = seen - pieces[0];

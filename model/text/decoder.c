@@ -1,18 +1,18 @@
 /* The forward pass of the Gemma decoders, top to bottom.
  *
- * | stage                  | trait or number   | Gemma 4                | Gemma 3n                               | Gemma 3 |
- * |------------------------|-------------------|------------------------|----------------------------------------|-------------------|
- * | residual               | altup             | 1                      | 4 AltUp streams, predicted, corrected  | 1 | | beside
- * attention       | laurel            | -                      | LAuReL                                 | -                 | |
- * heads                  | local_heads       | wider in global layers | the same                               | the same | | RoPE
- * | partial_rotation  | a quarter of the pairs | all pairs                              | all pairs         | | values | value_norm
- * | RMSNorm without weight | RMSNorm without weight                 | as they are       | | attention scale        |
- * attention_scale   | 1                      | 1                                      | head width ^ -1/2 | | keys and values |
- * shared_keys       | shared by the last     | shared by the last layers              | of each layer     | | feed-forward |
- * sparsity          | dense                  | 95 % sparse gates in the first layers  | dense             | | after the
- * feed-forward | per_layer_inputs  | to the stream          | to all streams but the first           | -                 | | end of
- * a layer         | layer_scalar      | times a number         | -                                      | -                 | |
- * logits                 | soft_cap          | soft-capped            | soft-capped                            | as they are |
+ * | stage                  | trait or number   | Gemma 4                | Gemma 3n                    | Gemma 3           |
+ * |------------------------|-------------------|------------------------|-----------------------------|-------------------|
+ * | residual               | altup             | 1                      | 4 AltUp streams             | 1                 |
+ * | beside attention       | laurel            | -                      | LAuReL                      | -                 |
+ * | heads                  | local_heads       | wider in global layers | the same                    | the same          |
+ * | RoPE                   | partial_rotation  | a quarter of the pairs | all pairs                   | all pairs         |
+ * | values                 | value_norm        | RMSNorm without weight | RMSNorm without weight      | as they are       |
+ * | attention scale        | attention_scale   | 1                      | 1                           | head width ^ -1/2 |
+ * | keys and values        | shared_keys       | shared by the last     | shared by the last          | of each layer     |
+ * | feed-forward           | sparsity          | dense                  | sparse in the first layers  | dense             |
+ * | after the feed-forward | per_layer_inputs  | to the stream          | to all streams but one      | -                 |
+ * | end of a layer         | layer_scalar      | times a number         | -                           | -                 |
+ * | logits                 | soft_cap          | soft-capped            | soft-capped                 | as they are       |
  */
 #include "model/text/decoder.h"
 
@@ -113,10 +113,10 @@ static void per_layer_input(const gemlet_text_decoder *d, uint32_t index, size_t
         gemlet_text_each(d, index, count, scale_first_stream);
         gated = d->scratch.normed;
     }
-    gemlet_text_quantize(d, gated, count, c->width);
+    gemlet_text_quantize(d, &layer->per_layer_gate, gated, count);
     gemlet_text_product(d, &layer->per_layer_gate, count, d->scratch.narrow);
     gemlet_text_each(d, index, count, gate_per_layer_input);
-    gemlet_text_quantize(d, d->scratch.narrow, count, c->per_layer_width);
+    gemlet_text_quantize(d, &layer->per_layer_projection, d->scratch.narrow, count);
     gemlet_text_product(d, &layer->per_layer_projection, count, d->scratch.branch);
     gemlet_text_each(d, index, count, add_per_layer_input);
 }
@@ -141,7 +141,7 @@ static size_t keys_and_values(const gemlet_text_decoder *d, uint32_t index, size
         return count;
     }
     keep_last(d, count, wanted);
-    gemlet_text_quantize(d, d->scratch.normed, wanted, d->config->width);
+    gemlet_text_quantize(d, &layer->query, d->scratch.normed, wanted);
     return wanted;
 }
 
@@ -152,7 +152,7 @@ static void query_and_laurel(const gemlet_text_decoder *d, uint32_t index, size_
     bool has_laurel = d->config->traits->laurel;
     gemlet_text_products(d, d->scratch.activations, outputs, has_laurel ? 2 : 1, count);
     if (has_laurel) {
-        gemlet_text_quantize(d, d->scratch.narrow, count, layer->laurel_left.rows);
+        gemlet_text_quantize(d, &layer->laurel_right, d->scratch.narrow, count);
         gemlet_text_product(d, &layer->laurel_right, count, d->scratch.laurel);
         gemlet_text_each(d, index, count, finish_laurel);
     }
@@ -161,19 +161,20 @@ static void query_and_laurel(const gemlet_text_decoder *d, uint32_t index, size_
 /* One layer over `count` tokens, of which the last `wanted` are wanted beyond the last keys; answers how many are left. */
 static size_t layer_forward(const gemlet_text_decoder *d, uint32_t index, size_t count, size_t wanted) {
     const gemlet_text_config *c = d->config;
+    const gemlet_text_layer *layer = &d->weights->layers[index];
     if (c->traits->altup) {
         gemlet_text_each(d, index, count, gemlet_text_predict);
     }
     gemlet_text_each(d, index, count, norm_input);
-    gemlet_text_quantize(d, d->scratch.normed, count, c->width);
+    gemlet_text_quantize(d, &layer->query, d->scratch.normed, count);
     count = keys_and_values(d, index, count, wanted);
     if (count == 0) {
         return 0;
     }
     query_and_laurel(d, index, count);
     gemlet_text_attend(d, index, count);
-    gemlet_text_quantize(d, d->scratch.query, count, d->weights->layers[index].query.rows);
-    gemlet_text_product(d, &d->weights->layers[index].output, count, d->scratch.branch);
+    gemlet_text_quantize(d, &layer->output, d->scratch.query, count);
+    gemlet_text_product(d, &layer->output, count, d->scratch.branch);
     gemlet_text_each(d, index, count, add_attention);
     gemlet_text_feed_forward(d, index, count);
     gemlet_text_each(d, index, count, add_feed_forward);
@@ -189,7 +190,7 @@ static size_t layer_forward(const gemlet_text_decoder *d, uint32_t index, size_t
 gemlet_status gemlet_text_forward(gemlet_text_decoder *d, const gemlet_text_chunk *chunk, gemlet_text_row row, void *context,
                                   gemlet_error *error) {
     const gemlet_text_config *c = d->config;
-    size_t wanted = d->no_skipping ? chunk->count : chunk->wanted;
+    size_t wanted = d->no_skipping && !chunk->together ? chunk->count : chunk->wanted;
     gemlet_text_embed(d, chunk);
     if (c->traits->per_layer_inputs != GEMLET_NO_PER_LAYER_INPUTS) {
         gemlet_status status = gemlet_text_per_layer_inputs(d, chunk, error);
@@ -202,6 +203,7 @@ gemlet_status gemlet_text_forward(gemlet_text_decoder *d, const gemlet_text_chun
     }
     d->position = chunk->position;
     d->rotated = chunk->count;
+    d->together = chunk->together;
     gemlet_text_rotate_tables(d);
     size_t count = chunk->count;
     for (uint32_t i = 0; i < c->layers && count > 0; i++) {

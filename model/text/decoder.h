@@ -9,6 +9,7 @@
 #include "core/kernels.h"
 #include "core/parallel.h"
 #include "core/quant/packing.h"
+#include "core/quant/row_scaled.h"
 #include "model/container/container.h"
 #include "model/text/config.h"
 
@@ -37,6 +38,7 @@ typedef struct gemlet_text_weights {
     const float *output_norm;
     const float *vision_embedding, *audio_embedding; /* [count][width] */
     double *turns[GEMLET_LAYER_KINDS];               /* RoPE frequencies, [head_width / 2] */
+    uint64_t token_bytes;                            /* of weights and table rows that are read to decode a token */
     uint32_t fingerprint;                            /* CRC-32 of the tensors' CRC-32s */
 } gemlet_text_weights;
 
@@ -98,6 +100,7 @@ typedef struct gemlet_text_decoder {
     size_t score_row;    /* floats of a row of scores */
     size_t position;     /* of the chunk's first token */
     size_t rotated;      /* tokens of the chunk: what the RoPE tables are for */
+    bool together;       /* whether those of the chunk see each other */
     gemlet_text_tap tap; /* NULL but in tests */
     void *tap_context;
 } gemlet_text_decoder;
@@ -109,6 +112,7 @@ typedef struct gemlet_text_chunk {
     size_t count;
     size_t position; /* of the first */
     size_t wanted;   /* how many of the last need logits: at most GEMLET_MOST_WANTED */
+    bool together;   /* whether each sees all of them, and not those before it alone: the embeddings of an image of Gemma 3 */
 } gemlet_text_chunk;
 
 /* Fills `layers` [config->layers] (NULL with a counting arena) and `weights`, and what `config` takes from tensors' shapes. */
@@ -123,9 +127,6 @@ gemlet_status gemlet_text_open(gemlet_text_decoder *decoder, gemlet_arena *arena
 typedef void (*gemlet_text_row)(void *context, size_t index, const float *logits);
 gemlet_status gemlet_text_forward(gemlet_text_decoder *decoder, const gemlet_text_chunk *chunk, gemlet_text_row row, void *context,
                                   gemlet_error *error);
-
-/* The bytes of weights and table rows that are read to decode one token, at an empty context: from shapes alone. */
-uint64_t gemlet_text_token_bytes(const gemlet_text_config *config, const gemlet_text_weights *weights);
 
 /* Whether the rings, which have held `written` positions, still hold what the position behind the first `length` sees. */
 bool gemlet_text_reaches(const gemlet_text_decoder *decoder, size_t written, size_t length);
@@ -153,8 +154,18 @@ void gemlet_text_product(const gemlet_text_decoder *d, const gemlet_matrix *w, s
 void gemlet_text_products(const gemlet_text_decoder *d, const void *x, const gemlet_text_output *outputs, size_t number,
                           size_t count);
 
-/* Quantises `count` vectors into scratch.activations, vectors split over the threads. */
-void gemlet_text_quantize(const gemlet_text_decoder *d, const float *x, size_t count, size_t length);
+/* Quantises `count` vectors as `w` wants its inputs into scratch.activations, vectors split over the threads.  Matrices of which
+ * the loader knows that they share their input (tensors.h) take what was made for one of them. */
+void gemlet_text_quantize(const gemlet_text_decoder *d, const gemlet_matrix *w, const float *x, size_t count);
+
+/* The same of columns [first, end) into `out`, in this thread, and what is to be done when all columns are there. */
+void gemlet_text_quantize_columns(const gemlet_text_decoder *d, const gemlet_matrix *w, const float *x, size_t stride, size_t count,
+                                  size_t first, size_t end, void *out);
+void gemlet_text_finish_columns(const gemlet_text_decoder *d, const gemlet_matrix *w, size_t count, void *x);
+
+/* Products of some panels in this thread. */
+void gemlet_text_multiply(const gemlet_text_decoder *d, const gemlet_matrix *w, size_t first_panel, size_t end_panel, const void *x,
+                          size_t count, float *y, size_t y_stride);
 
 /* embeddings.c: rows of the tables into stream 0; the other streams; the per-layer inputs of the layers that will want them. */
 void gemlet_text_embed(const gemlet_text_decoder *d, const gemlet_text_chunk *chunk);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "model/text/decoder.h"
+#include "model/text/tensors.h"
 
 /* Ids of an encoder's range may have embeddings of their own, which are not scaled. */
 static void embed_token(const gemlet_text_decoder *d, uint32_t token, float *out) {
@@ -44,7 +45,7 @@ static void match_magnitude(const gemlet_text_decoder *d, const float *like, flo
 void gemlet_text_expand_streams(const gemlet_text_decoder *d, size_t count) {
     size_t width = d->config->width;
     size_t stride = d->config->streams * width;
-    gemlet_text_quantize(d, d->scratch.normed, count, width);
+    gemlet_text_quantize(d, &d->weights->stream_in[1], d->scratch.normed, count);
     for (size_t s = 1; s < d->config->streams; s++) {
         gemlet_text_product(d, &d->weights->stream_in[s], count, d->scratch.branch);
         for (size_t t = 0; t < count; t++) {
@@ -55,18 +56,21 @@ void gemlet_text_expand_streams(const gemlet_text_decoder *d, size_t count) {
     }
 }
 
-/* The row of `token` of the per-layer table, times the root of its width, to scratch.table_values. */
+/* What the per-layer table has for `token`, times the root of its width, to scratch.table_values. */
 static bool read_table_row(const gemlet_text_decoder *d, uint32_t token) {
     const gemlet_matrix *table = &d->weights->per_layer_table;
     uint32_t row = token < d->config->per_layer_vocabulary ? token : 0;
-    size_t bytes = gemlet_packing_group_bytes(table->type, GEMLET_PACKED_ROWS, 1, table->columns);
+    size_t rows = gemlet_text_table_rows(d->config, table->type), bytes = gemlet_text_table_bytes(d->config, table);
     uint64_t offset = d->weights->per_layer_offset + (uint64_t)row * bytes;
     if (d->port->read_at(d->port->context, d->file, offset, d->scratch.table_row, bytes) != (int64_t)bytes) {
         return false;
     }
-    gemlet_matrix one = {d->scratch.table_row, 1, table->columns, table->type, GEMLET_PACKED_ROWS};
-    gemlet_matrix_row(&one, 0, d->scratch.table_values);
-    d->kernels.real->scale(d->scratch.table_values, sqrtf((float)d->config->per_layer_width), table->columns);
+    gemlet_matrix read = *table;
+    read.data = d->scratch.table_row;
+    for (size_t i = 0; i < rows; i++) {
+        gemlet_matrix_row(&read, i, d->scratch.table_values + i * table->columns);
+    }
+    d->kernels.real->scale(d->scratch.table_values, sqrtf((float)d->config->per_layer_width), rows * table->columns);
     return true;
 }
 
@@ -83,7 +87,7 @@ static void project_per_layer(const gemlet_text_decoder *d, const per_layer_part
     size_t per_layer = d->config->per_layer_width;
     gemlet_matrix rows = gemlet_matrix_panels(&d->weights->per_layer_projection, part->first * per_layer, part->layers * per_layer);
     if (count > part->skipped && part->layers > 0) {
-        gemlet_text_quantize(d, d->scratch.normed + part->skipped * width, count - part->skipped, width);
+        gemlet_text_quantize(d, &rows, d->scratch.normed + part->skipped * width, count - part->skipped);
         gemlet_text_product(d, &rows, count - part->skipped, part->inputs);
     }
 }
@@ -137,7 +141,7 @@ static void join_streams(const gemlet_text_decoder *d, size_t token) {
     }
     memcpy(sum, streams, c->width * sizeof *sum);
     for (size_t s = 1; s < c->streams; s++) {
-        gemlet_text_quantize(d, streams + s * c->width, 1, c->width);
+        gemlet_text_quantize(d, &d->weights->stream_out[s], streams + s * c->width, 1);
         gemlet_text_product(d, &d->weights->stream_out[s], 1, d->scratch.branch);
         match_magnitude(d, streams, d->scratch.branch);
         real->add_scaled(sum, 1.0f, d->scratch.branch, c->width);
@@ -148,8 +152,9 @@ static void join_streams(const gemlet_text_decoder *d, size_t token) {
 
 void gemlet_text_logits(const gemlet_text_decoder *d, size_t token) {
     join_streams(d, token);
-    gemlet_text_quantize(d, d->scratch.normed, 1, d->config->width);
-    gemlet_text_product(d, d->config->own_head ? &d->weights->head : &d->weights->embedding, 1, d->logits);
+    const gemlet_matrix *head = d->config->own_head ? &d->weights->head : &d->weights->embedding;
+    gemlet_text_quantize(d, head, d->scratch.normed, 1);
+    gemlet_text_product(d, head, 1, d->logits);
     if (d->config->soft_cap > 0.0f) {
         d->kernels.real->soft_cap(d->logits, d->config->soft_cap, d->config->vocabulary);
     }

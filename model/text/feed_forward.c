@@ -133,10 +133,10 @@ static void gated_rows_task(void *argument, size_t task) {
         size_t rows = end - row < GEMLET_FEED_FORWARD_PIECE ? end - row : GEMLET_FEED_FORWARD_PIECE;
         gemlet_matrix gate_rows = gemlet_matrix_panels(&job->layer->gate, row, rows);
         gemlet_matrix up_rows = gemlet_matrix_panels(&job->layer->up, row, rows);
-        d->kernels.matrix->multiply(&gate_rows, 0, rows / GEMLET_PANEL_ROWS, d->scratch.activations, job->count, gate, rows);
-        d->kernels.matrix->multiply(&up_rows, 0, rows / GEMLET_PANEL_ROWS, d->scratch.activations, job->count, up, rows);
+        gemlet_text_multiply(d, &gate_rows, 0, rows / GEMLET_PANEL_ROWS, d->scratch.activations, job->count, gate, rows);
+        gemlet_text_multiply(d, &up_rows, 0, rows / GEMLET_PANEL_ROWS, d->scratch.activations, job->count, up, rows);
         d->kernels.real->gelu_multiply(gate, up, job->count * rows, gate);
-        d->kernels.matrix->quantize(gate, rows, job->count, row, row + rows, job->inner, d->scratch.hidden);
+        gemlet_text_quantize_columns(d, &job->layer->down, gate, rows, job->count, row, row + rows, d->scratch.hidden);
     }
 }
 
@@ -144,13 +144,14 @@ static void dense(const gemlet_text_decoder *d, const gemlet_text_layer *layer, 
     feed_forward_job job = {.decoder = d, .layer = layer, .inner = inner, .count = count};
     job.tasks = gemlet_text_tasks(d, inner / GEMLET_BLOCK);
     gemlet_parallel(d->port, gated_rows_task, &job, job.tasks);
+    gemlet_text_finish_columns(d, &layer->down, count, d->scratch.hidden);
     gemlet_text_products(d, d->scratch.hidden, &(gemlet_text_output){&layer->down, d->scratch.branch}, 1, count);
 }
 
 void gemlet_text_feed_forward(const gemlet_text_decoder *d, uint32_t layer, size_t count) {
     const gemlet_text_layer *w = &d->weights->layers[layer];
     size_t inner = d->config->layer[layer].feed_forward;
-    gemlet_text_quantize(d, d->scratch.normed, count, d->config->width);
+    gemlet_text_quantize(d, &w->gate, d->scratch.normed, count);
     if (d->config->layer[layer].sparsity > 0.0f) {
         gemlet_text_product(d, &w->gate, count, d->scratch.gate);
         sparse(d, w, inner, d->config->layer[layer].sparsity, count);

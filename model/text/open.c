@@ -1,5 +1,6 @@
 #include "core/carver.h"
 #include "model/text/decoder.h"
+#include "model/text/tensors.h"
 
 /* Takes arrays from one end of the arena and remembers the first failure. */
 typedef struct taker {
@@ -47,6 +48,12 @@ static void take_caches(gemlet_text_decoder *d, taker *t) {
     }
 }
 
+/* Of quantised vectors for the model's matrices, which are all of blocks or all have one scale a row. */
+static size_t activation_bytes(const gemlet_text_decoder *d, size_t count, size_t length) {
+    return gemlet_is_row_scaled(d->weights->embedding.type) ? gemlet_row_scaled_activation_bytes(count, length)
+                                                            : gemlet_activation_bytes(count, length);
+}
+
 static void take_scratch(gemlet_text_decoder *d, taker *t) {
     const gemlet_text_config *c = d->config;
     gemlet_text_scratch *s = &d->scratch;
@@ -64,7 +71,7 @@ static void take_scratch(gemlet_text_decoder *d, taker *t) {
         if (c->layer[i].sparsity > 0.0f) {
             sparse = c->widest_feed_forward;
         } else {
-            hidden = gemlet_larger(hidden, gemlet_activation_bytes(i < gemlet_text_common_layers(c) ? n : wanted, inner));
+            hidden = gemlet_larger(hidden, activation_bytes(d, i < gemlet_text_common_layers(c) ? n : wanted, inner));
         }
     }
     s->streams = take(t, "streams", n * c->streams * c->width, sizeof(float));
@@ -72,9 +79,7 @@ static void take_scratch(gemlet_text_decoder *d, taker *t) {
     s->per_layer = take(t, "per-layer inputs", n * common, sizeof(float));
     s->last_per_layer = take(t, "per-layer inputs", wanted * (table - common), sizeof(float));
     s->table_values = take(t, "per-layer inputs", table, sizeof(float));
-    s->table_row = table > 0 ? take(t, "per-layer inputs",
-                                    gemlet_packing_group_bytes(d->weights->per_layer_table.type, GEMLET_PACKED_ROWS, 1, table), 1)
-                             : NULL;
+    s->table_row = table > 0 ? take(t, "per-layer inputs", gemlet_text_table_bytes(c, &d->weights->per_layer_table), 1) : NULL;
     s->normed = take(t, "blocks", n * c->width, sizeof(float));
     s->branch = take(t, "blocks", n * c->width, sizeof(float));
     s->laurel = take(t, "blocks", c->traits->laurel ? n * c->width : 0, sizeof(float));
@@ -100,7 +105,7 @@ static void take_scratch(gemlet_text_decoder *d, taker *t) {
     s->list_length = take(t, "feed-forward", sparse != 0 ? n : 0, sizeof(size_t));
     s->single = take(t, "activations", sparse != 0 ? n : 0, gemlet_activation_bytes(1, gemlet_larger(c->width, sparse)));
     s->hidden = take(t, "activations", hidden, 1);
-    s->activations = take(t, "activations", 1, gemlet_activation_bytes(n, widest));
+    s->activations = take(t, "activations", 1, activation_bytes(d, n, widest));
 }
 
 gemlet_status gemlet_text_open(gemlet_text_decoder *decoder, gemlet_arena *arena, gemlet_error *error) {

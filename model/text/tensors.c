@@ -22,6 +22,7 @@
 #define ALL_PER_LAYER GEMLET_SIZE_ALL_PER_LAYER
 #define RANK GEMLET_SIZE_RANK
 #define OWN_KEYS .part = GEMLET_TEXT_OWN_KEYS
+#define SAME_INPUT(member) .same_input = offsetof(gemlet_text_layer, member)
 #define ALTUP .part = GEMLET_TEXT_ALTUP
 #define LAUREL .part = GEMLET_TEXT_LAUREL
 #define SCALAR .part = GEMLET_TEXT_LAYER_SCALAR
@@ -42,16 +43,16 @@ const size_t gemlet_text_model_tensor_count = sizeof gemlet_text_model_tensors /
 
 const gemlet_text_tensor gemlet_text_layer_tensors[] = {
     {"attn_k.weight", MATRIX, KEYS, WIDTH, LAYER_PLACE(key), OWN_KEYS},
-    {"attn_v.weight", MATRIX, KEYS, WIDTH, LAYER_PLACE(value), OWN_KEYS},
+    {"attn_v.weight", MATRIX, KEYS, WIDTH, LAYER_PLACE(value), OWN_KEYS, SAME_INPUT(key)},
     {"attn_k_norm.weight", REALS, ONE, HEAD, LAYER_PLACE(key_norm), OWN_KEYS},
     {"attn_norm.weight", REALS, ONE, WIDTH, LAYER_PLACE(attention_norm)},
-    {"attn_q.weight", MATRIX, QUERIES, WIDTH, LAYER_PLACE(query)},
+    {"attn_q.weight", MATRIX, QUERIES, WIDTH, LAYER_PLACE(query), SAME_INPUT(key)},
     {"attn_q_norm.weight", REALS, ONE, HEAD, LAYER_PLACE(query_norm)},
     {"attn_output.weight", MATRIX, WIDTH, QUERIES, LAYER_PLACE(output)},
     {"post_attention_norm.weight", REALS, ONE, WIDTH, LAYER_PLACE(post_attention_norm)},
     {"ffn_norm.weight", REALS, ONE, WIDTH, LAYER_PLACE(feed_forward_norm)},
     {"ffn_gate.weight", MATRIX, FEED_FORWARD, WIDTH, LAYER_PLACE(gate)},
-    {"ffn_up.weight", GEMLET_FORM_SPARSE_ROWS, FEED_FORWARD, WIDTH, LAYER_PLACE(up)},
+    {"ffn_up.weight", GEMLET_FORM_SPARSE_ROWS, FEED_FORWARD, WIDTH, LAYER_PLACE(up), SAME_INPUT(gate)},
     {"ffn_down.weight", GEMLET_FORM_SPARSE_COLUMNS, WIDTH, FEED_FORWARD, LAYER_PLACE(down)},
     {"post_ffw_norm.weight", REALS, ONE, WIDTH, LAYER_PLACE(post_feed_forward_norm)},
     {"altup_router_norm.weight", REALS, ONE, WIDTH, LAYER_PLACE(router_norm), ALTUP},
@@ -107,6 +108,15 @@ static gemlet_packing packing_of(const gemlet_text_config *c, gemlet_text_form f
     case GEMLET_FORM_SPARSE_COLUMNS: return sparse ? GEMLET_PACKED_COLUMNS : GEMLET_PACKED_PANELS;
     default: return GEMLET_PACKED_PANELS;
     }
+}
+
+size_t gemlet_text_table_rows(const gemlet_text_config *config, gemlet_weight_type type) {
+    return gemlet_is_row_scaled(type) ? config->layers : 1;
+}
+
+size_t gemlet_text_table_bytes(const gemlet_text_config *config, const gemlet_matrix *table) {
+    return gemlet_text_table_rows(config, table->type) *
+           gemlet_packing_group_bytes(table->type, GEMLET_PACKED_ROWS, 1, table->columns);
 }
 
 static size_t append(char *name, size_t length, const char *text) {

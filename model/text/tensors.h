@@ -40,7 +40,8 @@ typedef struct gemlet_text_tensor {
     gemlet_text_size rows, columns;
     size_t place; /* of a gemlet_matrix or a const float * in gemlet_text_weights, or in gemlet_text_layer */
     gemlet_text_part part;
-    bool of_streams; /* NAME.I.weight for each stream but the active one, in matrices that follow each other */
+    bool of_streams;   /* NAME.I.weight for each stream but the active one, in matrices that follow each other */
+    size_t same_input; /* place of a matrix of the layer whose quantised input this one takes; 0: none */
 } gemlet_text_tensor;
 
 /* The head where it is a matrix of its own; a file says so by having it. */
@@ -63,8 +64,17 @@ typedef struct gemlet_text_need {
     size_t next; /* row of the table */
 } gemlet_text_need;
 
+/* A table of rows in which each layer's numbers have a scale of their own has as many rows for a token as layers. */
+size_t gemlet_text_table_rows(const gemlet_text_config *config, gemlet_weight_type type);
+
+/* Bytes of them. */
+size_t gemlet_text_table_bytes(const gemlet_text_config *config, const gemlet_matrix *table);
+
 /* Moves to the next tensor; false behind the last one. */
 bool gemlet_text_next(const gemlet_text_config *config, gemlet_text_need *need);
+
+/* Bytes of a matrix that are read to decode a token, at an empty context. */
+uint64_t gemlet_text_bytes_of_token(const gemlet_text_config *config, const gemlet_text_need *need, const gemlet_matrix *w);
 
 /* Of a tensor with `rows` rows: what the configuration did not know. */
 void gemlet_text_learn(gemlet_text_config *config, const gemlet_text_need *need, uint32_t rows);

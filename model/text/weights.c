@@ -1,3 +1,6 @@
+#include <math.h>
+#include <string.h>
+
 #include "core/carver.h"
 #include "model/container/loader.h"
 #include "model/text/decoder.h"
@@ -8,27 +11,53 @@ static void *place_of(const gemlet_text_need *need, gemlet_text_weights *weights
     return (unsigned char *)(need->of_layer ? (void *)layer : weights) + need->tensor->place + need->stream * sizeof(gemlet_matrix);
 }
 
+/* Whether a matrix is as the table wants it.  Those that are multiplied are all of blocks or all have one scale a row, as the
+ * buffers for their inputs are; of the latter there are panels alone, and rows of the table. */
+static bool fits(const gemlet_text_config *config, const gemlet_text_need *need, const gemlet_text_weights *weights,
+                 const gemlet_tensor *tensor, const gemlet_matrix *matrix) {
+    bool streamed = need->tensor->form == GEMLET_FORM_STREAMED, row_scaled = gemlet_is_row_scaled(matrix->type);
+    size_t split = streamed ? gemlet_text_table_rows(config, matrix->type) : 1;
+    return matrix->packing == need->packing && (need->rows == 0 || matrix->rows == need->rows * split) &&
+           matrix->rows % split == 0 && matrix->columns * split == need->columns &&
+           tensor->bytes == gemlet_packed_bytes(matrix->type, matrix->packing, matrix->rows, matrix->columns) &&
+           (streamed || !row_scaled || matrix->packing == GEMLET_PACKED_PANELS) &&
+           (streamed || weights->embedding.columns == 0 || row_scaled == gemlet_is_row_scaled(weights->embedding.type));
+}
+
+/* What was quantised for one of them is taken by the other. */
+static void check_same_input(gemlet_loader *l, const gemlet_matrix *matrix, const gemlet_matrix *other) {
+    float difference = matrix->input_scale - other->input_scale;
+    if (other->columns != 0 && (matrix->type != other->type || difference != 0.0f) && gemlet_is_row_scaled(matrix->type)) {
+        gemlet_loader_fail(l, GEMLET_ERROR_FORMAT, "must take the same input as the matrix beside it, with as many bits");
+    }
+}
+
 /* With GEMLET_FORM_STREAMED a matrix is never resident: it has no data, but a place in the file. */
 static void load_matrix(gemlet_loader *l, gemlet_text_config *config, const gemlet_text_need *need, gemlet_text_weights *weights,
-                        gemlet_matrix *out) {
+                        const gemlet_text_layer *layer, gemlet_matrix *out) {
     gemlet_matrix matrix = {0};
     gemlet_tensor tensor;
+    bool streamed = need->tensor->form == GEMLET_FORM_STREAMED;
     if (!gemlet_loader_find(l, need->name, &tensor)) {
         return;
     }
-    bool whole = gemlet_tensor_matrix(&tensor, &matrix) && matrix.packing == need->packing &&
-                 (need->rows == 0 || matrix.rows == need->rows) && matrix.columns == need->columns &&
-                 tensor.bytes == gemlet_packed_bytes(matrix.type, matrix.packing, matrix.rows, matrix.columns);
-    if (!whole) {
+    if (!gemlet_tensor_matrix(&tensor, &matrix) || !fits(config, need, weights, &tensor, &matrix)) {
         gemlet_loader_fail_shape(l, &tensor, need->rows, need->columns);
         return;
     }
-    if (need->tensor->form == GEMLET_FORM_STREAMED) {
+    if (streamed) {
         weights->per_layer_offset = tensor.offset;
+    } else if (gemlet_is_row_scaled(matrix.type)) {
+        gemlet_loader_row_scaled(l, &tensor, &matrix);
     } else {
         matrix.data = gemlet_loader_data(l, &tensor);
     }
-    gemlet_text_learn(config, need, (uint32_t)matrix.rows);
+    if (need->tensor->same_input != 0) {
+        check_same_input(l, &matrix,
+                         (const gemlet_matrix *)(const void *)((const unsigned char *)layer + need->tensor->same_input));
+    }
+    gemlet_text_learn(config, need, (uint32_t)(matrix.rows / (streamed ? gemlet_text_table_rows(config, matrix.type) : 1)));
+    weights->token_bytes += gemlet_text_bytes_of_token(config, need, &matrix);
     *out = matrix;
 }
 
@@ -37,8 +66,9 @@ static void load_tensor(gemlet_loader *l, gemlet_text_config *config, const geml
     void *place = place_of(need, weights, layer);
     if (need->tensor->form == GEMLET_FORM_REALS) {
         *(const float **)place = gemlet_loader_reals(l, need->name, need->rows, need->columns);
+        weights->token_bytes += need->rows * need->columns * sizeof(float);
     } else {
-        load_matrix(l, config, need, weights, place);
+        load_matrix(l, config, need, weights, layer, place);
     }
 }
 
@@ -74,7 +104,12 @@ gemlet_status gemlet_text_load(gemlet_container *container, gemlet_text_config *
     for (uint32_t i = 0; i < config->layers && layers != NULL; i++) {
         layers[i] = unkept;
     }
+    uint32_t layer = 0;
     while (l.status == GEMLET_OK && gemlet_text_next(config, &need)) {
+        if (need.layer != layer) {
+            layer = need.layer;
+            unkept = (gemlet_text_layer){0};
+        }
         load_tensor(&l, config, &need, weights, layers != NULL ? &layers[need.layer] : &unkept);
     }
     load_special_embeddings(&l, config, weights);

@@ -106,7 +106,13 @@ static void find_marks(gemlet_tokenizer *t) {
         {GEMLET_SPECIAL_THINK, "<|think|>", NULL},
         {GEMLET_SPECIAL_START_OF_CHANNEL, "<|channel>", NULL},
         {GEMLET_SPECIAL_END_OF_CHANNEL, "<channel|>", NULL},
+        {GEMLET_SPECIAL_START_OF_TOOL, "<|tool>", "<start_function_declaration>"},
+        {GEMLET_SPECIAL_END_OF_TOOL, "<tool|>", "<end_function_declaration>"},
+        {GEMLET_SPECIAL_START_OF_TOOL_CALL, "<|tool_call>", "<start_function_call>"},
+        {GEMLET_SPECIAL_END_OF_TOOL_CALL, "<tool_call|>", "<end_function_call>"},
         {GEMLET_SPECIAL_START_OF_TOOL_RESPONSE, "<|tool_response>", "<start_function_response>"},
+        {GEMLET_SPECIAL_END_OF_TOOL_RESPONSE, "<tool_response|>", "<end_function_response>"},
+        {GEMLET_SPECIAL_TOOL_QUOTE, "<|\"|>", "<escape>"},
     };
     for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
         uint32_t token = gemlet_trie_find(t, marks[i].text);

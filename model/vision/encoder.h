@@ -18,8 +18,9 @@ typedef struct gemlet_image_run {
     gemlet_kernels kernels;
     const gemlet_port *port;
     size_t threads;
-    size_t text_width;   /* numbers of a soft token */
-    uint32_t image_size; /* pixels of a side, the option; 0: what the model was made for, which plan puts here */
+    size_t text_width;     /* numbers of a soft token */
+    uint32_t image_size;   /* pixels of a side, the option; 0: what the model was made for, which plan puts here */
+    uint32_t image_tokens; /* of frames that keep their shape: the most soft tokens; likewise */
     /* Set by plan: */
     size_t bytes;              /* of `memory` */
     uint32_t most_soft_tokens; /* that any frame gives */
@@ -38,8 +39,9 @@ typedef struct gemlet_image_encoder {
     gemlet_status (*load)(void *model, gemlet_container *container, size_t text_width, gemlet_arena *arena, uint64_t *mapped,
                           gemlet_error *error);
 
-    /* Finds out what a run takes, from shapes in the file, so that it needs no weights.  GEMLET_ERROR_ARGUMENT for an image size
-     * that the model does not allow. */
+    /* Finds out what a run takes, from the shapes of the weights, so that it needs none of their numbers.  Reads the file where the
+     * model was loaded into a counting arena, and never else: sessions may be opened from several threads.  GEMLET_ERROR_ARGUMENT
+     * for an image size that the model does not allow. */
     gemlet_status (*plan)(gemlet_image_run *run, const void *model, gemlet_container *container, gemlet_error *error);
 
     /* How many soft tokens a frame of width x height pixels gives. */

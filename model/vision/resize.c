@@ -1,48 +1,62 @@
-/* Antialiased bilinear resampling of bytes: a triangle as wide as the reduction, in two passes of 22-bit fixed point, columns
- * first, rounded to bytes in between.  Pillow's Resample.c and torchvision
- * compute the same.
+/* Antialiased resampling of bytes: a filter as wide as the reduction, in two passes of 22-bit fixed point, columns first, rounded
+ * to bytes in between.  Pillow's Resample.c and torchvision compute the same.
  *
  * Rows stream: the frame is read once from top to bottom, and only the rows that the window of one output row reaches are held. */
 #include <math.h>
 #include <string.h>
 
-#include <gemlet/image.h>
+#include "model/vision/resize.h"
 
 enum { FRACTION_BITS = 22, CHANNELS = 3 };
 
-/* What an output sample is made of: `count` inputs from `first` on. */
+/* What an output sample is made of: `count` inputs from `first` on.  Of 32 bits, as the scratch has no wider alignment. */
 typedef struct window {
-    size_t first, count;
+    uint32_t first, count;
 } window;
 
+/* How far the filter reaches from its centre, in samples of the larger of both sizes. */
+static double reach_of(gemlet_resample_filter filter) {
+    return filter == GEMLET_RESAMPLE_CUBIC ? 2.0 : 1.0;
+}
+
+/* The filter at a distance from its centre: a triangle, or Keys' cubic with a = -1/2. */
+static double filter_at(gemlet_resample_filter filter, double distance) {
+    double x = fabs(distance);
+    if (filter == GEMLET_RESAMPLE_TRIANGLE) {
+        return fmax(0.0, 1.0 - x);
+    }
+    return x < 1.0 ? (1.5 * x - 2.5) * x * x + 1.0 : x < 2.0 ? ((-0.5 * x + 2.5) * x - 4.0) * x + 2.0 : 0.0;
+}
+
 /* The longest window that any output of `from` samples brought to `to` has. */
-static size_t longest_window(size_t from, size_t to) {
-    return from > to ? 2 * ((from + to - 1) / to) + 1 : 3;
+static size_t longest_window(gemlet_resample_filter filter, size_t from, size_t to) {
+    size_t reach = 2 * (size_t)reach_of(filter);
+    return from > to ? reach * ((from + to - 1) / to) + 1 : reach + 1;
 }
 
 /* The window of output `i` and its weights, which sum to 1 up to rounding. */
-static window weigh(size_t from, size_t to, size_t i, int32_t *weights) {
+static window weigh(gemlet_resample_filter filter, size_t from, size_t to, size_t i, int32_t *weights) {
     double scale = (double)from / (double)to;
-    double support = scale > 1.0 ? scale : 1.0;
+    double wide = scale > 1.0 ? scale : 1.0, support = wide * reach_of(filter);
     double centre = ((double)i + 0.5) * scale;
     double low = centre - support + 0.5;
     double high = centre + support + 0.5;
-    window w = {low > 0.0 ? (size_t)low : 0, (size_t)high < from ? (size_t)high : from};
+    window w = {low > 0.0 ? (uint32_t)low : 0, high < (double)from ? (uint32_t)high : (uint32_t)from};
     w.count -= w.first;
     double sum = 0.0;
     for (size_t k = 0; k < w.count; k++) {
-        sum += fmax(0.0, 1.0 - fabs(((double)(w.first + k) - centre + 0.5) / support));
+        sum += filter_at(filter, ((double)(w.first + k) - centre + 0.5) / wide);
     }
     for (size_t k = 0; k < w.count; k++) {
-        double share = fmax(0.0, 1.0 - fabs(((double)(w.first + k) - centre + 0.5) / support)) / sum;
-        weights[k] = (int32_t)(share * (double)(1 << FRACTION_BITS) + 0.5);
+        double share = filter_at(filter, ((double)(w.first + k) - centre + 0.5) / wide) / sum;
+        weights[k] = (int32_t)floor(share * (double)(1 << FRACTION_BITS) + 0.5);
     }
     return w;
 }
 
 static uint8_t to_byte(int32_t fixed) {
-    int32_t value = fixed / (1 << FRACTION_BITS); /* no weight is negative */
-    return (uint8_t)(value > 255 ? 255 : value);
+    int32_t value = fixed / (1 << FRACTION_BITS); /* below 0 all is 0 */
+    return (uint8_t)(value > 255 ? 255 : value < 0 ? 0 : value);
 }
 
 /* ---- Formats ---- */
@@ -123,8 +137,12 @@ static gemlet_status check_chroma(const gemlet_image *image, gemlet_error *error
                : fail_number(error, "the stride of the image's chroma must be at least ", row, image->chroma_stride);
 }
 
-static gemlet_status check(const gemlet_image *image, gemlet_error *error) {
+size_t gemlet_pixel_bytes(gemlet_pixel_format format) {
     static const uint8_t bytes[] = {3, 3, 4, 1, 2, 1, 1};
+    return bytes[format];
+}
+
+gemlet_status gemlet_check_image(const gemlet_image *image, gemlet_error *error) {
     if (image == NULL || image->pixels == NULL) {
         return gemlet_fail(error, GEMLET_ERROR_ARGUMENT, "an image must have pixels");
     }
@@ -135,7 +153,7 @@ static gemlet_status check(const gemlet_image *image, gemlet_error *error) {
     if (image->width == 0 || image->height == 0 || longer > GEMLET_LARGEST_IMAGE) {
         return fail_number(error, "an image's sides must be 1 pixel to ", GEMLET_LARGEST_IMAGE, longer > 0 ? longer : 0);
     }
-    size_t row = (size_t)image->width * bytes[image->format];
+    size_t row = image->width * gemlet_pixel_bytes(image->format);
     if (image->stride < row) {
         return fail_number(error, "the image's stride must be at least ", row, image->stride);
     }
@@ -145,17 +163,17 @@ static gemlet_status check(const gemlet_image *image, gemlet_error *error) {
 /* ---- The two passes ---- */
 
 typedef struct resizer {
-    size_t size;
-    window *columns;  /* [size] */
-    int32_t *weights; /* [size][longest window of a row] */
+    gemlet_resample_target to;
+    window *columns;  /* [width] */
+    int32_t *weights; /* [width][longest window of a row] */
     int32_t *down;    /* [longest window of a column] */
     size_t longest_row, longest_column;
     uint8_t *row;  /* [image width][3] */
-    uint8_t *ring; /* [longest window of a column][size][3]: row r in slot r % longest_column */
+    uint8_t *ring; /* [longest window of a column][width][3]: row r in slot r % longest_column */
 } resizer;
 
 static void resize_row(const resizer *r, const uint8_t *from, uint8_t *to) {
-    for (size_t i = 0; i < r->size; i++, to += CHANNELS) {
+    for (size_t i = 0; i < r->to.width; i++, to += CHANNELS) {
         const int32_t *weight = r->weights + i * r->longest_row;
         const uint8_t *x = from + r->columns[i].first * CHANNELS;
         int32_t sum[CHANNELS] = {1 << (FRACTION_BITS - 1), 1 << (FRACTION_BITS - 1), 1 << (FRACTION_BITS - 1)};
@@ -171,21 +189,23 @@ static void resize_row(const resizer *r, const uint8_t *from, uint8_t *to) {
 }
 
 static void mix_rows(const resizer *r, window w, uint8_t *to) {
-    for (size_t i = 0; i < r->size * CHANNELS; i++) {
+    size_t length = r->to.width * CHANNELS;
+    for (size_t i = 0; i < length; i++) {
         int32_t sum = 1 << (FRACTION_BITS - 1);
         for (size_t k = 0; k < w.count; k++) {
-            sum += r->down[k] * r->ring[(w.first + k) % r->longest_column * r->size * CHANNELS + i];
+            sum += r->down[k] * r->ring[(w.first + k) % r->longest_column * length + i];
         }
         to[i] = to_byte(sum);
     }
 }
 
-/* Lays the arrays out in `scratch`; the wide types first. */
+/* Lays the arrays out in `scratch`; the wide types, all of 32 bits, first. */
 static size_t lay_out(resizer *r, size_t width, size_t height, unsigned char *scratch) {
-    r->longest_row = longest_window(width, r->size);
-    r->longest_column = longest_window(height, r->size);
-    const size_t bytes[] = {r->size * sizeof(window), r->size * r->longest_row * sizeof(int32_t),
-                            r->longest_column * sizeof(int32_t), width * CHANNELS, r->longest_column * r->size * CHANNELS};
+    size_t columns = r->to.width;
+    r->longest_row = longest_window(r->to.filter, width, columns);
+    r->longest_column = longest_window(r->to.filter, height, r->to.height);
+    const size_t bytes[] = {columns * sizeof(window), columns * r->longest_row * sizeof(int32_t),
+                            r->longest_column * sizeof(int32_t), width * CHANNELS, r->longest_column * columns * CHANNELS};
     void *place[5];
     size_t used = 0;
     for (size_t i = 0; i < 5; i++) {
@@ -200,29 +220,38 @@ static size_t lay_out(resizer *r, size_t width, size_t height, unsigned char *sc
     return used;
 }
 
+gemlet_status gemlet_resample(const gemlet_image *image, const gemlet_resample_target *target, void *scratch, size_t bytes,
+                              uint8_t *pixels, gemlet_error *error) {
+    gemlet_status status = gemlet_check_image(image, error);
+    if (status != GEMLET_OK) {
+        return status;
+    }
+    resizer r = {.to = *target};
+    size_t needed = lay_out(&r, image->width, image->height, scratch);
+    if (needed > bytes) {
+        return fail_number(error, "the bytes that bringing the image to its size takes must be at most ", bytes, needed);
+    }
+    for (size_t i = 0; i < target->width; i++) {
+        r.columns[i] = weigh(target->filter, image->width, target->width, i, r.weights + i * r.longest_row);
+    }
+    size_t done = 0;
+    for (size_t i = 0; i < target->height; i++) {
+        window rows = weigh(target->filter, image->height, target->height, i, r.down);
+        for (done = done > rows.first ? done : rows.first; done < rows.first + rows.count; done++) {
+            read_row(image, done, r.row);
+            resize_row(&r, r.row, r.ring + done % r.longest_column * target->width * CHANNELS);
+        }
+        mix_rows(&r, rows, pixels + i * target->width * CHANNELS);
+    }
+    return GEMLET_OK;
+}
+
 size_t gemlet_resize_bytes(size_t size) {
-    resizer r = {.size = size};
+    resizer r = {.to = {GEMLET_RESAMPLE_TRIANGLE, size, size}};
     return lay_out(&r, GEMLET_LARGEST_IMAGE, GEMLET_LARGEST_IMAGE, NULL);
 }
 
 gemlet_status gemlet_resize(const gemlet_image *image, size_t size, void *scratch, uint8_t *square, gemlet_error *error) {
-    gemlet_status status = check(image, error);
-    if (status != GEMLET_OK) {
-        return status;
-    }
-    resizer r = {.size = size};
-    lay_out(&r, image->width, image->height, scratch);
-    for (size_t i = 0; i < size; i++) {
-        r.columns[i] = weigh(image->width, size, i, r.weights + i * r.longest_row);
-    }
-    size_t done = 0;
-    for (size_t i = 0; i < size; i++) {
-        window rows = weigh(image->height, size, i, r.down);
-        for (done = done > rows.first ? done : rows.first; done < rows.first + rows.count; done++) {
-            read_row(image, done, r.row);
-            resize_row(&r, r.row, r.ring + done % r.longest_column * size * CHANNELS);
-        }
-        mix_rows(&r, rows, square + i * size * CHANNELS);
-    }
-    return GEMLET_OK;
+    const gemlet_resample_target target = {GEMLET_RESAMPLE_TRIANGLE, size, size};
+    return gemlet_resample(image, &target, scratch, gemlet_resize_bytes(size), square, error);
 }

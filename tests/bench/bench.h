@@ -18,6 +18,7 @@ typedef struct bench_case {
 } bench_case;
 
 /* The table of each family, ended by a case without a name. */
+extern const bench_case bench_row_scaled_cases[];
 extern const bench_case bench_matrix_cases[];
 extern const bench_case bench_conv_cases[];
 extern const bench_case bench_real_cases[];

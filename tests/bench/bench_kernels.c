@@ -8,9 +8,10 @@
 
 #include "tests/bench/bench.h"
 
-enum { FAMILIES = 3 };
+enum { FAMILIES = 4 };
 
-static const bench_case *const families[FAMILIES] = {bench_matrix_cases, bench_conv_cases, bench_real_cases};
+static const bench_case *const families[FAMILIES] = {bench_matrix_cases, bench_row_scaled_cases, bench_conv_cases,
+                                                     bench_real_cases};
 
 void *bench_alloc(size_t bytes) {
     size_t rounded = (bytes + 63) / 64 * 64;

@@ -23,8 +23,9 @@ static void *setup(const bench_case *self, const gemlet_kernels *kernels) {
     gemlet_weight_type type = (gemlet_weight_type)self->arguments[0];
     gemlet_packing packing = (gemlet_packing)self->arguments[1];
     size_t bytes = gemlet_packed_bytes(type, packing, ROWS, COLUMNS);
-    *b = (matrix_bench){
-        .kernels = kernels->matrix, .w = {bench_alloc(bytes), ROWS, COLUMNS, type, packing}, .count = self->arguments[2]};
+    *b = (matrix_bench){.kernels = kernels->matrix,
+                        .w = {.data = bench_alloc(bytes), .rows = ROWS, .columns = COLUMNS, .type = type, .packing = packing},
+                        .count = self->arguments[2]};
     b->x = bench_alloc(b->count * COLUMNS * sizeof(float));
     bench_fill_floats(b->x, b->count * COLUMNS);
     b->activations = bench_alloc(gemlet_activation_bytes(b->count, COLUMNS));

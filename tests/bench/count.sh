@@ -9,9 +9,14 @@ llama=${LLAMA:-$peers/llama.cpp}
 cpu=${CPU:-cortex-a76}
 PYTHON=${PYTHON:-python3}
 
-build_counters() {
+# build_counted NAME : tests/bench/NAME.c, with the library
+build_counted() {
     local cross=aarch64-linux-gnu-gcc
     [ "$(uname -m)" != aarch64 ] || cross=gcc
+    "$cross" -std=c11 -O2 -I. -Iinclude "tests/bench/$1.c" "$build/libgemlet-posix.a" "$build/libgemlet.a" -lm -pthread -o "$work/$1"
+}
+
+build_counters() {
     mkdir -p "$work"
     [ -f "$build/build.ninja" ] || cmake --preset aarch64 >/dev/null
     cmake --build "$build" --target gemlet-posix gemlet >/dev/null
@@ -20,7 +25,7 @@ build_counters() {
         cmake --build build/host --target gemlet-pack >/dev/null
     fi
     gcc -O2 -shared -fPIC -o "$work/count.so" tests/bench/count_instructions.c
-    "$cross" -std=c11 -O2 -I. -Iinclude tests/bench/count_model.c "$build/libgemlet-posix.a" "$build/libgemlet.a" -lm -pthread -o "$work/count_model"
+    build_counted count_model
 }
 
 # count_figures PROGRAM ARGUMENT... : the plugin's lines, "insns N" and, where there are marks, the others
@@ -32,6 +37,11 @@ count_figures() {
 # count PROGRAM ARGUMENT... : instructions
 count() {
     count_figures "$@" | awk '$1 == "insns" { print $2 }'
+}
+
+# figure NAME : what the last run printed behind it
+figure() {
+    awk -v name="$1" '$1 == name { print $2 }' "$work/out.log"
 }
 
 # per_unit FEW MANY INSTRUCTIONS-OF-FEW INSTRUCTIONS-OF-MANY : millions

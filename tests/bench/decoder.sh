@@ -40,6 +40,8 @@ compare_with_llama() {
     if $real; then
         row "Gemma 4 E2B's layers, decode" "$work/e2b4-source.gguf" "$work/e2b4.gguf" decode 2 6 0.68
         row "Gemma 4 E2B's layers, prompt of 128" "$work/e2b4-source.gguf" "$work/e2b4.gguf" prefill 1 128 0.24
+        row "the same, mobile checkpoint, decode" "$work/e2b4-source.gguf" "$work/e2bm.gguf" decode 2 6 0.57
+        row "the same, mobile checkpoint, prompt of 128" "$work/e2b4-source.gguf" "$work/e2bm.gguf" prefill 1 128 0.17
         row "Gemma 3n E2B's layers, decode" "$work/e2b-source.gguf" "$work/e2b.gguf" decode 2 6 0.6
         row "Gemma 3n E2B's layers, prompt of 128" "$work/e2b-source.gguf" "$work/e2b.gguf" prefill 1 128 0.4
     fi
@@ -80,6 +82,8 @@ make_models() {
     $real || return 0
     [ -f "$work/e2b4-source.gguf" ] || "$PYTHON" tests/bench/make_shape.py "$tiny4" "$work/e2b4-source.gguf"
     build/host/gemlet-pack --text "$work/e2b4-source.gguf" -o "$work/e2b4.gguf" --quiet
+    [ -f "$work/e2bm/model.safetensors" ] || "$PYTHON" tests/bench/make_mobile_shape.py "$work/e2bm"
+    build/host/gemlet-pack --hf "$work/e2bm" -o "$work/e2bm.gguf" --quiet
     for kind in "" -dense; do
         [ -f "$work/e2b$kind-source.gguf" ] || "$PYTHON" tests/bench/make_shape.py "$tiny" "$work/e2b$kind-source.gguf" ${kind:+"-$kind"}
         build/host/gemlet-pack --text "$work/e2b$kind-source.gguf" -o "$work/e2b$kind.gguf" --quiet

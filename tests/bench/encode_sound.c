@@ -8,7 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/quant/packing.h"
+#include "core/quant/row_scaled.h"
 #include "model/audio/conformer.h"
+#include "tests/bench/made_up.h"
 #include <gemlet/posix.h>
 
 static const gemlet_conv_kernels *plain;
@@ -21,68 +24,74 @@ static void count_and_multiply(const gemlet_conv *conv, size_t first, size_t end
     plain->multiply(conv, first, end, x, pixels, scale, y, stride);
 }
 
-static void *get(size_t bytes) {
-    void *memory = aligned_alloc(GEMLET_ALIGNMENT, gemlet_aligned(bytes));
-    if (memory == NULL) {
-        perror("memory");
-        exit(1);
-    }
-    return memory;
+static const gemlet_row_scaled_kernels *plain_row_scaled;
+
+static void count_and_multiply_matrix(const gemlet_matrix *w, size_t first, size_t end, const void *x, size_t count, float *y,
+                                      size_t stride) {
+    size_t outputs = end * GEMLET_PANEL_ROWS < w->rows ? end * GEMLET_PANEL_ROWS : w->rows;
+    multiply_adds += (double)(outputs - first * GEMLET_PANEL_ROWS) * (double)w->columns * (double)count;
+    plain_row_scaled->multiply(w, first, end, x, count, y, stride);
 }
 
-static uint32_t seed = 1;
-
-static uint32_t next(void) {
-    seed = seed * 1664525u + 1013904223u;
-    return seed >> 16;
-}
-
-static float *reals(size_t count, float center, float spread) {
-    float *x = get(count * sizeof *x);
-    for (size_t i = 0; i < count; i++) {
-        x[i] = center + spread * ((float)next() / 32768.0f - 1.0f);
-    }
-    return x;
-}
-
-static gemlet_conformer_linear linear(size_t outputs, size_t channels, bool bounded) {
-    static const float bounds[] = {-8.0f, 8.0f, -20.0f, 20.0f};
+static gemlet_conformer_linear convolution(size_t outputs, size_t channels) {
     size_t bytes = gemlet_conv_bytes(outputs, 1, channels);
     int8_t *data = get(bytes);
     for (size_t i = 0; i < bytes; i++) {
         data[i] = (int8_t)(next() % 255 - 127);
     }
-    gemlet_conformer_linear made = {.conv = {data, reals(outputs, 1.0f / 4000.0f, 0.0f), outputs, channels, 1}};
-    for (size_t i = 0; i < GEMLET_BOUNDS && bounded; i++) {
-        made.bounds[i] = &bounds[i];
-    }
-    return made;
+    return (gemlet_conformer_linear){
+        .outputs = outputs, .channels = channels, .conv = {data, reals(outputs, 1.0f / 4000.0f, 0.0f), outputs, channels, 1}};
 }
 
-static gemlet_conformer_feed_forward feed_forward(size_t width, size_t inner, bool bounded) {
+/* Weights of few bits, with bounds that are the ends of the range of the steps. */
+static gemlet_conformer_linear matrix(gemlet_weight_type type, size_t outputs, size_t channels) {
+    static const float bounds[] = {-128.0f / 16.0f, 127.0f / 16.0f, -20.0f, 20.0f};
+    size_t row = channels * gemlet_row_scaled_bits(type) / 8,
+           panel = gemlet_row_scaled_group_bytes(type, GEMLET_PACKED_PANELS, channels);
+    gemlet_matrix m = {
+        .rows = outputs, .columns = channels, .type = type, .packing = GEMLET_PACKED_PANELS, .input_scale = 1.0f / 16.0f};
+    unsigned char *data = get(gemlet_packed_bytes(type, m.packing, outputs, channels)), *codes = get(GEMLET_PANEL_ROWS * row);
+    float *factors = reals(GEMLET_PANEL_ROWS, 1.0f / 400.0f, 0.0f);
+    for (size_t first = 0; first < outputs; first += GEMLET_PANEL_ROWS) {
+        for (size_t i = 0; i < GEMLET_PANEL_ROWS * row; i++) {
+            codes[i] = (unsigned char)next();
+        }
+        gemlet_row_scaled_pack(type, m.packing, codes, factors, GEMLET_PANEL_ROWS, channels,
+                               data + first / GEMLET_PANEL_ROWS * panel);
+    }
+    m.data = data;
+    return (gemlet_conformer_linear){
+        .outputs = outputs, .channels = channels, .matrix = m, .bounds = {&bounds[0], &bounds[1], &bounds[2], &bounds[3]}};
+}
+
+static gemlet_conformer_linear linear(size_t outputs, size_t channels, bool few_bits) {
+    return few_bits ? matrix(GEMLET_W2, outputs, channels) : convolution(outputs, channels);
+}
+
+static gemlet_conformer_feed_forward feed_forward(size_t width, size_t inner, bool few_bits) {
     return (gemlet_conformer_feed_forward){.norm = reals(width, 1.0f, 0.1f),
                                            .post_norm = reals(width, 0.2f, 0.1f),
-                                           .up = linear(inner, width, bounded),
-                                           .down = linear(width, inner, bounded)};
+                                           .up = linear(inner, width, few_bits),
+                                           .down = linear(width, inner, few_bits)};
 }
 
 static gemlet_conformer_block block(const gemlet_conformer_model *m) {
     size_t width = m->weights.width, inner = m->weights.inner;
-    bool bounded = m->traits->bounded;
-    return (gemlet_conformer_block){.start = feed_forward(width, inner, bounded),
-                                    .end = feed_forward(width, inner, bounded),
+    bool few_bits = m->traits->bounded;
+    return (gemlet_conformer_block){.start = feed_forward(width, inner, few_bits),
+                                    .end = feed_forward(width, inner, few_bits),
                                     .attention_norm = reals(width, 1.0f, 0.1f),
                                     .attention_post_norm = reals(width, 0.2f, 0.1f),
-                                    .query = linear(width, width, bounded),
-                                    .key = linear(width, width, bounded),
-                                    .value = linear(width, width, bounded),
-                                    .output = linear(width, width, bounded),
+                                    .query = linear(width, width, few_bits),
+                                    .key = linear(width, width, few_bits),
+                                    .value = linear(width, width, few_bits),
+                                    .output = linear(width, width, few_bits),
                                     .query_scale = reals(width / m->config.heads, 0.07f, 0.01f),
                                     .positions = reals(m->config.window * width, 0.0f, 1.0f),
                                     .conv_norm = reals(width, 1.0f, 0.1f),
                                     .conv_mid_norm = reals(width, 1.0f, 0.1f),
-                                    .conv_start = linear(2 * width, width, bounded),
-                                    .conv_end = linear(width, width, bounded),
+                                    .conv_start = few_bits ? matrix(GEMLET_W4, 2 * width, width) : convolution(2 * width, width),
+                                    .conv_end = linear(width, width, few_bits),
                                     .conv_taps = reals(GEMLET_CONFORMER_TAPS * width, 0.0f, 0.5f),
                                     .norm = reals(width, 1.0f, 0.1f)};
 }
@@ -142,7 +151,7 @@ int main(int argc, char **argv) {
     gemlet_port port;
     gemlet_posix *posix = gemlet_posix_open(1, &port);
     bool usm = strcmp(argv[1], "usm") == 0;
-    size_t text_width = usm ? 2048 : 1536, samples = (size_t)(strtod(argv[2], NULL) * GEMLET_SOUND_RATE);
+    size_t text_width = usm ? 2048 : 1536, samples = (size_t)(strtod(argv[2], NULL) * (double)GEMLET_SOUND_RATE);
     size_t piece = argc > 3 ? strtoul(argv[3], NULL, 10) : 320;
     gemlet_conformer_model model;
     make_model(&model, usm, text_width);
@@ -151,6 +160,10 @@ int main(int argc, char **argv) {
     plain = kernels.conv;
     counting.multiply = count_and_multiply;
     kernels.conv = &counting;
+    gemlet_row_scaled_kernels counting_row_scaled = *kernels.row_scaled;
+    plain_row_scaled = kernels.row_scaled;
+    counting_row_scaled.multiply = count_and_multiply_matrix;
+    kernels.row_scaled = &counting_row_scaled;
     gemlet_conformer c = {.model = &model,
                           .kernels = kernels,
                           .port = &port,

@@ -51,7 +51,7 @@ loops() {
                 print "\t" line
             }
         }
-        /^[0-9a-f]+ <.*>:$/ { finish(); name = $2; gsub(/[<>:]/, "", name); count = 0; split("", index_of); split("", target); next }
+        /^[0-9a-f]+ <.*>:$/ { finish(); name = $2; gsub(/[<>:]/, "", name); sub(/\.isra\..*/, "", name); count = 0; split("", index_of); split("", target); next }
         /^ *[0-9a-f]+:\t/ {
             split($0, part, ":\t"); address = part[1]; gsub(/ /, "", address)
             count++
@@ -110,6 +110,11 @@ row() {
     echo "$line"
 }
 
+# objects_of BUILD LEVEL : where the compiler put the level's objects
+objects_of() {
+    dirname "$(find "$1" -path "*gemlet-$2.dir*" -name matrix.c.o | head -n 1)"
+}
+
 # all BUILD : the table
 all() {
     local level number=0 objects type peers=build/peers name function forms
@@ -117,7 +122,7 @@ all() {
     echo "|---|---|---:|---:|---:|---:|---:|---:|---:|"
     for level in neon dotprod i8mm; do
         number=$((number + 1))
-        objects=$1/CMakeFiles/gemlet-$level.dir/core/neon
+        objects=$(objects_of "$1" $level)
         for type in q4_0 q8_0; do
             forms="$peers/quants_1.o ggml_vec_dot_${type}_q8_0 $peers/quants_1.o ggml_vec_dot_${type}_q8_0"
             [ $level != dotprod ] || forms="$peers/repack_2.o ggml_gemm_${type}_4x4_q8_0 $peers/repack_2.o ggml_gemv_${type}_4x4_q8_0"
@@ -128,13 +133,18 @@ all() {
             row "$type x 4" $level "$objects/matrix.c.o" "${type}_times_4" "${cores_of[$level]}"
             row "$type x 1" $level "$objects/matrix.c.o" "${type}_times_1" "${cores_of[$level]}" "$4" "$5"
         done
+        for type in w2 w4 w8; do
+            for form in many 4 1; do
+                row "$type x $form" $level "$objects/row_scaled.c.o" "${type}_times_$form" "${cores_of[$level]}"
+            done
+        done
         for type in q4_0 q8_0; do
             row "$type sparse rows" $level "$objects/matrix_sparse.c.o" "${type}_rows" "${cores_of[$level]}"
         done
         row "sparse columns" $level "$objects/matrix_sparse.c.o" "gemlet_multiply_columns_$level" "${cores_of[$level]}"
         row "int8 convolution" $level "$objects/conv.c.o" multiply_range "${cores_of[$level]}"
     done
-    objects=$1/CMakeFiles/gemlet-neon.dir/core/neon
+    objects=$(objects_of "$1" neon)
     for name in dot mix; do
         row "attention, float: $name" all "$objects/real_rows.c.o" gemlet_real_${name}_neon "${all_cores[*]}"
     done

@@ -18,7 +18,7 @@ static void be_quiet(enum ggml_log_level level, const char *text, void *context)
 
 /* The picture's chunk; NULL where the model has no place for pictures. */
 static const mtmd_input_chunk *picture_chunk(mtmd_context *mtmd, mtmd_input_chunks *chunks, const picture *p) {
-    const mtmd_bitmap *bitmap = mtmd_bitmap_init(p->size, p->size, p->pixels);
+    const mtmd_bitmap *bitmap = mtmd_bitmap_init(p->width, p->height, p->pixels);
     const mtmd_input_text text = {mtmd_default_marker(), strlen(mtmd_default_marker()), true, true};
     if (mtmd_tokenize(mtmd, chunks, &text, &bitmap, 1) != 0) {
         return NULL;
@@ -48,7 +48,7 @@ int main(int argc, char **argv) {
     params.warmup = false;
     params.print_timings = false;
     mtmd_context *mtmd = model != NULL ? mtmd_init_from_file(argv[2], model, params) : NULL;
-    if (p.size == 0 || mtmd == NULL) {
+    if (p.width == 0 || mtmd == NULL) {
         fputs("picture or model can't be read\n", stderr);
         return 1;
     }

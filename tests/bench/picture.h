@@ -1,7 +1,8 @@
-/* A square picture of 8-bit RGB without any header, as the programs that count an encoder's instructions read it. */
+/* A picture of 8-bit RGB as the programs that count an encoder's instructions read it: PPM, or a square one without any header. */
 #ifndef GEMLET_TESTS_BENCH_PICTURE_H
 #define GEMLET_TESTS_BENCH_PICTURE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -9,18 +10,28 @@
 enum { PICTURE_MOST = 768 };
 
 typedef struct picture {
-    uint32_t size; /* width and height; 0 where the file is no such picture */
+    uint32_t width, height; /* 0 where the file is no such picture */
     unsigned char pixels[PICTURE_MOST * PICTURE_MOST * 3];
 } picture;
 
 static inline void picture_read(picture *p, const char *path) {
     FILE *file = fopen(path, "rb");
+    unsigned width = 0, height = 0;
+    bool header = file != NULL && fscanf(file, "P6 %u %u 255", &width, &height) == 2 && fgetc(file) == '\n';
+    if (file != NULL && !header) {
+        rewind(file);
+    }
     size_t bytes = file != NULL ? fread(p->pixels, 1, sizeof p->pixels, file) : 0;
     if (file != NULL) {
         fclose(file);
     }
-    for (p->size = PICTURE_MOST; p->size > 0 && (size_t)p->size * p->size * 3 != bytes; p->size--) {
+    uint32_t side = PICTURE_MOST;
+    while (side > 0 && (size_t)side * side * 3 != bytes) {
+        side--;
     }
+    bool whole = header && width <= PICTURE_MOST && height <= PICTURE_MOST && (size_t)width * height * 3 == bytes;
+    p->width = whole ? width : header ? 0 : side;
+    p->height = whole ? height : header ? 0 : side;
 }
 
 /* Writes floats to `path`. */

@@ -6,13 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 . tests/bench/count.sh
 build_counters
-cross=aarch64-linux-gnu-gcc
-[ "$(uname -m)" != aarch64 ] || cross=gcc
-"$cross" -std=c11 -O2 -I. -Iinclude tests/bench/encode_sound.c "$build/libgemlet-posix.a" "$build/libgemlet.a" -lm -pthread -o "$work/encode_sound"
-
-figure() { # NAME: of the last run
-    awk -v name="$1" '$1 == name { print $2 }' "$work/out.log"
-}
+build_counted encode_sound
 
 echo "| encoder | multiply-adds a second | instructions a second | each | state + work, bytes | left of 10 s |"
 echo "|---|---:|---:|---:|---:|---:|"

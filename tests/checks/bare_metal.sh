@@ -30,14 +30,18 @@ for header in stdio.h stdlib.h unistd.h fcntl.h pthread.h time.h errno.h sys/typ
     fi
 done
 
+python3 tests/proof/sizes.py $build aarch64-linux-gnu-gcc aarch64-linux-gnu-objdump
+
 # What only this build compiles, tests/checks/tidy.sh does not see.
-tidied=$(clang-tidy-14 --quiet -p $build examples/bare-metal/describe.c 2>&1) || { echo "$tidied"; exit 1; }
+mkdir -p $build/tidy
+sed 's/ -fcallgraph-info=su//' $build/compile_commands.json >$build/tidy/compile_commands.json # clang knows no call graphs
+tidied=$(clang-tidy-14 --quiet -p $build/tidy examples/bare-metal/describe.c 2>&1) || { echo "$tidied"; exit 1; }
 
 # --- Size --------------------------------------------------------------------------------------------------------------------------
 size_of() { # FILE: its bytes of code and constants
     aarch64-linux-gnu-size -A "$1" | awk '/^\.(text|rodata|data|bss)/ { bytes += $2 } END { print bytes }'
 }
-limit=300000
+limit=420000
 library=$(size_of $build/libgemlet.a)
 echo "libgemlet.a: $library bytes of code and constants, all levels (at most $limit)"
 [ "$library" -le $limit ] || exit 1

@@ -214,6 +214,21 @@ unset 'small[-1]'
 
 demo=examples/demo/demo.gguf
 
+# A sound likewise, where the program reads sound files.
+if ! "$gemlet" run -m $demo --sound examples/demo/one.wav -p x -n 1 2>&1 >/dev/null | grep -q 'lacks libsndfile'; then
+    "$gemlet" run -m $demo --ctx 768 --temp 0 --image examples/demo/one.jpg --sound examples/demo/one.wav -p '<image><sound>' >"$work/expected"
+    printf '/sound %s\n/image %s\n<image><sound>\n' examples/demo/one.wav examples/demo/one.jpg |
+        "$gemlet" chat -m $demo --ctx 768 --temp 0 >"$work/found"
+    cmp -s "$work/expected" "$work/found" || complain "a chat hears otherwise: $(cat "$work/found")"
+    before=("${small[@]}")
+    small=(-m $demo --ctx 768)
+    chat_says 'none: ' "/sound $work/none"
+    chat_says '/sound: expected the name of a file' '/sound'
+    small+=(--no-sounds)
+    chat_says 'no-sounds left it out' '/sound examples/demo/one.wav'
+    small=("${before[@]}")
+fi
+
 # --- What will not fit is refused before any computing ------------------------------------------------------------------------------
 many=() # files that are not there: nobody looks
 for i in 1 2 3 4 5 6 7 8; do many+=(--image "$work/none$i"); done

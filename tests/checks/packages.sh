@@ -52,7 +52,7 @@ needs() { # PACKAGE LIBRARY...
 has gemlet bin/gemlet share/man/man1/gemlet.1.gz share/bash-completion/completions/gemlet
 has gemlet-pack bin/gemlet-pack share/man/man1/gemlet-pack.1.gz
 has libgemlet-dev lib/libgemlet.a lib/libgemlet-posix.a lib/pkgconfig/gemlet.pc lib/cmake/gemlet/gemlet-config.cmake include/gemlet/gemlet.h
-needs gemlet libc6 libjpeg62-turbo libpng16-16 libwebp7 libsndfile1 libsamplerate0
+needs gemlet libc6 libjpeg62-turbo libpng16-16 libwebp7 libsndfile1 libsamplerate0 libmicrohttpd12 libcjson1
 needs gemlet-pack libc6 libcjson1
 [ "$(ls "$work/made" | grep -c '\.deb$')" = 3 ] || complain "three packages expected: $(ls "$work/made")"
 
@@ -62,4 +62,8 @@ cd "$work"
 "${run[@]}" root/usr/bin/gemlet info -m small.gguf --verify >info.txt || failed=1
 answer=$("${run[@]}" root/usr/bin/gemlet run -m "$source/examples/demo/demo.gguf" --image "$source/examples/demo/one.jpg" -p "Where is the star?" --temp 0)
 [ "$answer" = "The star is at the bottom right." ] || complain "the packaged program answers: $answer"
+IFS=$'\t' read -r picture sound _ right <"$source/examples/demo/spoken.tsv"
+answer=$("${run[@]}" root/usr/bin/gemlet run -m "$source/examples/demo/demo.gguf" --image "$source/examples/demo/$picture" \
+    --sound "$source/examples/demo/$sound" -p "<image><sound>" --temp 0)
+[ "$answer" = "$right" ] || complain "the packaged program answers a voice: $answer"
 exit $failed

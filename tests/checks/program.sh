@@ -100,6 +100,11 @@ expect 0 'out +3 tokens' run "${model[@]}" -p x -n 3 --stats
 expect 0 '(room for 0 of 40|the context is full)' run "${model[@]}" -p "one two" --ctx 40 --temp 0 --raw
 expect 1 'the context is full' run "${model[@]}" -p "$(printf 'word %.0s' {1..60})" --ctx 40
 expect 0 'out +90 tokens' run "${model[@]}" -p "one two" --ctx 40 --raw --temp 0 -n 90 --slide --stats
+expect 0 '^[a-z ]+	0\.[0-9]{6}$' run "${model[@]}" -p "one two" --raw --choices "one|two|one two"
+expect 1 'option --choices: expected 2 to 32 texts with \| between them, found one$' run "${model[@]}" -p "one" --choices "one"
+expect 1 'option --choices: expected texts with \| between them, found an empty one$' run "${model[@]}" -p "one" --choices "one|"
+expect 1 'option --choices: .* found more$' run "${model[@]}" -p "one" --choices "$(seq -s '|' 33)"
+expect 2 'option --choices: expected no --think' run "${model[@]}" -p "one" --choices "one|two" --think
 if run run "${model[@]}" -p x -n 3 >/dev/full 2>"$work/output"; then
     complain "a full device goes unnoticed"
 fi
@@ -158,6 +163,23 @@ same "$work/sound1.npy" "$work/sound3.npy" "a sound's soft tokens depend on the 
 run dump "${hears[@]}" --sound - --soft-tokens "$work/sound2.npy" <$clip || complain "dump --sound - fails"
 same "$work/sound1.npy" "$work/sound2.npy" "standard input is another sound than the file"
 run run "${hears[@]}" --sound $clip -p 'before <sound> behind' -n 3 --temp 0 >"$work/a" || complain "run --sound fails"
+# Live: pieces that are written one by one, each when the one before it has been read, are encoded as they come, and the answer is the
+# same; what is left when the last has come is that piece.
+cat >"$work/recorder.py" <<'EOF_RECORDER'
+import array, fcntl, os, sys, termios, time
+samples = open(sys.argv[1], "rb").read()
+for first in range(0, len(samples), 8000):
+    waiting = array.array("i", [1])
+    while waiting[0] > 0:
+        fcntl.ioctl(1, termios.FIONREAD, waiting)
+        time.sleep(0)
+    os.write(1, samples[first:first + 8000])
+EOF_RECORDER
+python3 "$work/recorder.py" $clip | run run "${hears[@]}" --sound - -p 'before <sound> behind' -n 3 --temp 0 --stats >"$work/b" 2>"$work/output" || complain "a live sound fails: $(cat "$work/output")"
+same "$work/a" "$work/b" "a live sound has another answer than the file"
+samples=$(($(stat -c %s $clip) / 2))
+last=$((samples % 4000))
+grep -qE "^live sound +$samples samples in $(((samples + 3999) / 4000)) pieces, the last of $last\$" "$work/output" || complain "a sound is not read as it is written: $(cat "$work/output")"
 expect 1 'the text says <sound> 2 times, but there is 1 sound' run "${hears[@]}" --sound $clip -p '<sound> <sound>'
 expect 1 'takes no sounds' run "${model[@]}" --raw-sound s16 --sound $clip -p a
 expect 1 'none: No such file' run "${hears[@]}" --sound "$work/none" -p a
@@ -171,6 +193,123 @@ printf '\0\0\300\177' >"$work/nan.f32"
 expect 1 'no finite number at sample 0' run "${model[@]}" -m "$work/whole.gguf" --raw-sound f32 --sound "$work/nan.f32" -p a
 expect 2 'expected --raw-sound too' run "${model[@]}" --sound $clip --rate 8000 -p a
 expect 2 'expected --sound too' run "${model[@]}" --raw-sound s16 -p a
+
+# --- transcribe --------------------------------------------------------------------------------------------------------------------
+# A clip is one line, and its text is what run says to the same prompt.
+hears=("${model[@]}" -m "$work/whole.gguf" --raw-sound s16 -n 4)
+prompt='Transcribe the following speech segment in English into English text.
+
+Follow these specific instructions for formatting the answer:
+* Only output the transcription, with no newlines.
+* When transcribing numbers, write the digits, i.e. write 1.7 and not one point seven, and write 3 instead of three.<sound>'
+run run "${hears[@]}" --sound $clip --temp 0 -p "$prompt" | tr '\r\n' '  ' | sed 's/ $//' >"$work/a" || complain "run with the prompt of transcribe fails"
+run transcribe "${hears[@]}" --language English $clip >"$work/output" || complain "transcribe fails"
+[ "$(cat "$work/output")" = "[00:00:00.0 - 00:00:01.3] $(cat "$work/a")" ] || complain "transcribe: expected what run says, \"$(cat "$work/a")\", found: $(cat "$work/output")"
+# A long one is cut in its pauses; live it gives the same.
+samples=$(($(stat -c %s $clip) / 2))
+head -c 25600 /dev/zero >"$work/pause.s16" # 0.8 s
+cat $clip $clip "$work/pause.s16" $clip "$work/pause.s16" $clip >"$work/long.s16"
+run transcribe "${hears[@]}" --piece 3 --sound "$work/long.s16" >"$work/a" || complain "transcribe of a long recording fails"
+[ "$(sed 's/\].*/]/' "$work/a" | tr '\n' ' ')" = '[00:00:00.0 - 00:00:02.8] [00:00:02.8 - 00:00:05.2] [00:00:05.2 - 00:00:06.8] ' ] || complain "transcribe cuts a recording of $((4 * samples + 25600)) samples into $(cat "$work/a")"
+python3 "$work/recorder.py" "$work/long.s16" | run transcribe "${hears[@]}" --piece 3 - >"$work/b" || complain "transcribe of standard input fails"
+same "$work/a" "$work/b" "a live recording has another transcript than the file"
+run transcribe "${hears[@]}" "$work/pause.s16" >"$work/output" 2>&1 && [ ! -s "$work/output" ] || complain "silence says: $(cat "$work/output")"
+expect 1 'tiny.gguf: the model has no sound encoder' transcribe "${model[@]}" --raw-sound s16 $clip
+expect 1 'none: No such file' transcribe "${hears[@]}" "$work/none"
+expect 1 'at least 513 samples but has 0$' transcribe "${hears[@]}" "$work/empty.s16"
+expect 1 'no finite number at sample 0' transcribe "${hears[@]}" --raw-sound f32 "$work/nan.f32"
+expect 2 'option --sound FILE is missing' transcribe "${hears[@]}"
+expect 2 'unknown option "b"' transcribe "${hears[@]}" a b
+
+# --- run --session -----------------------------------------------------------------------------------------------------------------
+# A picture of stripes; the second run goes on as one conversation would, and so does the third.
+{ printf 'P6 96 64 255\n'; for i in {1..768}; do printf 'a lot of red. and a bit.'; done; } >"$work/stripes.ppm"
+keeps=("${model[@]}" -m "$work/whole.gguf" -n 12 --repeat-penalty 1.1 --seed 3 --system "be kind")
+printf '/image %s\nhello you\nand then\n/image %s\nonce more\n' "$work/stripes.ppm" "$work/stripes.ppm" | run chat "${keeps[@]}" >"$work/once"
+talk() {
+    run run "${keeps[@]}" --session "$work/talk" "$@" 2>>"$work/messages"
+}
+: >"$work/messages"
+ln -s talk "$work/link"
+{
+    talk -p 'hello you' --image "$work/stripes.ppm"
+    cp "$work/talk" "$work/talk1"
+    talk -p 'and then' --session "$work/link"
+    cp "$work/talk" "$work/talk2"
+    talk -p 'once more' --image "$work/stripes.ppm"
+} >"$work/output" || complain "run --session fails: $(cat "$work/messages")"
+same "$work/output" "$work/once" "run --session does not go on as one conversation does"
+[ -L "$work/link" ] && [ ! -e "$work/talk.unfinished" ] || complain "--session leaves a file, or takes a link away"
+[ "$(stat -c %a "$work/talk")" = 600 ] || complain "--session's file is readable for others"
+cp "$work/talk1" "$work/talk"
+talk -p 'and then' --seed 4 >/dev/null || complain "--session with another seed fails"
+cmp -s "$work/talk" "$work/talk2" && complain "--session with another seed goes on with the old one's numbers"
+
+# Refused: what is damaged or of another model, with other options, no file, in use; and the file stays.
+refused() {
+    local pattern=$1
+    shift
+    cp "$work/talk1" "$work/talk"
+    expect 1 "$pattern" run "${keeps[@]}" -p x --session "$work/talk" "$@"
+    cmp -s "$work/talk1" "$work/talk" || complain "a refused --session is written: $pattern"
+}
+refused 'talk: the saved session is of another model, other options' -m "$work/tiny.gguf"
+refused 'talk: the saved session is of another model, other options' --ctx 512
+refused 'talk: the saved session is of another model, other options' --kv int8
+refused 'talk: the saved sampler is of another vocabulary, another window' --repeat-window 3
+refused 'talk: the conversation was begun with another --system' --system "be cruel"
+expect 1 'none/talk.unfinished: No such file' run "${keeps[@]}" -p x --session "$work/none/talk"
+expect 1 'expected a file for the conversation' run "${keeps[@]}" -p x --session "$work"
+expect 2 'option --session: expected turns' run "${keeps[@]}" -p x --session "$work/talk" --choices 'a|b'
+exec 8>"$work/talk.unfinished"
+flock 8
+refused 'talk: another run goes on with this conversation'
+exec 8>&-
+size=$(stat -c %s "$work/talk1")
+for at in 0 8 40 72 80 $((size / 2)) $((size - 1)); do
+    cp "$work/talk1" "$work/damaged"
+    byte=$(od -An -tu1 -j "$at" -N 1 "$work/damaged")
+    # shellcheck disable=SC2059 # an octal escape
+    printf "\\$(printf %o $((byte ^ 16)))" | dd of="$work/damaged" bs=1 seek="$at" conv=notrunc status=none
+    expect 1 'damaged' run "${keeps[@]}" -p x --session "$work/damaged"
+    head -c "$at" "$work/talk1" >"$work/damaged"
+    expect 1 'damaged|not a conversation' run "${keeps[@]}" -p x --session "$work/damaged"
+done
+
+# A kill leaves the old file or the new one, and nothing for long.
+cp "$work/talk1" "$work/talk"
+for delay in 0.01 0.03 0.05 0.1 0.2; do
+    "$gemlet" run "${keeps[@]}" --session "$work/talk" -p 'and then' >/dev/null 2>&1 &
+    sleep $delay
+    { kill -KILL $! && wait $!; } 2>/dev/null || true
+    cmp -s "$work/talk" "$work/talk1" || cmp -s "$work/talk" "$work/talk2" || complain "a kill after $delay s leaves another file"
+    cp "$work/talk1" "$work/talk"
+done
+head -c 100000 /dev/urandom >"$work/talk.unfinished" # of a kill in the midst of writing
+talk -p 'and then' >/dev/null || complain "what a kill left stops --session"
+same "$work/talk" "$work/talk2" "what a kill left gets into the conversation"
+[ ! -e "$work/talk.unfinished" ] || complain "what a kill left stays"
+
+# --- chat --tools ------------------------------------------------------------------------------------------------------------------
+# A model that calls f by rote, and says "ok" behind what f answers (tests/serve/rote_model.py).
+PYTHONPATH=tests/serve python3 -c 'import sys, rote_model; rote_model.write(sys.argv[1])' "$work/rote" || complain "rote_model.py fails"
+on "${cpus[0]}" "$packer" --hf "$work/rote" -o "$work/rote.gguf" --quiet >"$work/output" 2>&1 || complain "$(cat "$work/output")"
+rote=("${model[@]}" -m "$work/rote.gguf" -n 40)
+echo '[{"type": "function", "function": {"name": "f", "description": "Counts.", "parameters": {"type": "object", "properties": {"n": {"type": "integer"}}}}}]' >"$work/tools"
+if printf 'hello\nno JSON\n{"sum": 5}\nagain\n7\n' | run chat "${rote[@]}" --tools "$work/tools" >"$work/output" 2>"$work/messages"; then
+    complain "a chat with an answer that is no JSON ends with 0"
+fi
+printf '\ncall f {"n":4}\ncall f {"n":4}\nok\n\ncall f {"n":4}\nok\n' >"$work/expected"
+same "$work/output" "$work/expected" "chat --tools: $(cat "$work/output")"
+grep -q 'what the function answers: expected JSON' "$work/messages" || complain "chat --tools: $(cat "$work/messages")"
+printf 'hello\n/reset\nhello\n' | run chat "${rote[@]}" --tools "$work/tools" >"$work/output"
+printf '\ncall f {"n":4}\n\ncall f {"n":4}\n' | cmp -s - "$work/output" || complain "/reset does not forget a call: $(cat "$work/output")"
+echo '[{"type": "function"}]' >"$work/tools"
+echo hello | run chat "${rote[@]}" --tools "$work/tools" >"$work/output" 2>&1 && complain "a wrong declaration is taken"
+grep -q 'chat: tools: expected {"type": "function"' "$work/output" || complain "a wrong declaration: $(cat "$work/output")"
+expect 1 '^gemlet: --tools: models of this family were not made to call functions$' chat "${model[@]}" --tools "$work/tools"
+expect 1 'none: No such file' chat "${rote[@]}" --tools "$work/none"
+expect 2 'option --tools: expected a file' chat "${rote[@]}" --tools -
 
 # --- dump --------------------------------------------------------------------------------------------------------------------------
 vocabulary=528 tokens=17
@@ -237,6 +376,8 @@ expect 2 'option --seed: .*, or random, found "18446744073709551616"' run "${mod
 expect 2 'option --kv: expected f16\|int8, found "f1"' run "${model[@]}" -p x --kv f1
 expect 2 'option --kv: expected f16\|int8, found nothing' run "${model[@]}" -p x --kv
 expect 2 'option --system: expected turns, found --raw' run "${model[@]}" -p x --raw --system y
+expect 2 'expected one of --clip and --image, found both' run "${model[@]}" -p x --clip y --image z
+expect 2 'option --clip: expected turns, found --raw' run "${model[@]}" -p x --raw --clip y
 expect 1 'program.sh' run -m tests/checks/program.sh -p x
 expect 1 'context' run "${model[@]}" -p x --ctx 1000000
 exit $failed

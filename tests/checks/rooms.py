@@ -20,14 +20,17 @@ ROOMS = {
     "core/neon": ("core core/quant include/gemlet", C + r"|arm_neon\.h|simde/arm/neon\.h"),
     "model/container": ("core core/quant include/gemlet", C),
     "model/tokenizer": ("core include/gemlet", C),
-    "model/chat": ("model/tokenizer core include/gemlet", C),
+    "model/json": ("core include/gemlet", C),
+    "model/grammar": ("model/chat model/json model/tokenizer core include/gemlet", C),
+    "model/chat": ("model/json model/tokenizer core include/gemlet", C),
     "model/text": ("model/container core core/quant include/gemlet", C),
     "model/vision": ("model/container core core/quant include/gemlet", C),
     "model/vision/mobilenetv5": ("model/vision model/container core core/quant include/gemlet", C),
+    "model/vision/vit": ("model/vision model/container core core/quant include/gemlet", C),
     "model/audio": ("model/container core core/quant include/gemlet", C),
-    "model/family": ("model/text model/chat model/audio model/vision model/vision/mobilenetv5 model/container core core/quant include/gemlet", C),
+    "model/family": ("model/text model/chat model/audio model/vision model/vision/mobilenetv5 model/vision/vit model/container core core/quant include/gemlet", C),
     "model/session": ("model/family model/text model/chat model/audio model/vision model/tokenizer model/container core core/quant include/gemlet", C),
-    "model/pack": ("model/family model/audio model/text model/tokenizer model/container core core/quant port/posix include/gemlet", ANY),
+    "model/pack": ("model/session model/family model/audio model/vision model/vision/vit model/text model/tokenizer model/container core core/quant port/posix include/gemlet", ANY),
     "port/posix": ("include/gemlet", ANY),
     "port/semihosting": ("include/gemlet", C),
     "port/template": ("include/gemlet", C + r"|stdio\.h|stdlib\.h"),
@@ -137,4 +140,5 @@ def main():
     return 1 if faults else 0
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

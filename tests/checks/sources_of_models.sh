@@ -70,7 +70,7 @@ python3 tests/container/add_tensor.py "$work/folder/model.safetensors" model.lay
 message=$("$packer" --hf "$work/folder" -o "$work/none" --quiet 2>&1) && complain "a folder with a bias is packed"
 [[ $message == *'tensor "model.layers.0.self_attn.q_proj.bias" has no place in a gemma3 model'* ]] || complain "a bias: $message"
 cp tests/data/gemma3-small/hf/model.safetensors "$work/folder"
-python3 tests/container/add_tensor.py "$work/folder/model.safetensors" vision_tower.embeddings.weight
+python3 tests/container/add_tensor.py "$work/folder/model.safetensors" vision_tower.vision_model.post_layernorm.weight
 "$packer" --hf "$work/folder" -o "$work/with" --quiet && "$packer" --hf tests/data/gemma3-small/hf -o "$work/without" --quiet
 cmp <(tail -c 4096 "$work/with") <(tail -c 4096 "$work/without") || complain "an encoder that is left out changes the text model"
 
@@ -103,6 +103,14 @@ projector=tests/data/tiny/mm-f16.gguf
 python3 tests/container/change_gguf.py $projector "$work/projector.gguf" key clip.vision.attention.layer_norm_epsilon real 0.001
 message=$("$packer" --text $text --mmproj "$work/projector.gguf" -o "$work/none" --quiet 2>&1) && complain "a projector with another epsilon is packed"
 [[ $message == *'"clip.vision.attention.layer_norm_epsilon" is 0.001, which is not supported in a gemma3n model: 1e-06 expected'* ]] || complain "epsilon: $message"
+
+# --- Older mmproj files of Gemma 3, whose converter exchanged the feed-forward's matrices, with their biases ------------------------------
+squares=tests/data/vision/gemma3
+"$packer" --text $squares/text-q4_0.gguf --mmproj $squares/mm-f16.gguf -o "$work/squares" --quiet
+python3 tests/container/change_gguf.py $squares/mm-f16.gguf "$work/older.gguf" exchanged .ffn_up. .ffn_down.
+cmp -s $squares/mm-f16.gguf "$work/older.gguf" && complain "nothing is exchanged"
+"$packer" --text $squares/text-q4_0.gguf --mmproj "$work/older.gguf" -o "$work/older" --quiet
+cmp "$work/squares" "$work/older" || complain "an older mmproj file is packed otherwise"
 
 folder() { # MEMBER VALUE...: the folder of Gemma 3 with other members of config.json, as JSON
     rm -rf "$work/copy"

@@ -4,6 +4,7 @@
     change_gguf.py IN OUT head-copied | head-rotated      output.weight: token_embd.weight, or that with its rows moved up by one
     change_gguf.py IN OUT bias                            and blk.0.attn_q.bias
     change_gguf.py IN OUT key NAME TYPE VALUE             the key NAME too, or instead; TYPE is text, number, numbers (1,2,...), real or bool
+    change_gguf.py IN OUT exchanged A B                   tensors with A in their names get B there, and the other way round
     change_gguf.py IN OUT type TENSOR NUMBER              another type for a tensor, whose bytes stay
     change_gguf.py IN STEM split COUNT                    STEM-00001-of-0000N.gguf, ..., as llama.cpp splits
 """
@@ -114,6 +115,9 @@ def main():
         save(out, [k for k in keys if k[0] != name] + [(name, *encode(*sys.argv[5:7]))], tensors)
     elif change == "type":
         save(out, keys, [(n, s, int(sys.argv[5]) if n == sys.argv[4].encode() else t, d) for n, s, t, d in tensors])
+    elif change == "exchanged":
+        a, b = sys.argv[4].encode(), sys.argv[5].encode()
+        save(out, keys, [(n.replace(a, b) if a in n else n.replace(b, a), s, t, d) for n, s, t, d in tensors])
     elif change == "bias":
         save(out, keys, tensors + [(b"blk.0.attn_q.bias", [32], 0, struct.pack("<32f", *range(32)))])
     else:

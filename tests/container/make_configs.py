@@ -19,6 +19,7 @@ MODELS = {
     "gemma3n E4B": Gemma3nConfig(),
     "gemma3n text": Gemma3nTextConfig(),
     "gemma4": Gemma4Config(text_config={}),
+    "gemma4 encoders": Gemma4Config(text_config={}, vision_config={}, audio_config={}),
     "gemma4 text": Gemma4TextConfig(),
 }
 OLD_ROPE = dict(rope_theta=1000000.0, rope_local_base_freq=10000.0, rope_scaling=None)

@@ -82,7 +82,7 @@ static const defect defects[] = {
     {"kinds-missing", AT_KEY, 0, 0, "gemlet.tensor.kind", 1, 'x', "key \"gemlet.tensor.kind\" is missing"},
     {"crcs-missing", AT_KEY, 0, 0, "gemlet.crc32", 1, 'x', "key \"gemlet.crc32\" is missing"},
     {"kinds-of-reals", AFTER_KEY, 0, 4, "gemlet.tensor.kind", 4, 6, "key \"gemlet.tensor.kind\" must hold an array of uint32"},
-    {"kind-10", AFTER_KEY, 0, 20, "gemlet.tensor.kind", 4, 10, "tensor \"matrix\" has a kind that this version does not know: 10"},
+    {"kind-99", AFTER_KEY, 0, 20, "gemlet.tensor.kind", 4, 99, "tensor \"matrix\" has a kind that this version does not know: 99"},
     {"kind-largest", AFTER_KEY, 0, 20, "gemlet.tensor.kind", 4, UINT32_MAX,
      "tensor \"matrix\" has a kind that this version does not know: 4294967295"},
     {"kind-plain-bytes", AFTER_KEY, 0, 20, "gemlet.tensor.kind", 4, 0,

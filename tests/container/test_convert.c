@@ -116,6 +116,36 @@ static void grids_are_kept(void **state) {
     }
 }
 
+/* Rows of 2 and 4 bits, in float32 and rounded to bfloat16, are told from others. */
+static void levels_are_found(void **state) {
+    static const int ends[][2] = {{-2, 1}, {-1, 1}, {-2, 0}, {0, 1}, {-8, 7}, {-2, 2}, {-3, 1}, {0, 7}, {-8, 8}, {0, 8}};
+    static const uint32_t expected[] = {2, 2, 2, 2, 4, 4, 4, 4, 8, 8};
+    uint32_t bits = 7;
+    (void)state;
+    for (uint32_t round = 0; round < 20000; round++) {
+        size_t kind = round % (sizeof expected / sizeof *expected);
+        float in[32], step = ldexpf(1.0f + (float)(round % 997) / 997.0f, (int)(round % 40) - 20);
+        int8_t scratch[32];
+        for (int i = 0; i < 32; i++) {
+            bits = bits * 1664525 + 1013904223;
+            int level = i < 2 ? ends[kind][i] : ends[kind][0] + (int)((bits >> 16) % (uint32_t)(ends[kind][1] - ends[kind][0] + 1));
+            in[i] = step * (float)level;
+            if (round % 2 != 0) {
+                uint32_t pattern;
+                memcpy(&pattern, &in[i], sizeof pattern);
+                pattern = (pattern + 0x7fff + (pattern >> 16 & 1)) & 0xffff0000u;
+                memcpy(&in[i], &pattern, sizeof pattern);
+            }
+        }
+        assert_int_equal(pack_level_bits(in, 32, scratch), expected[kind]);
+        in[5] = 0.37f * step;
+        assert_int_equal(pack_level_bits(in, 32, scratch), 8);
+    }
+    const float zeros[3] = {0.0f, -0.0f, 0.0f};
+    int8_t scratch[3];
+    assert_int_equal(pack_level_bits(zeros, 3, scratch), 2);
+}
+
 static void other_weights_are_rounded(void **state) {
     const float in[5] = {0.0f, 1.0f, -2.54f, 1.27f, 0.011f};
     const int8_t expected[5] = {0, 50, -127, 64, 1};
@@ -135,6 +165,7 @@ int main(void) {
         cmocka_unit_test(types_have_their_names),
         cmocka_unit_test(small_blocks_fit_q8_0),
         cmocka_unit_test(grids_are_kept),
+        cmocka_unit_test(levels_are_found),
         cmocka_unit_test(other_weights_are_rounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -45,7 +45,7 @@ static void saved_configurations_pass(void **state) {
             fail_msg("%s: %s", config->string, error.message);
         }
     }
-    assert_int_equal(count, 17);
+    assert_int_equal(count, 19);
     cJSON_Delete(all);
 }
 
@@ -132,6 +132,24 @@ static const change changes[] = {
      "\"vision_config.model_args.act_layer\" is \"relu\""},
     {"gemma3n E4B whole", "audio_config", "sscp_conv_stride_size", "[[2, 2], [1, 2]]",
      "\"audio_config.sscp_conv_stride_size\" is [[2,2],[1,2]], which is not supported in a gemma3n model: [[2,2],[2,2]] expected"},
+    {"gemma3n E4B whole", "audio_config", "gradient_clipping", "1.5", "\"audio_config.gradient_clipping\" is 1.5, which is not"},
+    {"gemma3n E4B whole", "audio_config", "conf_attention_context_right", "2", "conf_attention_context_right\" is 2, which is not"},
+    {"gemma4 encoders whole", "audio_config", "hidden_act", "\"relu\"",
+     "\"audio_config.hidden_act\" is \"relu\", which is not supported in a gemma4 model: \"silu\" expected"},
+    {"gemma4 encoders whole", "audio_config", "conv_kernel_size", "7",
+     "\"audio_config.conv_kernel_size\" is 7, which is not supported in a gemma4 model: 5 expected"},
+    {"gemma4 encoders whole", "audio_config", "gradient_clipping", "100.0",
+     "\"audio_config.gradient_clipping\" is 100, which is not supported in a gemma4 model: 10000000000 expected"},
+    {"gemma4 encoders whole", "audio_config", "attention_context_right", "3",
+     "\"audio_config.attention_context_right\" is 3, which"},
+    {"gemma4 encoders whole", "audio_config", "attention_invalid_logits_value", "-1.0",
+     "\"audio_config.attention_invalid_logits_value\" is -1, which is not supported in a gemma4 model: -1000000000 expected"},
+    {"gemma4 encoders whole", "audio_config", "attention_chunk_size", "24", NULL},
+    {"gemma4 encoders whole", "audio_config", "subsampling_conv_channels", "[64, 32]", NULL},
+    {"gemma4 encoders whole", "audio_config", "initializer_range", "0.1", NULL},
+    {"gemma4 encoders whole", "audio_config", "sscp_conv_stride_size", "[[2, 2], [1, 2]]",
+     "\"audio_config.sscp_conv_stride_size\" is [[2,2],[1,2]], which is not supported in a gemma4 model: null or false or 0"},
+    {"gemma4 encoders whole", "audio_config", "mel_bins", "80", "\"audio_config.mel_bins\" is 80, which is not supported"},
 };
 
 static void switches_are_refused_by_name(void **state) {

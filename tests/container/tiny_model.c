@@ -237,20 +237,35 @@ void write_tiny_hf(const tiny_source *source, const char *folder, unsigned shard
 
 /* ---- Shapes alone ---- */
 
-/* A line of a tensors.tsv of shapes; answers the number of elements, 0 at the end. */
-static uint64_t read_shape(FILE *file, char *name, char *shape) {
-    uint64_t elements = 1;
-    if (fscanf(file, "%159s %39s", name, shape) != 2) {
-        return 0;
+/* A line of a tensors.tsv of shapes: a tensor's name, shape and type, BF16 where there is none. */
+typedef struct shape_line {
+    char name[160], shape[40], type[8];
+    uint64_t bytes;
+} shape_line;
+
+static bool read_shape(FILE *file, shape_line *line) {
+    static const char *const types[] = {"F32", "BF16", "U8", "I8"};
+    static const unsigned bytes[] = {4, 2, 1, 1};
+    char text[256];
+    if (fgets(text, sizeof text, file) == NULL) {
+        return false;
     }
-    for (const char *at = shape; *at != '\0'; at += strcspn(at, ","), at += *at == ',') {
-        elements *= strtoul(at, NULL, 10);
+    memcpy(line->type, "BF16", 5);
+    assert_true(sscanf(text, "%159s %39s %7s", line->name, line->shape, line->type) >= 2);
+    line->bytes = 0;
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        line->bytes = strcmp(line->type, types[i]) == 0 ? bytes[i] : line->bytes;
     }
-    return elements;
+    for (const char *at = line->shape; *at != '\0'; at += strcspn(at, ","), at += *at == ',') {
+        line->bytes *= strtoul(at, NULL, 10);
+    }
+    assert_true(line->bytes != 0);
+    return true;
 }
 
 void write_shape_hf(const char *folder, const char *shapes) {
-    char from[256], to[FOLDER_BYTES + 64], name[160], shape[40];
+    char from[256], to[FOLDER_BYTES + 64];
+    shape_line line;
     char *header = malloc(300 * MAX_ROWS);
     size_t length = 0;
     uint64_t offset = 0;
@@ -264,11 +279,11 @@ void write_shape_hf(const char *folder, const char *shapes) {
     snprintf(from, sizeof from, "%s/tensors.tsv", shapes);
     FILE *file = fopen(from, "r");
     assert_non_null(file);
-    for (uint64_t elements = read_shape(file, name, shape); elements != 0; elements = read_shape(file, name, shape)) {
-        length += (size_t)sprintf(header + length, "%c\"%s\":{\"dtype\":\"BF16\",\"shape\":[%s],\"data_offsets\":[%llu,%llu]}",
-                                  length == 0 ? '{' : ',', name, shape, (unsigned long long)offset,
-                                  (unsigned long long)offset + 2 * elements);
-        offset += 2 * elements;
+    while (read_shape(file, &line)) {
+        const unsigned long long end = offset + line.bytes;
+        length += (size_t)sprintf(header + length, "%c\"%s\":{\"dtype\":\"%s\",\"shape\":[%s],\"data_offsets\":[%llu,%llu]}",
+                                  length == 0 ? '{' : ',', line.name, line.type, line.shape, (unsigned long long)offset, end);
+        offset += line.bytes;
     }
     fclose(file);
     header[length++] = '}';
@@ -282,4 +297,16 @@ void write_shape_hf(const char *folder, const char *shapes) {
     assert_int_equal(fclose(file), 0);
     assert_int_equal(truncate(to, (off_t)(8 + length + offset)), 0);
     free(header);
+}
+
+void write_tiny_gemma4_with(const char *encoder, const char *folder) {
+    char path[256];
+    write_tiny_hf(&tiny_gemma4, folder, 1);
+    snprintf(path, sizeof path, "%s/encoder.safetensors", folder);
+    copy_file(encoder, path);
+    snprintf(path, sizeof path, "%s/model.safetensors.index.json", folder);
+    FILE *index = fopen(path, "w");
+    assert_non_null(index);
+    fputs("{\"weight_map\": {\"text\": \"model.safetensors\", \"encoder\": \"encoder.safetensors\"}}", index);
+    assert_int_equal(fclose(index), 0);
 }

@@ -10,6 +10,9 @@
 /* A tiny Gemma 4, text alone. */
 #define GEMMA4_TEXT "tests/data/gemma4-tiny/text-q4_0.gguf"
 
+/* A tiny Gemma 4 as Google's mobile checkpoint has them, a folder of Hugging Face. */
+#define GEMMA4_MOBILE "tests/data/gemma4-mobile/hf"
+
 /* A model of the tests that is kept as GGUF, with what a folder of Hugging Face holds beside its numbers. */
 typedef struct tiny_source {
     const char *hf, *text, *projector;
@@ -48,5 +51,8 @@ void write_shape_hf(const char *folder, const char *shapes);
 
 /* Writes a model to `folder` as safetensors in `shards` files. */
 void write_tiny_hf(const tiny_source *source, const char *folder, unsigned shards);
+
+/* Writes the tiny Gemma 4 to `folder` with the tensors of an encoder in a file of their own. */
+void write_tiny_gemma4_with(const char *encoder, const char *folder);
 
 #endif

@@ -18,7 +18,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 from quantise import straight_through
-from model import HEAD_DIM, HEADS, HIDDEN, INTER, KV_HEADS, N_AUDIO, N_TEXT, N_VISION
+from sizes import HEAD_DIM, HEADS, HIDDEN, INTER, KV_HEADS, N_AUDIO, N_TEXT, N_VISION
 
 LAYERS, OWN_KV, STREAMS, PLE, LAUREL = 25, 20, 4, 256, 64
 SPARSE_LAYERS, CUTOFF = 10, 1.6448536269514722      # Phi^-1(0.95)
@@ -104,7 +104,7 @@ def rotate(x, rope):
 
 
 def rope_table(positions, theta):
-    freq = 1 / theta ** (torch.arange(0, HEAD_DIM, 2) / HEAD_DIM)
+    freq = 1 / theta ** (torch.arange(0, HEAD_DIM, 2, device=positions.device) / HEAD_DIM)
     angle = positions[:, None, None].float() * freq
     cos, sin = angle.cos(), angle.sin()
     return torch.cat([cos, cos], -1), torch.cat([-sin, sin], -1)

@@ -17,12 +17,9 @@ from timm.models import mobilenetv5, register_model
 from timm.models._efficientnet_builder import decode_arch_def, round_channels
 
 import scenes
-
-N_TEXT, N_VISION, N_AUDIO = 512, 8, 8       # vocabulary: text, then image specials, then audio specials
-HIDDEN, INTER, HEADS, KV_HEADS, HEAD_DIM = 128, 192, 4, 2, 32
-END_OF_IMAGE, IMAGE_SOFT_TOKEN = N_TEXT, N_TEXT + 1
-END_OF_AUDIO, AUDIO_SOFT_TOKEN = N_TEXT + N_VISION, N_TEXT + N_VISION + 1
-PAD, EOS, BOS, START_OF_TURN, END_OF_TURN, START_OF_IMAGE, START_OF_AUDIO = 0, 1, 2, 4, 5, 6, 7
+from sizes import (AUDIO_SOFT_TOKEN, BOS, END_OF_AUDIO, END_OF_IMAGE, END_OF_TURN, EOS, HEAD_DIM, HEADS, HIDDEN,
+                   IMAGE_SOFT_TOKEN, INTER, KV_HEADS, N_AUDIO, N_TEXT, N_VISION, PAD, SOUND, START_OF_AUDIO, START_OF_IMAGE,
+                   START_OF_TURN)
 
 STAGES = [
     ["er_r1_k3_s2_e4_c16", "er_r1_k3_s1_e4_c16"],
@@ -57,8 +54,7 @@ def config():
                 laurel_rank=64, max_position_embeddings=2048)
     vision = dict(architecture="mobilenetv5_tiny_enc", hidden_size=128, vocab_size=N_VISION, vocab_offset=N_TEXT,
                   model_args=dict(stem_size=32, width=128))
-    audio = dict(hidden_size=64, conf_num_hidden_layers=2, conf_num_attention_heads=4, vocab_size=N_AUDIO,
-                 vocab_offset=N_TEXT + N_VISION, sscp_conv_channel_size=(16, 8))
+    audio = dict(SOUND, vocab_size=N_AUDIO, vocab_offset=N_TEXT + N_VISION)
     return Gemma3nConfig(text_config=text, vision_config=vision, audio_config=audio, image_token_id=IMAGE_SOFT_TOKEN,
                          boi_token_id=START_OF_IMAGE, eoi_token_id=END_OF_IMAGE, audio_token_id=AUDIO_SOFT_TOKEN,
                          boa_token_id=START_OF_AUDIO, eoa_token_id=END_OF_AUDIO, tie_word_embeddings=True)

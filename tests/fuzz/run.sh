@@ -1,34 +1,27 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # Fuzzes each target (tests/*/fuzz_NAME.c) under address and undefined sanitizers: tests/fuzz/run.sh [SECONDS [NAME...]]
-# Seeds are in corpus/NAME beside the target; what is found goes to OUT (default: build/fuzz).  Needs clang with libFuzzer.
-set -eu
+# Seeds are in corpus/NAME beside the target, words in dictionaries; what is found goes to OUT (default: build/fuzz).  Prints executions and
+# edges reached.  Needs clang with libFuzzer.
+set -euo pipefail
 cd "$(dirname "$0")/../.."
 seconds=${1:-60}
 [ $# -gt 0 ] && shift
 out=${OUT:-build/fuzz}
-clang=${CLANG:-$(command -v clang || command -v clang-14)}
-mkdir -p "$out"
-flags="-std=c11 -g -O1 -Iinclude -I. -DGEMLET_LEVEL_LIMIT=0 -D_DEFAULT_SOURCE -D_POSIX_C_SOURCE=200809L -D_FILE_OFFSET_BITS=64 -ffp-contract=off
-       -fsanitize=address,undefined -fno-sanitize-recover=all -fsanitize-coverage-ignorelist=tests/fuzz/uncovered.txt"
-sources="$(find core model -name '*.c' ! -path 'core/neon/*') port/posix/*.c
-         tests/container/memory_port.c tests/container/forge.c tests/fuzz/sections.c"
-for source in tests/*/fuzz_*.c; do
-    name=$(basename "$source" .c); name=${name#fuzz_}
+bash tests/fuzz/build.sh "$out" "$@"
+for target in tests/*/fuzz_*.c; do
+    name=$(basename "$target" .c)
+    name=${name#fuzz_}
     case " ${*:-$name} " in *" $name "*) ;; *) continue ;; esac
-    seeds=$(dirname "$source")/corpus/$name
-    objects=$(ls $sources | grep -v /main.c) more=
-    if [ "$name" = picture ]; then
-        objects="$objects $(ls examples/gemlet/picture*.c) examples/gemlet/image.c examples/camera/motion_jpeg.c"
-        more='-DGEMLET_HAVE_JPEG -DGEMLET_HAVE_PNG -DGEMLET_HAVE_WEBP -ljpeg -lpng -lwebp'
-    fi
-    "$clang" $flags -fsanitize=fuzzer "$source" $objects $more -lcjson -lm -lpthread -o "$out/fuzz_$name"
+    options=(-max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -max_len=200000 -print_final_stats=1 -artifact_prefix="$out/found/$name-")
+    [ ! -e "tests/fuzz/dictionaries/$name.dict" ] || options+=(-dict="tests/fuzz/dictionaries/$name.dict")
     mkdir -p "$out/$name" "$out/found"
-    echo "== $name: $seconds s"
-    "$out/fuzz_$name" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -max_len=200000 -print_final_stats=1 -verbosity=0 \
-        -artifact_prefix="$out/found/$name-" "$out/$name" "$seeds" 2>&1 | grep -E "ERROR|SUMMARY|stat::number_of_executed_units|runtime error|abort|#[0-9]+ 0x" || true
-    if ls "$out/found/$name-"* > /dev/null 2>&1; then
+    "$out/fuzz_$name" "${options[@]}" "$out/$name" "$(dirname "$target")/corpus/$name" >"$out/$name.log" 2>&1 || true
+    echo "$name: $seconds s, $(sed -n 's/^stat::number_of_executed_units: *//p' "$out/$name.log") executions," \
+        "$(grep -oE ' cov: [0-9]+ ft: [0-9]+' "$out/$name.log" | tail -n 1 | sed 's/ cov: \([0-9]*\) ft: \([0-9]*\)/\1 edges, \2 features/')"
+    if ls "$out/found/$name-"* >/dev/null 2>&1; then
+        grep -E "ERROR|SUMMARY|runtime error|abort|#[0-9]+ 0x" "$out/$name.log" || true
         echo "$name: found inputs that fail: $(ls "$out/found/$name-"*)"
         exit 1
     fi
-    rm -rf /dev/shm/gemlet-fuzz-* /tmp/gemlet-fuzz-*
+    rm -rf /dev/shm/gemlet-fuzz-* "${TMPDIR:-/tmp}"/gemlet-fuzz-*
 done

@@ -11,7 +11,7 @@
 
 #include <gemlet/posix.h>
 
-static void must(running *r, gemlet_status status) {
+void running_must(const running *r, gemlet_status status) {
     if (status != GEMLET_OK) {
         fail_msg("%s", r->error.message);
     }
@@ -22,13 +22,13 @@ void running_open(running *r, const char *path, size_t threads, const gemlet_opt
     r->options = *options;
     r->posix = gemlet_posix_open(threads, &r->port);
     assert_non_null(r->posix);
-    must(r, gemlet_plan(&r->port, path, options, &r->plan, &r->error));
+    running_must(r, gemlet_plan(&r->port, path, options, &r->plan, &r->error));
     r->memory = aligned_alloc(GEMLET_ALIGNMENT, r->plan.arena);
     assert_non_null(r->memory);
     memset(r->memory, 0xA5, r->plan.arena); /* nothing may rely on cleared memory */
-    must(r, gemlet_arena_init(&r->arena, r->memory, r->plan.arena, &r->error));
-    must(r, gemlet_model_open(&r->port, path, options, &r->arena, &r->model, &r->error));
-    must(r, gemlet_session_open(r->model, options, &r->arena, &r->session, &r->error));
+    running_must(r, gemlet_arena_init(&r->arena, r->memory, r->plan.arena, &r->error));
+    running_must(r, gemlet_model_open(&r->port, path, options, &r->arena, &r->model, &r->error));
+    running_must(r, gemlet_session_open(r->model, options, &r->arena, &r->session, &r->error));
 }
 
 void running_close(running *r) {
@@ -37,19 +37,28 @@ void running_close(running *r) {
     free(r->memory);
 }
 
-void *golden_read(const char *name, size_t *count) {
-    char path[128];
-    snprintf(path, sizeof path, "tests/data/golden/%s", name);
+void *file_read(const char *path, size_t *bytes) {
     FILE *file = fopen(path, "rb");
     if (file == NULL) {
-        fail_msg("%s is missing", path);
+        return NULL;
     }
     fseek(file, 0, SEEK_END);
-    size_t bytes = (size_t)ftell(file);
+    *bytes = (size_t)ftell(file);
     rewind(file);
-    void *numbers = malloc(bytes);
-    assert_int_equal(fread(numbers, 1, bytes, file), bytes);
+    void *numbers = malloc(*bytes);
+    assert_int_equal(fread(numbers, 1, *bytes, file), *bytes);
     fclose(file);
+    return numbers;
+}
+
+void *golden_read(const char *name, size_t *count) {
+    char path[128];
+    size_t bytes = 0;
+    snprintf(path, sizeof path, "tests/data/golden/%s", name);
+    void *numbers = file_read(path, &bytes);
+    if (numbers == NULL) {
+        fail_msg("%s is missing", path);
+    }
     *count = bytes / sizeof(float);
     return numbers;
 }
@@ -60,7 +69,7 @@ static void keep_row(void *context, size_t index, const float *logits, size_t co
 
 float *running_logits(running *r, const uint32_t *tokens, size_t count) {
     float *logits = malloc(count * gemlet_model_facts(r->model).vocabulary * sizeof *logits);
-    must(r, gemlet_feed_with_logits(r->session, tokens, count, keep_row, logits, &r->error));
+    running_must(r, gemlet_feed_with_logits(r->session, tokens, count, keep_row, logits, &r->error));
     return logits;
 }
 

@@ -21,6 +21,12 @@ typedef struct running {
 void running_open(running *r, const char *path, size_t threads, const gemlet_options *options);
 void running_close(running *r);
 
+/* Fails the test with the message of `r` where `status` is not GEMLET_OK. */
+void running_must(const running *r, gemlet_status status);
+
+/* The bytes of a file, for the caller to free; NULL where there is none. */
+void *file_read(const char *path, size_t *bytes);
+
 /* Numbers of a file of tests/data/golden, for the caller to free. */
 void *golden_read(const char *name, size_t *count);
 

@@ -13,6 +13,10 @@
     image_ids.u32          [tokens], soft tokens as the image's id
     image_soft_tokens.f32  [256][width]
     image_logits_tail.f32  [12][vocabulary], of the last positions
+
+Of reference_mobile.py, products of single layers:
+    linear<N>.name         of the module
+    linear<N>_<x|y>.s8     [vectors][columns], [vectors][rows]: codes that went in and came out
 """
 import pathlib
 import re
@@ -36,6 +40,10 @@ def main(source, folder):
         elif re.fullmatch(r"text_layer\d+", name):  # [streams][1][tokens][width], or of one stream [tokens][width]
             values = values[:, 0].transpose(1, 0, 2) if values.ndim == 4 else values
             np.ascontiguousarray(values).astype("<f4").tofile(folder / f"{name}.f32")
+        elif re.fullmatch(r"linear\d+_[xy]", name) and "language_model" in str(golden[name[:-1] + "name"]):
+            values.tofile(folder / f"{name}.s8")
+        elif re.fullmatch(r"linear\d+_name", name) and "language_model" in str(values):
+            (folder / f"{name[:-5]}.name").write_text(str(values) + "\n")
 
 
 if __name__ == "__main__":

@@ -105,6 +105,18 @@ static void gemma4_e4b_holds_what_its_context_needs(void **state) {
     assert_true(found.token_bytes <= 2650000000);
 }
 
+/* 2.28 G weights, 1.5 G of them of 2 bits; the per-layer projection, bfloat16 in the source, of 8. */
+static void mobile_e2b_reads_800_mb_a_token(void **state) {
+    gemlet_memory_plan found = plan(*state, (gemlet_options){.context = 4096});
+    assert_true(found.token_bytes <= 800000000 && found.token_bytes >= 780000000);
+    assert_true(found.arena <= 40000000);
+}
+
+static void mobile_e4b_reads_2_25_gb_a_token(void **state) {
+    gemlet_memory_plan found = plan(*state, (gemlet_options){.context = 4096});
+    assert_true(found.token_bytes <= 2250000000 && found.token_bytes >= 2150000000);
+}
+
 /* Only the global layers with keys of their own grow with the context. */
 static void the_whole_context_can_be_planned(void **state) {
     gemlet_memory_plan some = plan(*state, (gemlet_options){.context = 32768});
@@ -135,7 +147,10 @@ int main(void) {
         cmocka_unit_test(gemma4_e4b_holds_what_its_context_needs),
         cmocka_unit_test(the_whole_context_can_be_planned),
     };
-    return run("gemma3n-e2b", gemma3n, sizeof gemma3n / sizeof *gemma3n) +
+    const struct CMUnitTest mobile_e2b[] = {cmocka_unit_test(mobile_e2b_reads_800_mb_a_token)};
+    const struct CMUnitTest mobile_e4b[] = {cmocka_unit_test(mobile_e4b_reads_2_25_gb_a_token)};
+    return run("gemma4-e2b-mobile", mobile_e2b, 1) + run("gemma4-e4b-mobile", mobile_e4b, 1) +
+           run("gemma3n-e2b", gemma3n, sizeof gemma3n / sizeof *gemma3n) +
            run("gemma4-e2b", gemma4_e2b, sizeof gemma4_e2b / sizeof *gemma4_e2b) +
            run("gemma4-e4b", gemma4_e4b, sizeof gemma4_e4b / sizeof *gemma4_e4b);
 }

@@ -18,15 +18,58 @@
 
 enum { TOKENS = 64, WIDTH = 128, MAX_STREAMS = 4, WINDOW = 16, MAX_RECORDED = 10 };
 
+/* Cosines that a comparison must reach. */
+typedef struct least {
+    double mean, worst;
+} least;
+
 /* A model, and what the reference recorded of it in tests/data/golden/NAME. */
 static const struct subject {
-    const char *name, *text, *projector;
+    const char *name, *text, *projector, *folder;
     size_t vocabulary, streams;
-    double worst;                            /* cosine of logits */
-    uint32_t recorded[MAX_RECORDED], layers; /* behind which layers */
+    least logits, behind_image, layer, keys, head_input; /* cosines */
+    uint32_t recorded[MAX_RECORDED], layers;             /* behind which layers */
 } subjects[] = {
-    {"gemma3n", TINY_TEXT, TINY_PROJECTOR, 528, 4, 0.9996, {0, 4, 9, 10, 19, 20, 24}, 7},
-    {"gemma4", GEMMA4_TEXT, NULL, 672, 1, 0.9994, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, 10},
+    {"gemma3n",
+     TINY_TEXT,
+     TINY_PROJECTOR,
+     NULL,
+     528,
+     4,
+     {0.9998, 0.9996},
+     {0.999, 0.999},
+     {0.9998, 0.9996},
+     {0.9998, 0.999},
+     {0.9998, 0.9994},
+     {0, 4, 9, 10, 19, 20, 24},
+     7},
+    {"gemma4",
+     GEMMA4_TEXT,
+     NULL,
+     NULL,
+     672,
+     1,
+     {0.9998, 0.9994},
+     {0.999, 0.999},
+     {0.9998, 0.9996},
+     {0.9998, 0.999},
+     {0.9998, 0.9994},
+     {0, 1, 2, 3, 4, 5, 6, 7, 8, 9},
+     10},
+    /* One code that falls on the other side of a tie spreads to the noise floor of int8 activations, the reference's own, too. */
+    {"gemma4-mobile",
+     NULL,
+     NULL,
+     GEMMA4_MOBILE,
+     672,
+     1,
+     {0.9975, 0.992},
+     {0.9975, 0.992},
+     {0.9975, 0.992},
+     {0.9975, 0.992},
+     {0.9975, 0.992},
+     {0, 1, 2, 3, 4, 5, 6, 7, 8, 9},
+     10},
 };
 static const struct subject *subject;
 
@@ -67,7 +110,7 @@ static int set_up(void **state) {
     gemlet_error error = {GEMLET_OK, ""};
     folder_make(folder, "golden");
     snprintf(packed, sizeof packed, "%s/tiny.gguf", folder);
-    pack_options options = {.text = subject->text, .projector = subject->projector, .output = packed};
+    pack_options options = {.text = subject->text, .projector = subject->projector, .folder = subject->folder, .output = packed};
     if (pack_run(&options, &error) != GEMLET_OK) {
         print_error("%s\n", error.message);
         return -1;
@@ -118,7 +161,8 @@ static void feed_well(running *r, const uint32_t *tokens, size_t count) {
 
 static void logits_are_the_reference_s(void **state) {
     (void)state;
-    assert_agreement("logits", agreement_of(plain, expected, TOKENS, subject->vocabulary), 0.9998, subject->worst, 0.98);
+    assert_agreement("logits", agreement_of(plain, expected, TOKENS, subject->vocabulary), subject->logits.mean,
+                     subject->logits.worst, 0.98);
 }
 
 static void streams_of_every_recorded_layer_are_the_reference_s(void **state) {
@@ -130,7 +174,8 @@ static void streams_of_every_recorded_layer_are_the_reference_s(void **state) {
         float *streams = recorded(name, &count);
         assert_int_equal(count, TOKENS * subject->streams * WIDTH);
         assert_int_equal(tap.seen[i], TOKENS);
-        assert_agreement(name, agreement_of(tap.streams[i], streams, TOKENS * subject->streams, WIDTH), 0.9998, 0.9996, 0.0);
+        assert_agreement(name, agreement_of(tap.streams[i], streams, TOKENS * subject->streams, WIDTH), subject->layer.mean,
+                         subject->layer.worst, 0.0);
         free(streams);
     }
 }
@@ -160,12 +205,13 @@ static void an_image_between_texts_gives_the_reference_s_logits(void **state) {
     assert_int_equal(gemlet_feed_embeddings(r.session, embeddings, soft, &r.error), GEMLET_OK);
     const float *last;
     assert_int_equal(gemlet_logits(r.session, &last, &(size_t){0}, &r.error), GEMLET_OK);
-    assert_agreement("last soft token", agreement_of(last, reference, 1, subject->vocabulary), 0.999, 0.999, 0.0);
+    assert_agreement("last soft token", agreement_of(last, reference, 1, subject->vocabulary), subject->behind_image.worst,
+                     subject->behind_image.worst, 0.0);
     float *logits = running_logits(&r, sequence + first + soft, rest);
-    assert_agreement("behind <end_of_image>", agreement_of(logits, reference + subject->vocabulary, 1, subject->vocabulary), 0.999,
-                     0.999, 0.0);
-    assert_agreement("behind an image", agreement_of(logits, reference + subject->vocabulary, rest, subject->vocabulary), 0.999,
-                     0.999, 0.9);
+    assert_agreement("behind <end_of_image>", agreement_of(logits, reference + subject->vocabulary, 1, subject->vocabulary),
+                     subject->behind_image.worst, subject->behind_image.worst, 0.0);
+    assert_agreement("behind an image", agreement_of(logits, reference + subject->vocabulary, rest, subject->vocabulary),
+                     subject->behind_image.mean, subject->behind_image.worst, 0.9);
     free(logits);
     free(sequence);
     free(embeddings);
@@ -198,7 +244,8 @@ static void keys_and_values_are_the_reference_s(void **state) {
             for (size_t i = 0; i < numbers; i++) {
                 found[i] = gemlet_half_to_float(((const uint16_t *)(values != 0 ? cache->values : cache->keys))[i]);
             }
-            assert_agreement(name, agreement_of(found, reference, TOKENS, attention->head_width), 0.9998, 0.999, 0.0);
+            assert_agreement(name, agreement_of(found, reference, TOKENS, attention->head_width), subject->keys.mean,
+                             subject->keys.worst, 0.0);
             free(found);
             free(reference);
         }
@@ -229,7 +276,8 @@ static void the_head_s_inputs_are_the_reference_s(void **state) {
     assert_int_equal(gemlet_feed_with_logits(r.session, ids, TOKENS, keep_final_state, kept, &r.error), GEMLET_OK);
     float *reference = recorded("text_final.f32", &count);
     assert_int_equal(count, TOKENS * WIDTH);
-    assert_agreement("text_final", agreement_of(kept->states, reference, TOKENS, WIDTH), 0.9998, 0.9994, 0.0);
+    assert_agreement("text_final", agreement_of(kept->states, reference, TOKENS, WIDTH), subject->head_input.mean,
+                     subject->head_input.worst, 0.0);
     free(kept);
     free(reference);
     running_close(&r);
@@ -268,8 +316,8 @@ static void an_int8_cache_costs_little(void **state) {
     running_open(&r, packed, 1, &(gemlet_options){.context = 512, .cache = GEMLET_CACHE_S8});
     float *logits = running_logits(&r, ids, TOKENS);
     agreement with = agreement_of(logits, expected, TOKENS, subject->vocabulary);
-    assert_agreement("logits, int8 cache", with, agreement_of(plain, expected, TOKENS, subject->vocabulary).mean - 0.0005, 0.999,
-                     0.98);
+    assert_agreement("logits, int8 cache", with, agreement_of(plain, expected, TOKENS, subject->vocabulary).mean - 0.0005,
+                     subject->logits.worst < 0.999 ? subject->logits.worst : 0.999, 0.98);
     free(logits);
     running_close(&r);
 }
@@ -428,6 +476,126 @@ static void a_rewound_session_goes_on_with_the_same_bits(void **state) {
     assert_int_equal(gemlet_session_rewind(r.session, 0, &r.error), GEMLET_OK);
     feed_well(&r, ids, TOKENS);
     assert_plain(next_logits(&r), 1);
+    running_close(&r);
+}
+
+/* ---- Answers that are given ---- */
+
+enum { CHOICES = 6, LONGEST_CHOICE = 6 };
+
+static double log_softmax(const float *logits, uint32_t token) {
+    double sum = 0;
+    for (size_t i = 0; i < subject->vocabulary; i++) {
+        sum += exp((double)logits[i] - (double)logits[token]);
+    }
+    return -log(sum);
+}
+
+/* What a choice's logarithm is by definition: its tokens fed one by one to a session that holds nothing else. */
+static double plain_choice(const gemlet_choice *choice) {
+    running r;
+    double sum = 0;
+    running_open(&r, packed, 1, &(gemlet_options){.context = 512, .chunk = 20});
+    feed_well(&r, ids, 40);
+    for (size_t i = 0; i < choice->count; i++) {
+        sum += log_softmax(next_logits(&r), choice->tokens[i]);
+        feed_well(&r, choice->tokens + i, 1);
+    }
+    running_close(&r);
+    return sum;
+}
+
+typedef struct counted {
+    size_t done, total;
+} counted;
+
+static bool count_progress(void *context, size_t done, size_t total) {
+    *(counted *)context = (counted){done, total};
+    return true;
+}
+
+static bool cancel_third(void *context, size_t done, size_t total) {
+    (void)total;
+    *(size_t *)context = done;
+    return done < 3;
+}
+
+/* Prefixes of each other, the same twice, one with nothing in common, in no order. */
+static const uint32_t choice_tokens[CHOICES][LONGEST_CHOICE] = {{31, 7, 9, 11, 13},     {5, 8, 2, 30}, {31, 7},
+                                                                {31, 7, 9, 40, 41, 42}, {5, 8, 2, 30}, {200}};
+static const size_t choice_counts[CHOICES] = {5, 4, 2, 6, 4, 1};
+
+/* The session is as behind its first 40 tokens, and goes on so. */
+static void assert_nothing_chosen(running *r) {
+    assert_int_equal(gemlet_session_length(r->session), 40);
+    assert_memory_equal(next_logits(r), plain + 39 * subject->vocabulary, subject->vocabulary * sizeof(float));
+    feed_well(r, ids + 40, TOKENS - 40);
+    assert_plain(next_logits(r), 1);
+}
+
+static void choices_in_order(gemlet_choice choices[CHOICES]) {
+    for (size_t i = 0; i < CHOICES; i++) {
+        choices[i] = (gemlet_choice){choice_tokens[i], choice_counts[i]};
+    }
+}
+
+static void choices_have_the_probability_of_their_tokens(void **state) {
+    (void)state;
+    running r;
+    gemlet_choice choices[CHOICES];
+    double logprobs[CHOICES];
+    counted progress = {0, 0};
+    choices_in_order(choices);
+    running_open(&r, packed, 1, &(gemlet_options){.context = 512, .chunk = 20});
+    feed_well(&r, ids, 40);
+    size_t bytes = gemlet_choose_bytes(r.session, CHOICES);
+    void *scratch = malloc(bytes);
+    gemlet_session_on_progress(r.session, count_progress, &progress);
+    assert_int_equal(gemlet_choose(r.session, choices, CHOICES, logprobs, scratch, bytes, &r.error), GEMLET_OK);
+    /* 5 8 2, 31, 7 9 11, 40 41: what is before the last token of each, and shared, once. */
+    assert_int_equal(progress.done, 9);
+    assert_int_equal(progress.total, 9);
+    for (size_t i = 0; i < CHOICES; i++) {
+        assert_true(fabs(logprobs[i] - plain_choice(&choices[i])) < 1e-9);
+    }
+    assert_nothing_chosen(&r);
+    free(scratch);
+    running_close(&r);
+}
+
+static void what_stops_choosing_changes_nothing(void **state) {
+    (void)state;
+    running r;
+    gemlet_choice choices[CHOICES];
+    double logprobs[CHOICES];
+    size_t done = 0;
+    uint32_t longer[64];
+    choices_in_order(choices);
+    running_open(&r, packed, 1, &(gemlet_options){.context = 90, .chunk = 20});
+    size_t bytes = gemlet_choose_bytes(r.session, CHOICES);
+    void *scratch = malloc(bytes);
+    assert_int_equal(gemlet_choose(r.session, choices, CHOICES, logprobs, scratch, bytes, &r.error), GEMLET_ERROR_STATE);
+    feed_well(&r, ids, 40);
+    assert_int_equal(gemlet_choose(r.session, choices, CHOICES, logprobs, scratch, bytes - 1, &r.error), GEMLET_ERROR_ARGUMENT);
+    assert_int_equal(gemlet_choose(r.session, choices, 0, logprobs, scratch, bytes, &r.error), GEMLET_ERROR_ARGUMENT);
+    gemlet_session_on_progress(r.session, cancel_third, &done);
+    assert_int_equal(gemlet_choose(r.session, choices, CHOICES, logprobs, scratch, bytes, &r.error), GEMLET_ERROR_CANCELLED);
+    assert_int_equal(done, 3);
+    gemlet_session_on_progress(r.session, NULL, NULL);
+    for (size_t i = 0; i < 64; i++) {
+        longer[i] = (uint32_t)i + 5;
+    }
+    choices[1] = (gemlet_choice){longer, 64};
+    assert_int_equal(gemlet_choose(r.session, choices, CHOICES, logprobs, scratch, bytes, &r.error), GEMLET_ERROR_CONTEXT);
+    choices[1].count = 22;
+    assert_int_equal(gemlet_choose(r.session, choices, CHOICES, logprobs, scratch, bytes, &r.error), GEMLET_OK);
+    choices[1].count = 23;
+    assert_int_equal(gemlet_choose(r.session, choices, CHOICES, logprobs, scratch, bytes, &r.error), GEMLET_ERROR_ARGUMENT);
+    longer[1] = (uint32_t)subject->vocabulary;
+    choices[1].count = 2;
+    assert_int_equal(gemlet_choose(r.session, choices, CHOICES, logprobs, scratch, bytes, &r.error), GEMLET_ERROR_ARGUMENT);
+    assert_nothing_chosen(&r);
+    free(scratch);
     running_close(&r);
 }
 
@@ -598,6 +766,8 @@ int main(int argc, char **argv) {
         TEST(a_restored_session_goes_on_with_the_same_bits),
         TEST(a_damaged_state_is_refused_and_changes_nothing),
         TEST(a_rewound_session_goes_on_with_the_same_bits),
+        TEST(choices_have_the_probability_of_their_tokens),
+        TEST(what_stops_choosing_changes_nothing),
         TEST(a_prompt_pays_only_for_what_is_new),
         TEST(wrong_calls_are_refused_and_change_nothing),
         TEST(the_caller_can_cancel),

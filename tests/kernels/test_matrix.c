@@ -52,7 +52,7 @@ static gemlet_matrix pack(gemlet_weight_type type, gemlet_packing packing, const
         gemlet_pack_group(type, packing, source + row * row_bytes, count, columns, packed + row / group_rows * group_bytes);
     }
     guarded_check(packed);
-    return (gemlet_matrix){packed, rows, columns, type, packing};
+    return (gemlet_matrix){.data = packed, .rows = rows, .columns = columns, .type = type, .packing = packing};
 }
 
 static void free_matrix(gemlet_matrix *w) {

@@ -72,6 +72,7 @@ static float *copy_floats(const float *x, size_t count) {
 typedef enum vector_kernel {
     RMS_NORM,
     RMS_NORM_PLAIN,
+    LAYER_NORM,
     RMS_NORM_GELU,
     GELU,
     GELU_MULTIPLY,
@@ -87,19 +88,28 @@ typedef enum vector_kernel {
     VECTOR_KERNELS
 } vector_kernel;
 
-static const char *const vector_names[] = {"rms_norm",      "rms_norm without weight",
-                                           "rms_norm_gelu", "gelu",
-                                           "gelu_multiply", "sigmoid_multiply",
-                                           "softmax",       "soft_cap",
-                                           "scale",         "add_scaled",
-                                           "multiply",      "multiply_add",
-                                           "rope",          "mean_square"};
+static const char *const vector_names[] = {"rms_norm",
+                                           "rms_norm without weight",
+                                           "layer_norm",
+                                           "rms_norm_gelu",
+                                           "gelu",
+                                           "gelu_multiply",
+                                           "sigmoid_multiply",
+                                           "softmax",
+                                           "soft_cap",
+                                           "scale",
+                                           "add_scaled",
+                                           "multiply",
+                                           "multiply_add",
+                                           "rope",
+                                           "mean_square"};
 
 /* Applies one kernel to x in place; `second` has as many elements. */
 static void apply_vector(const gemlet_real_kernels *kernels, vector_kernel which, float *x, const float *second, size_t length) {
     switch (which) {
     case RMS_NORM: kernels->rms_norm(x, second, 1e-6f, length, x); break;
     case RMS_NORM_PLAIN: kernels->rms_norm(x, NULL, 1e-6f, length, x); break;
+    case LAYER_NORM: kernels->layer_norm(x, second, second + length / 2, 1e-6f, length - length / 2, x); break;
     case RMS_NORM_GELU: kernels->rms_norm_gelu(x, length % 2 ? second : NULL, 1e-6f, length, x); break;
     case GELU: kernels->gelu(x, length, x); break;
     case GELU_MULTIPLY: kernels->gelu_multiply(x, second, length, x); break;
@@ -484,6 +494,33 @@ static void test_softmax_masks(void **state) {
     }
 }
 
+static void test_layer_norm_accuracy(void **state) {
+    (void)state;
+    test_random r = {26};
+    for (size_t length = 1; length < 3000; length += 1 + length / 2) {
+        float *x = random_floats(&r, length, FILL_NORMAL), *weight = random_floats(&r, length, FILL_NORMAL);
+        float *bias = random_floats(&r, length, FILL_NORMAL), *y = guarded_alloc(length * sizeof *y, 0);
+        double sum = 0.0, squares = 0.0;
+        for (size_t i = 0; i < length; i++) {
+            x[i] += 3.0f; /* a mean that matters */
+            sum += (double)x[i];
+        }
+        for (size_t i = 0; i < length; i++) {
+            double about = (double)x[i] - sum / (double)length;
+            squares += about * about;
+        }
+        scalar()->layer_norm(x, weight, bias, 1e-6f, length, y);
+        for (size_t i = 0; i < length && length > 1; i++) {
+            double normed = ((double)x[i] - sum / (double)length) / sqrt(squares / (double)length + 1e-6);
+            assert_true(fabs((double)y[i] - (normed * (double)weight[i] + (double)bias[i])) <= 1e-5);
+        }
+        guarded_free(y);
+        guarded_free(bias);
+        guarded_free(weight);
+        guarded_free(x);
+    }
+}
+
 static void test_rms_norm_accuracy(void **state) {
     (void)state;
     test_random r = {24};
@@ -835,6 +872,7 @@ int main(void) {
         cmocka_unit_test(test_tanh_accuracy),
         cmocka_unit_test(test_softmax_accuracy),
         cmocka_unit_test(test_softmax_masks),
+        cmocka_unit_test(test_layer_norm_accuracy),
         cmocka_unit_test(test_rms_norm_accuracy),
         cmocka_unit_test(test_rope_table),
         cmocka_unit_test(test_rope_rotates),

@@ -65,10 +65,41 @@ static packed_file packed_mini(void) {
 
 packed_file mini, small;
 
+packed_file packed_small(void) {
+    return pack("small", "tests/data/gemma3-small/text.gguf", NULL);
+}
+
+packed_file packed_whole(void) {
+    char hf[FOLDER_BYTES], path[FOLDER_BYTES + 64];
+    gemlet_error error = {GEMLET_OK, ""};
+    folder_make(hf, "proof");
+    write_tiny_hf(&tiny_gemma4, hf, 1);
+    snprintf(path, sizeof path, "%s/audio.safetensors", hf);
+    copy_file("tests/data/sound/gemma4/audio.safetensors", path);
+    snprintf(path, sizeof path, "%s/vision.safetensors", hf);
+    copy_file("tests/data/vision/gemma4/vision.safetensors", path);
+    snprintf(path, sizeof path, "%s/model.safetensors.index.json", hf);
+    FILE *index = fopen(path, "w");
+    assert_non_null(index);
+    fputs(
+        "{\"weight_map\": {\"text\": \"model.safetensors\", \"sound\": \"audio.safetensors\", \"vision\": \"vision.safetensors\"}}",
+        index);
+    assert_int_equal(fclose(index), 0);
+    snprintf(path, sizeof path, "%s/packed.gguf", hf);
+    pack_options options = {.folder = hf, .output = path};
+    if (pack_run(&options, &error) != GEMLET_OK) {
+        fail_msg("%s", error.message);
+    }
+    packed_file packed = packed_read(path);
+    packed.name = "whole";
+    folder_remove(hf);
+    return packed;
+}
+
 int pack_models(void **state) {
     (void)state;
     mini = packed_mini();
-    small = pack("small", "tests/data/gemma3-small/text.gguf", NULL);
+    small = packed_small();
     return 0;
 }
 

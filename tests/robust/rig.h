@@ -16,6 +16,8 @@ typedef struct packed_file {
 } packed_file;
 
 packed_file packed_tiny(void);             /* Gemma 3n with its image encoder, 7 MB */
+packed_file packed_small(void);            /* Gemma 3, text only, 28 KB */
+packed_file packed_whole(void);            /* Gemma 4 with its encoders of pictures and sounds */
 packed_file packed_read(const char *path); /* a file that is packed already */
 
 /* Gemma 3n with its image encoder and fewer layers, 2 MB; and Gemma 3, text only, 28 KB.  A test program's set_up and tear_down

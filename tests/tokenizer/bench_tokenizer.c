@@ -1,6 +1,7 @@
 /* Checks the tokenizer against a reference file and measures it, for vocabularies that are too large for the repository:
  *
  *     bench_tokenizer MODEL ROWS REFERENCE [ADDED]
+ *     bench_tokenizer --tables MODEL OUT           writes its tables, for tests/bench/grammar.sh
  *
  * MODEL: tokenizer.model.  ROWS: the same vocabulary as a GGUF file has it (see reference.h), or "-".  Prints the bytes of the
  * tables, whether both sources give the same, the lines equal for several sizes of scratch, and the processor time for 1 MB of
@@ -59,8 +60,23 @@ static void measure_encode(const test_tokenizer *t, const unsigned char *file, s
     free(text);
 }
 
+static int write_tables(const char *model, const char *path) {
+    test_tokenizer t;
+    if (!test_tokenizer_load(&t, model, NULL, 0)) {
+        return 1;
+    }
+    FILE *file = fopen(path, "wb");
+    bool good = file != NULL && fwrite(t.tables, 1, t.bytes, file) == t.bytes;
+    good = file != NULL && fclose(file) == 0 && good;
+    test_tokenizer_free(&t);
+    return good ? 0 : 1;
+}
+
 int main(int argc, char **argv) {
     static const size_t scratch_sizes[] = {GEMLET_ENCODER_MIN_BYTES, GEMLET_ENCODER_BYTES, 65534 * GEMLET_ENCODER_SYMBOL_BYTES};
+    if (argc == 4 && strcmp(argv[1], "--tables") == 0) {
+        return write_tables(argv[2], argv[3]);
+    }
     if (argc < 4) {
         fprintf(stderr, "usage: %s MODEL ROWS REFERENCE [ADDED]\n", argv[0]);
         return 2;

@@ -277,6 +277,41 @@ static void test_refuses_what_the_template_would_drop(void **state) {
     check_refused(&(gemlet_message){GEMLET_ROLE_USER, NULL, 1}, 1, "chat: message 0 has no parts where some are counted");
 }
 
+/* What Gemma 3's processor writes around an image and its crops, in text that is one run with the template's. */
+static void test_crops_have_the_processor_s_words(void **state) {
+    (void)state;
+#define CROP "<start_of_image><image_soft_token><image_soft_token><image_soft_token><end_of_image>\n\n"
+    static const char wanted[] =
+        "<bos><start_of_turn>user\naHere is the original image \n\n" CROP
+        " and here are some crops to help you see better \n\n" CROP " \n\n" CROP "b\n\n" CROP "<end_of_turn>\n";
+    const gemlet_message_part image = {GEMLET_PART_IMAGE, NULL, 0}, crop = {GEMLET_PART_CROP, NULL, 0};
+    const gemlet_message_part parts[] = {{GEMLET_PART_TEXT, "a ", 2}, image, crop, crop, {GEMLET_PART_TEXT, " b", 2}, image, crop};
+    chat_case c = {.messages = {{GEMLET_ROLE_USER, parts, 6}}, .message_count = 1, .options = {.bos = true}};
+    receiver r;
+    assert_int_equal(render(&gemma3, &c, &r, SIZE_MAX, NULL), GEMLET_OK);
+    assert_int_equal(r.bytes, sizeof wanted - 1);
+    assert_memory_equal(r.text, wanted, r.bytes);
+    assert_int_equal(r.images, 4);
+    free(r.ids.ids);
+    check_refused(&(gemlet_message){GEMLET_ROLE_USER, &crop, 1}, 1,
+                  "chat: message 0 has a crop that does not stand behind its image");
+    check_refused(&(gemlet_message){GEMLET_ROLE_USER, parts + 3, 2}, 1,
+                  "chat: message 0 has a crop that does not stand behind its image");
+    c.messages[0].parts = parts + 5;
+    c.messages[0].part_count = 2;
+    const chat_family gemma3n = {&gemlet_gemma3n_chat, gemma3.t};
+    const chat_family *const others[] = {&gemma4, &functiongemma, &gemma3n};
+    for (size_t i = 0; i < 3; i++) {
+        gemlet_error error = {0};
+        assert_int_equal(render(others[i], &c, &r, SIZE_MAX, &error), GEMLET_ERROR_UNSUPPORTED);
+        assert_string_equal(error.message, "chat: the model was not made for crops of images");
+        assert_int_equal(r.bytes, 0);
+        assert_false(gemlet_chat_crops(others[i]->format));
+        free(r.ids.ids);
+    }
+    assert_true(gemlet_chat_crops(gemma3.format));
+}
+
 static void test_stops_where_the_receiver_says(void **state) {
     (void)state;
     const gemlet_message_part parts[2] = {{GEMLET_PART_TEXT, "a", 1}, {GEMLET_PART_IMAGE, NULL, 0}};
@@ -317,47 +352,53 @@ static void test_ends(void **state) {
 }
 
 /* Answer and thoughts of a reply whose ids are those of `text`. */
-static void check_reply(const chat_family *family, const char *reply_text, const char *answer, const char *thoughts) {
+static void check_reply(const chat_family *family, const char *reply_text, const char *answer, const char *thoughts,
+                        const char *calls) {
     static _Alignas(8) unsigned char scratch[GEMLET_ENCODER_MIN_BYTES];
-    char found[2][256] = {{0}};
-    size_t used[2] = {0, 0};
+    char found[3][256] = {{0}};
+    size_t used[3] = {0};
     gemlet_reply reply;
     id_list ids = {0};
     const char *text;
     size_t bytes;
-    bool thought;
+    gemlet_reply_part part;
     assert_int_equal(encode_text(&family->t.tokenizer, GEMLET_TEXT_SPECIAL, scratch, sizeof scratch, reply_text, strlen(reply_text),
                                  0, &ids, NULL),
                      GEMLET_OK);
     gemlet_reply_begin(&reply, &family->t.tokenizer);
     for (size_t i = 0; i <= ids.count; i++) {
         if (i == ids.count) {
-            gemlet_reply_flush(&reply, &text, &bytes, &thought);
+            gemlet_reply_flush(&reply, &text, &bytes, &part);
         } else {
-            assert_int_equal(gemlet_reply_feed(&reply, ids.ids[i], &text, &bytes, &thought), GEMLET_OK);
+            assert_int_equal(gemlet_reply_feed(&reply, ids.ids[i], &text, &bytes, &part), GEMLET_OK);
         }
-        assert_true(used[thought] + bytes < sizeof found[0]);
-        memcpy(found[thought] + used[thought], text, bytes);
-        used[thought] += bytes;
+        assert_true(used[part] + bytes < sizeof found[0]);
+        memcpy(found[part] + used[part], text, bytes);
+        used[part] += bytes;
     }
     assert_string_equal(found[0], answer);
-    assert_string_equal(found[1], thoughts);
+    assert_string_equal(found[GEMLET_REPLY_THOUGHT], thoughts);
+    assert_string_equal(found[GEMLET_REPLY_CALL], calls);
     free(ids.ids);
 }
 
 static void test_replies(void **state) {
     (void)state;
-    check_reply(&gemma4, "the fox", "the fox", "");
-    check_reply(&gemma4, "<|channel>thought\nhm, a fox\nor two\n<channel|>the fox", "the fox", "hm, a fox\nor two\n");
-    check_reply(&gemma4, "<|channel>thought\n<channel|>the fox<turn|>", "the fox", "");
-    check_reply(&gemma4, "one<|channel>thought\na<channel|>two<|channel>\nb<channel|>three", "onetwothree", "ab");
-    check_reply(&gemma4, "<|channel>thought\nnever closed", "", "never closed");
-    check_reply(&gemma4, "<|channel>no line end<channel|>the fox", "the fox", "");
-    check_reply(&gemma4, "<|channel>a\nx<|channel>b\ny<channel|>z<channel|>!", "z!", "xy");
-    check_reply(&gemma4, "the <channel|>fox", "the fox", "");
+    check_reply(&gemma4, "the fox", "the fox", "", "");
+    check_reply(&gemma4, "<|channel>thought\nhm, a fox\nor two\n<channel|>the fox", "the fox", "hm, a fox\nor two\n", "");
+    check_reply(&gemma4, "<|channel>thought\n<channel|>the fox<turn|>", "the fox", "", "");
+    check_reply(&gemma4, "one<|channel>thought\na<channel|>two<|channel>\nb<channel|>three", "onetwothree", "ab", "");
+    check_reply(&gemma4, "<|channel>thought\nnever closed", "", "never closed", "");
+    check_reply(&gemma4, "<|channel>no line end<channel|>the fox", "the fox", "", "");
+    check_reply(&gemma4, "<|channel>a\nx<|channel>b\ny<channel|>z<channel|>!", "z!", "xy", "");
+    check_reply(&gemma4, "the <channel|>fox", "the fox", "", "");
     check_reply(&gemma4, "\xF0\x9F\x99\x82<|channel>\n\xC5\xBC\xC3\xB3<channel|>\xF0\x9F\x99\x82",
-                "\xF0\x9F\x99\x82\xF0\x9F\x99\x82", "\xC5\xBC\xC3\xB3");
-    check_reply(&gemma3, "<|channel>thought\nhm<channel|>the fox", "<|channel>thought\nhm<channel|>the fox", "");
+                "\xF0\x9F\x99\x82\xF0\x9F\x99\x82", "\xC5\xBC\xC3\xB3", "");
+    check_reply(&gemma4, "I look.<|tool_call>call:f{a:<|\"|>x<|\"|>}<tool_call|><|tool_call>call:g{}<tool_call|>", "I look.", "",
+                "call:f{a:<|\"|>x<|\"|>}call:g{}");
+    check_reply(&gemma4, "<|channel>\nhm<channel|><|tool_call>call:f{a:[", "", "hm", "call:f{a:[");
+    check_reply(&gemma4, "a <|\"|> b", "a  b", "", "");
+    check_reply(&gemma3, "<|channel>thought\nhm<channel|>the fox", "<|channel>thought\nhm<channel|>the fox", "", "");
 }
 
 /* Bytes of a character that a mark cuts off come out before it, where they began. */
@@ -367,17 +408,16 @@ static void test_a_character_that_a_mark_cuts(void **state) {
     gemlet_reply reply;
     const char *text;
     size_t bytes;
-    bool thought;
+    gemlet_reply_part part;
     gemlet_reply_begin(&reply, t);
-    assert_int_equal(gemlet_reply_feed(&reply, t->byte_tokens[0xF0], &text, &bytes, &thought), GEMLET_OK);
+    assert_int_equal(gemlet_reply_feed(&reply, t->byte_tokens[0xF0], &text, &bytes, &part), GEMLET_OK);
     assert_int_equal(bytes, 0);
-    assert_int_equal(
-        gemlet_reply_feed(&reply, gemlet_tokenizer_special(t, GEMLET_SPECIAL_START_OF_CHANNEL), &text, &bytes, &thought),
-        GEMLET_OK);
+    assert_int_equal(gemlet_reply_feed(&reply, gemlet_tokenizer_special(t, GEMLET_SPECIAL_START_OF_CHANNEL), &text, &bytes, &part),
+                     GEMLET_OK);
     assert_int_equal(bytes, 3);
     assert_memory_equal(text, "\xEF\xBF\xBD", 3);
-    assert_false(thought);
-    assert_int_equal(gemlet_reply_feed(&reply, t->token_count, &text, &bytes, &thought), GEMLET_ERROR_ARGUMENT);
+    assert_int_equal(part, GEMLET_REPLY_ANSWER);
+    assert_int_equal(gemlet_reply_feed(&reply, t->token_count, &text, &bytes, &part), GEMLET_ERROR_ARGUMENT);
 }
 
 static int set_up(void **state) {
@@ -404,6 +444,7 @@ int main(void) {
                                        cmocka_unit_test(test_special_text_stays_text),
                                        cmocka_unit_test(test_refuses_what_the_template_would_drop),
                                        cmocka_unit_test(test_stops_where_the_receiver_says),
+                                       cmocka_unit_test(test_crops_have_the_processor_s_words),
                                        cmocka_unit_test(test_thinking_is_refused_where_there_is_none),
                                        cmocka_unit_test(test_ends),
                                        cmocka_unit_test(test_replies),

@@ -43,7 +43,8 @@ static void test_both_sources_give_the_same_bytes(void **state) {
 static void test_special_ids(void **state) {
     (void)state;
     static const uint32_t none = GEMLET_NO_TOKEN;
-    const uint32_t expected[GEMLET_SPECIAL_COUNT] = {2, 1, 0, 3, 4, 5, 6, 512, 513, 7, 520, 521, none, none, none, none};
+    const uint32_t expected[GEMLET_SPECIAL_COUNT] = {2,   1,    0,    3,    4,    5,    6,    512,  513,  7,    520,
+                                                     521, none, none, none, none, none, none, none, none, none, none};
     for (int i = 0; i < GEMLET_SPECIAL_COUNT; i++) {
         assert_int_equal(gemlet_tokenizer_special(&tiny.tokenizer, (gemlet_special)i), expected[i]);
         assert_int_equal(gemlet_tokenizer_is_special(&tiny.tokenizer, expected[i]), expected[i] != none);
@@ -56,7 +57,8 @@ static void test_special_ids(void **state) {
 
 static void test_special_ids_of_gemma_4(void **state) {
     (void)state;
-    static const uint32_t expected[GEMLET_SPECIAL_COUNT] = {2, 1, 0, 3, 105, 106, 665, 669, 667, 666, 670, 668, 98, 100, 101, 50};
+    static const uint32_t expected[GEMLET_SPECIAL_COUNT] = {2,   1,  0,   3,   105, 106, 665, 669, 667, 666, 670,
+                                                            668, 98, 100, 101, 46,  47,  48,  49,  50,  51,  52};
     test_tokenizer t;
     assert_true(test_tokenizer_load(&t, "tests/data/gemma4-tiny/hf/tokenizer.json", NULL, 0));
     for (int i = 0; i < GEMLET_SPECIAL_COUNT; i++) {

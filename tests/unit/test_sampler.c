@@ -98,6 +98,52 @@ static void greedy_takes_no_random_number(void **state) {
     end(&f);
 }
 
+/* ---- State ---- */
+
+static void a_restored_sampler_goes_on_as_if_it_had_not_stopped(void **state) {
+    (void)state;
+    enum { TOKENS = 50, DRAWS = 20 };
+    float logits[TOKENS];
+    for (size_t i = 0; i < TOKENS; i++) {
+        logits[i] = (float)(i % 7);
+    }
+    gemlet_sampler_settings settings = plain();
+    settings.repetition_window = 5;
+    settings.repetition_penalty = 3.0f;
+    for (int before = 0; before < 8; before++) { /* an empty history, one that is not full, one that went round */
+        unsigned char saved[256];
+        fixture f, g;
+        begin(&f, &settings, TOKENS);
+        for (int i = 0; i < before; i++) {
+            (void)sample(&f, logits);
+        }
+        size_t bytes = gemlet_sampler_state_bytes(&f.sampler);
+        assert_true(bytes < sizeof saved);
+        assert_int_equal(gemlet_sampler_save(&f.sampler, saved + 1, bytes - 1, &f.error), GEMLET_ERROR_ARGUMENT);
+        assert_int_equal(gemlet_sampler_save(&f.sampler, saved + 1, bytes, &f.error), GEMLET_OK);
+        settings.seed++; /* which the state overrules */
+        begin(&g, &settings, TOKENS);
+        for (size_t i = 0; i < bytes; i++) {
+            saved[1 + i] ^= 4;
+            assert_int_equal(gemlet_sampler_restore(&g.sampler, saved + 1, bytes, &g.error), GEMLET_ERROR_FORMAT);
+            assert_int_equal(gemlet_sampler_restore(&g.sampler, saved + 1, i, &g.error), GEMLET_ERROR_FORMAT);
+            saved[1 + i] ^= 4;
+        }
+        assert_int_equal(g.sampler.remembered, 0);
+        assert_int_equal(gemlet_sampler_restore(&g.sampler, saved + 1, bytes, &g.error), GEMLET_OK);
+        for (int i = 0; i < DRAWS; i++) {
+            assert_int_equal(sample(&f, logits), sample(&g, logits));
+        }
+        end(&g);
+        gemlet_sampler_settings other = settings;
+        other.repetition_window = 6;
+        begin(&g, &other, TOKENS);
+        assert_int_equal(gemlet_sampler_restore(&g.sampler, saved + 1, bytes, &g.error), GEMLET_ERROR_FORMAT);
+        end(&g);
+        end(&f);
+    }
+}
+
 /* ---- Random numbers ---- */
 
 static void random_numbers_are_the_published_ones(void **state) {
@@ -373,6 +419,51 @@ static void the_filter_has_its_way(void **state) {
     assert_int_equal(seen, 0x18);
 }
 
+/* Of 200 tokens every 17th, by its bits. */
+static const uint64_t *list_some(void *context) {
+    static uint64_t bits[4];
+    memset(bits, 0, sizeof bits);
+    for (uint32_t token = 3; token < 200; token += 17) {
+        bits[token / 64] |= (uint64_t)1 << (token % 64);
+    }
+    ++*(uint32_t *)context;
+    return bits;
+}
+
+static bool allow_some(void *context, uint32_t token) {
+    ++*(uint32_t *)context;
+    return token % 17 == 3;
+}
+
+/* The same tokens, also where biases and repetitions concern some that are not listed; and nothing is asked. */
+static void a_list_is_the_filter(void **state) {
+    (void)state;
+    const gemlet_logit_bias biases[] = {{0, 9.0f}, {20, 2.0f}, {21, 30.0f}, {190, -1.0f}, {199, 50.0f}};
+    float logits[200];
+    for (uint32_t i = 0; i < 200; i++) {
+        logits[i] = (float)((i * 7919) % 97) / 10.0f;
+    }
+    gemlet_sampler_settings settings = gemlet_sampler_defaults();
+    uint32_t asked = 0, listed = 0;
+    settings.biases = biases;
+    settings.bias_count = sizeof biases / sizeof *biases;
+    settings.repetition_penalty = 1.5f;
+    settings.allowed = allow_some;
+    settings.allowed_context = &asked;
+    fixture one, other;
+    begin(&one, &settings, 200);
+    settings.listed = list_some;
+    settings.allowed_context = &listed;
+    begin(&other, &settings, 200);
+    for (int i = 0; i < 300; i++) {
+        assert_int_equal(sample(&one, logits), sample(&other, logits));
+    }
+    assert_int_equal(listed, 300);
+    assert_true(asked > 300);
+    end(&one);
+    end(&other);
+}
+
 /* ---- All steps together ---- */
 
 enum { VOCABULARY = 262144 }; /* Gemma's */
@@ -610,6 +701,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(greedy_takes_the_greatest_and_of_equals_the_first),
         cmocka_unit_test(greedy_takes_no_random_number),
+        cmocka_unit_test(a_restored_sampler_goes_on_as_if_it_had_not_stopped),
         cmocka_unit_test(random_numbers_are_the_published_ones),
         cmocka_unit_test(the_seed_decides),
         cmocka_unit_test(frequencies_are_the_probabilities),
@@ -622,6 +714,7 @@ int main(void) {
         cmocka_unit_test(the_penalty_follows_the_bias_and_lowers_either_sign),
         cmocka_unit_test(without_a_window_nothing_is_held),
         cmocka_unit_test(the_filter_has_its_way),
+        cmocka_unit_test(a_list_is_the_filter),
         cmocka_unit_test(all_steps_are_what_the_header_says),
         cmocka_unit_test(a_whole_vocabulary),
         cmocka_unit_test(bad_logits_are_refused_and_change_nothing),

@@ -55,6 +55,94 @@ static void pillow_gives_the_same_bytes(void **state) {
     }
 }
 
+/* ---- Crops ---- */
+
+/* Sides, and how many crops transformers' Gemma3ImageProcessor cuts of them, with how many pixels in the first along the longer
+ * side. */
+static void crops_are_cut_as_the_processor_does(void **state) {
+    (void)state;
+    static const struct {
+        uint32_t width, height, count, first;
+    } cases[] = {
+        {600, 400, 2, 300},   {400, 600, 2, 300},    {640, 480, 2, 320},   {1280, 720, 2, 640}, {1920, 1080, 2, 960},
+        {1200, 1000, 2, 600}, {1199, 1000, 0, 0},    {1000, 1200, 2, 600}, {1000, 1199, 0, 0},  {500, 500, 0, 0},
+        {511, 300, 2, 256},   {510, 300, 0, 0},      {800, 255, 0, 0},     {800, 256, 3, 267},  {768, 256, 3, 256},
+        {767, 256, 2, 384},   {3000, 300, 4, 750},   {300, 3001, 4, 751},  {1000, 400, 3, 334}, {999, 400, 2, 500},
+        {1400, 400, 4, 350},  {20480, 256, 4, 5120}, {20480, 1, 0, 0},     {1, 1, 0, 0},
+    };
+    static const uint8_t pixel;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        gemlet_image crops[GEMLET_MOST_CROPS], image = {.format = GEMLET_PIXELS_GREY, .pixels = &pixel, .stride = 20480};
+        image.width = cases[i].width;
+        image.height = cases[i].height;
+        bool wide = image.width > image.height;
+        uint32_t length = 0;
+        assert_int_equal(gemlet_crop_image(&image, crops), cases[i].count);
+        for (uint32_t k = 0; k < cases[i].count; k++) {
+            uint32_t along = wide ? crops[k].width : crops[k].height;
+            assert_ptr_equal(crops[k].pixels, &pixel + (wide ? length : length * image.stride));
+            assert_int_equal(wide ? crops[k].height : crops[k].width, wide ? image.height : image.width);
+            assert_true(along == cases[i].first || (k + 1 == cases[i].count && along < cases[i].first));
+            length += along;
+        }
+        assert_int_equal(length, cases[i].count == 0 ? 0 : wide ? image.width : image.height);
+    }
+    gemlet_image crops[GEMLET_MOST_CROPS];
+    assert_int_equal(gemlet_crop_image(NULL, crops), 0);
+    assert_int_equal(gemlet_crop_image(&(gemlet_image){.width = 800, .height = 400, .stride = 800}, crops), 0);
+}
+
+/* A crop of a frame of any format is the frame's part: its squares are those of a copy that holds nothing else. */
+static void crops_of_every_format_are_parts_of_the_frame(void **state) {
+    (void)state;
+    enum { LONGER = 1000, SHORTER = 262, BYTES = 4 * LONGER * SHORTER };
+    static uint8_t luma[BYTES], chroma[2][BYTES / 4], part[BYTES], chroma_part[2][BYTES / 4];
+    static const size_t bytes[] = {3, 3, 4, 1, 2, 1, 1};
+    for (size_t i = 0; i < sizeof luma; i++) {
+        luma[i] = (uint8_t)(i * 2654435761u >> 13);
+        chroma[i / 2 % 2][i / 4] = (uint8_t)(i * 40503u >> 9);
+    }
+    for (int kind = 0; kind <= 2 * (int)GEMLET_PIXELS_I420 + 1; kind++) {
+        gemlet_pixel_format format = (gemlet_pixel_format)(kind / 2);
+        bool wide = kind % 2 == 0, pairs = format == GEMLET_PIXELS_NV12, planes = format == GEMLET_PIXELS_I420;
+        uint32_t width = wide ? LONGER : SHORTER, height = wide ? SHORTER : LONGER, done = 0;
+        gemlet_image crops[GEMLET_MOST_CROPS], frame = {.format = format,
+                                                        .width = width,
+                                                        .height = height,
+                                                        .pixels = luma,
+                                                        .stride = width * bytes[format],
+                                                        .chroma = chroma[0],
+                                                        .chroma_stride = planes ? width / 2 : width,
+                                                        .chroma_v = chroma[1]};
+        size_t count = gemlet_crop_image(&frame, crops);
+        assert_int_equal(count, 3);
+        for (size_t i = 0; i < count; i++) {
+            gemlet_image copy = frame;
+            uint32_t x = wide ? done : 0, y = wide ? 0 : done;
+            copy.width = crops[i].width;
+            copy.height = crops[i].height;
+            copy.stride = copy.width * bytes[format];
+            copy.chroma_stride = planes ? copy.width / 2 : copy.width;
+            copy.pixels = part;
+            copy.chroma = chroma_part[0];
+            copy.chroma_v = chroma_part[1];
+            for (uint32_t row = 0; row < copy.height; row++) {
+                memcpy(part + row * copy.stride, luma + (y + row) * frame.stride + x * bytes[format], copy.stride);
+                for (size_t plane = 0; plane < 2 && (pairs || planes); plane++) {
+                    memcpy(chroma_part[plane] + row / 2 * copy.chroma_stride,
+                           chroma[plane] + (y + row) / 2 * frame.chroma_stride + (planes ? x / 2 : x), copy.chroma_stride);
+                }
+            }
+            uint8_t *found = resize_to(&crops[i], SIZE, GEMLET_OK), *wanted = resize_to(&copy, SIZE, GEMLET_OK);
+            assert_memory_equal(found, wanted, SIZE * SIZE * 3);
+            guarded_free(found);
+            guarded_free(wanted);
+            done += wide ? copy.width : copy.height;
+        }
+        assert_int_equal(done, LONGER);
+    }
+}
+
 /* ---- Formats ---- */
 
 static gemlet_image image_of(gemlet_pixel_format format, uint32_t width, uint32_t height, const uint8_t *pixels, size_t stride,
@@ -206,9 +294,14 @@ static void what_can_t_be_is_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(pillow_gives_the_same_bytes),  cmocka_unit_test(all_formats_show_the_same_grey),
-        cmocka_unit_test(channels_are_in_their_places), cmocka_unit_test(the_longest_images_fit_the_scratch),
-        cmocka_unit_test(what_can_t_be_is_refused),     cmocka_unit_test(each_matrix_and_range_is_that_of_its_standard),
+        cmocka_unit_test(pillow_gives_the_same_bytes),
+        cmocka_unit_test(all_formats_show_the_same_grey),
+        cmocka_unit_test(channels_are_in_their_places),
+        cmocka_unit_test(the_longest_images_fit_the_scratch),
+        cmocka_unit_test(what_can_t_be_is_refused),
+        cmocka_unit_test(each_matrix_and_range_is_that_of_its_standard),
+        cmocka_unit_test(crops_are_cut_as_the_processor_does),
+        cmocka_unit_test(crops_of_every_format_are_parts_of_the_frame),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -31,16 +31,10 @@ static const gemlet_options options = {.context = 512};
 static void *read_data(const char *name, size_t *bytes) {
     char path[128];
     snprintf(path, sizeof path, "tests/data/vision/%s", name);
-    FILE *file = fopen(path, "rb");
-    if (file == NULL) {
+    void *data = file_read(path, bytes);
+    if (data == NULL) {
         fail_msg("%s is missing", path);
     }
-    fseek(file, 0, SEEK_END);
-    *bytes = (size_t)ftell(file);
-    rewind(file);
-    void *data = malloc(*bytes);
-    assert_int_equal(fread(data, 1, *bytes, file), *bytes);
-    fclose(file);
     return data;
 }
 

@@ -1,31 +1,11 @@
 /* Mobile attention: every pixel looks at the whole picture, or at every second row and column of it.  Multi-query: all heads share
- * the keys and values, which are made first; then queries run in place, a few pixels at a time.
- *
- * Both products are int8 convolutions whose "pixels" are queries, one for each head.  The outputs of the first are the keys, each
- * with a scale; its weights are K.  The channels of the second are the keys; its weights are the transpose of V, with a scale for
- * each column of V.  Softmax gives its weights in two digits of 7 bits: with one, all keys that get less than 1 / 254 of what the
- * largest gets would vanish, and they may be most of the sum. */
+ * the keys and values, which are made first; then queries run in place, a few pixels at a time (model/vision/attention.h). */
 #include <math.h>
 
+#include "model/vision/attention.h"
 #include "model/vision/mobilenetv5/mobilenetv5.h"
 
 enum { ATTENTION_ROWS = 64 /* rows of scores that are worked on together, at most, unless a pixel has more heads */ };
-
-/* A small matrix that is computed first and then multiplied with as a convolution's weights. */
-typedef struct attention_weights {
-    float *values; /* [rows][length] */
-    int8_t *quantized, *packed;
-    float *scale; /* [rows] */
-    gemlet_conv conv;
-} attention_weights;
-
-/* Scratch of one thread for the rows of scores under way. */
-typedef struct attention_scratch {
-    float *scores;            /* [rows][keys] */
-    int8_t *high, *low;       /* [rows][padded keys], the digits of weights; first, quantised queries are in `high` */
-    float *scale, *low_scale; /* [rows] */
-    const int8_t **pointers;  /* [rows] */
-} attention_scratch;
 
 typedef struct attention_run {
     const gemlet_mobilenetv5 *v;
@@ -34,11 +14,11 @@ typedef struct attention_run {
     size_t heads, keys;
     size_t together; /* pixels whose rows of scores are worked on together */
     uint16_t *picture;
-    float *value;                   /* [keys][channels] */
-    gemlet_row_ring normed;         /* rows that are down-sampled */
-    size_t first, end;              /* rows of keys under way */
-    attention_weights key, columns; /* K, and V transposed */
-    attention_scratch *attention;
+    float *value;           /* [keys][channels] */
+    gemlet_row_ring normed; /* rows that are down-sampled */
+    size_t first, end;      /* rows of keys under way */
+    gemlet_attention_keys attended;
+    gemlet_attention_scratch *attention;
     gemlet_pixel_scratch *scratch;
 } attention_run;
 
@@ -62,7 +42,7 @@ static void down_task(void *argument, size_t task) {
         size_t column = p % r->key_side;
         size_t count = r->key_side - column < end - p ? r->key_side - column : end - p;
         count = count < r->v->chunk ? count : r->v->chunk;
-        project_down(r, &r->scratch[task], &b->key_down, b->key_norm, &b->key, row, column, count, r->key.values);
+        project_down(r, &r->scratch[task], &b->key_down, b->key_norm, &b->key, row, column, count, r->attended.key.values);
         project_down(r, &r->scratch[task], &b->value_down, b->value_norm, &b->value, row, column, count, r->value);
         p += count;
     }
@@ -99,71 +79,13 @@ static void key_task(void *argument, size_t task) {
     for (gemlet_share(r->keys, task, r->v->run.threads, &p, &end); p < end;) {
         size_t count = end - p < r->v->chunk ? end - p : r->v->chunk;
         take_normed(r, p, count, s->input);
-        gemlet_mobilenetv5_convolve(r->v, &b->key, s->input, count, s, r->key.values + p * b->key.outputs);
+        gemlet_mobilenetv5_convolve(r->v, &b->key, s->input, count, s, r->attended.key.values + p * b->key.outputs);
         gemlet_mobilenetv5_convolve(r->v, &b->value, s->input, count, s, r->value + p * b->value.outputs);
         p += count;
     }
 }
 
-/* ---- K and V as weights ---- */
-
-static attention_weights carve_weights(gemlet_carver *carver, size_t rows, size_t length) {
-    size_t padded = gemlet_padded_channels(length);
-    attention_weights w = {
-        .values = gemlet_carve(carver, rows * length, sizeof(float)),
-        .quantized = gemlet_carve(carver, rows, padded),
-        .packed = gemlet_carve(carver, gemlet_conv_bytes(rows, 1, padded), 1),
-        .scale = gemlet_carve(carver, rows, sizeof(float)),
-    };
-    w.conv = (gemlet_conv){.data = w.packed, .scale = w.scale, .outputs = rows, .channels = padded, .taps = 1};
-    return w;
-}
-
-static void pack_weights(const gemlet_mobilenetv5 *v, const attention_weights *w, size_t length) {
-    v->run.kernels.conv->quantize(w->values, length, w->conv.outputs, length, w->quantized, w->scale);
-    gemlet_conv_pack(w->quantized, w->conv.outputs, 1, w->conv.channels, w->packed);
-}
-
-static void make_weights(const attention_run *r) {
-    size_t key_width = r->block->key.outputs;
-    size_t value_width = r->block->value.outputs;
-    for (size_t k = 0; k < r->keys; k++) {
-        for (size_t c = 0; c < value_width; c++) {
-            r->columns.values[c * r->keys + k] = r->value[k * value_width + c];
-        }
-    }
-    pack_weights(r->v, &r->columns, r->keys);
-    pack_weights(r->v, &r->key, key_width);
-    r->v->run.kernels.real->scale(r->key.scale, 1.0f / sqrtf((float)key_width), r->keys);
-}
-
 /* ---- Queries ---- */
-
-/* y = x times the rows of `w`, for `count` quantised rows x. */
-static void multiply(const attention_run *r, const attention_weights *w, const attention_scratch *s, const int8_t *x,
-                     const float *scale, size_t count, float *y) {
-    for (size_t i = 0; i < count; i++) {
-        s->pointers[i] = x + i * w->conv.channels;
-    }
-    size_t panels = (w->conv.outputs + GEMLET_CONV_PANEL - 1) / GEMLET_CONV_PANEL;
-    r->v->run.kernels.conv->multiply(&w->conv, 0, panels, s->pointers, count, scale, y, w->conv.outputs);
-}
-
-/* y = softmax(q . k / sqrt(channels)) . v of `count` rows: of all heads of some pixels. */
-static void attend(const attention_run *r, const attention_scratch *s, const float *query, size_t count, float *y) {
-    const gemlet_real_kernels *real = r->v->run.kernels.real;
-    size_t key_width = r->block->key.outputs;
-    size_t padded = r->columns.conv.channels;
-    r->v->run.kernels.conv->quantize(query, key_width, count, key_width, s->high, s->scale);
-    multiply(r, &r->key, s, s->high, s->scale, count, s->scores);
-    for (size_t i = 0; i < count; i++) {
-        real->softmax_digits(s->scores + i * r->keys, r->keys, s->high + i * padded, s->low + i * padded, &s->low_scale[i]);
-        s->scale[i] = (float)GEMLET_DIGIT * s->low_scale[i];
-    }
-    multiply(r, &r->columns, s, s->high, s->scale, count, y);
-    multiply(r, &r->columns, s, s->low, s->low_scale, count, s->scores);
-    real->add_scaled(y, 1.0f, s->scores, count * r->columns.conv.outputs);
-}
 
 static void query_task(void *argument, size_t task) {
     const attention_run *r = argument;
@@ -177,8 +99,8 @@ static void query_task(void *argument, size_t task) {
         gemlet_mobilenetv5_convolve(r->v, &b->query, s->input, count, s, s->expanded);
         for (size_t i = 0; i < count; i += r->together) {
             size_t pixels = count - i < r->together ? count - i : r->together;
-            attend(r, &r->attention[task], s->expanded + i * b->query.outputs, pixels * r->heads,
-                   s->output + i * b->output.channels);
+            gemlet_attend(&r->v->run.kernels, &r->attended, &r->attention[task], s->expanded + i * b->query.outputs,
+                          pixels * r->heads, s->output + i * b->output.channels, b->value.outputs);
         }
         gemlet_mobilenetv5_convolve(r->v, &b->output, s->output, count, s, s->input);
         gemlet_mobilenetv5_add(r->v, b, s->input, count, r->picture + p * b->inputs);
@@ -188,19 +110,10 @@ static void query_task(void *argument, size_t task) {
 
 /* ---- The block ---- */
 
-static attention_scratch *carve_attention(const attention_run *r, gemlet_carver *carver) {
-    size_t rows = r->together * r->heads;
-    size_t digits = gemlet_larger(r->columns.conv.channels, r->key.conv.channels);
-    attention_scratch *all = gemlet_carve(carver, r->v->run.threads, sizeof *all);
+static gemlet_attention_scratch *carve_attention(const attention_run *r, gemlet_carver *carver) {
+    gemlet_attention_scratch *all = gemlet_carve(carver, r->v->run.threads, sizeof *all);
     for (size_t i = 0; i < r->v->run.threads; i++) {
-        attention_scratch one = {
-            .scores = gemlet_carve(carver, rows * gemlet_larger(r->keys, r->columns.conv.outputs), sizeof(float)),
-            .high = gemlet_carve(carver, rows, digits),
-            .low = gemlet_carve(carver, rows, digits),
-            .scale = gemlet_carve(carver, rows, sizeof(float)),
-            .low_scale = gemlet_carve(carver, rows, sizeof(float)),
-            .pointers = gemlet_carve(carver, rows, sizeof(int8_t *)),
-        };
+        gemlet_attention_scratch one = gemlet_carve_attention_scratch(carver, &r->attended, r->together * r->heads);
         if (all != NULL) {
             all[i] = one;
         }
@@ -211,8 +124,7 @@ static attention_scratch *carve_attention(const attention_run *r, gemlet_carver 
 static void carve_run(attention_run *r, gemlet_carver *carver) {
     const gemlet_mobilenetv5_block *b = r->block;
     r->value = gemlet_carve(carver, r->keys * b->value.outputs, sizeof(float));
-    r->key = carve_weights(carver, r->keys, b->key.outputs);
-    r->columns = carve_weights(carver, b->value.outputs, r->keys);
+    r->attended = gemlet_carve_attention_keys(carver, r->keys, b->key.outputs, b->value.outputs);
     if (b->key_down.kernel != 0) {
         size_t rows = (r->v->band - 1) * b->key_down.stride + b->key_down.kernel;
         r->normed = (gemlet_row_ring){NULL, r->side, b->inputs, r->side, rows < r->side ? rows : r->side};
@@ -243,7 +155,7 @@ size_t gemlet_mobilenetv5_attention(const gemlet_mobilenetv5 *v, const gemlet_mo
     } else {
         gemlet_parallel(v->run.port, key_task, &r, v->run.threads);
     }
-    make_weights(&r);
+    gemlet_pack_attention_keys(&v->run.kernels, &r.attended, r.value, 1.0f / sqrtf((float)b->key.outputs));
     gemlet_parallel(v->run.port, query_task, &r, v->run.threads);
     return carver.used;
 }

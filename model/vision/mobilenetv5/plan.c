@@ -40,8 +40,41 @@ static gemlet_status fail_size(const gemlet_mobilenetv5 *vision, gemlet_error *e
     return GEMLET_ERROR_ARGUMENT;
 }
 
-gemlet_status gemlet_mobilenetv5_plan(gemlet_mobilenetv5 *vision, gemlet_container *container, gemlet_error *error) {
+static void measure_fusion(measuring *m, const gemlet_mobilenetv5_fusion *fusion) {
+    measure(m, gemlet_mobilenetv5_fuse(m->vision, fusion, &m->levels, NULL, NULL));
+}
+
+static void measure_loaded(measuring *m, const gemlet_mobilenetv5_weights *weights) {
+    const gemlet_mobilenetv5_config *c = m->vision->config;
+    uint32_t index = 0;
+    for (uint32_t stage = 0; stage < c->stages; stage++) {
+        for (uint32_t block = 0; block < c->blocks[stage]; block++, index++) {
+            measure_block(m, stage, index, &weights->blocks[index]);
+        }
+    }
+    measure_fusion(m, &weights->fusion);
+}
+
+/* The model was only counted: its shapes are read from the file again. */
+static gemlet_status measure_file(measuring *m, gemlet_mobilenetv5 *vision, gemlet_container *container, gemlet_error *error) {
+    const gemlet_mobilenetv5_weights *counted = vision->weights;
     gemlet_mobilenetv5_weights shapes = {0};
+    gemlet_loader l = {.container = container, .error = error, .status = GEMLET_OK};
+    vision->weights = &shapes;
+    gemlet_mobilenetv5_walk(&l, vision->config, vision->run.text_width, &shapes, measure_block, m);
+    if (l.status == GEMLET_OK) {
+        measure_fusion(m, &shapes.fusion);
+    }
+    vision->weights = counted;
+    return l.status;
+}
+
+gemlet_status gemlet_mobilenetv5_plan(gemlet_mobilenetv5 *vision, gemlet_container *container, gemlet_error *error) {
+    if (vision->run.image_tokens != 0) {
+        return gemlet_fail(
+            error, GEMLET_ERROR_ARGUMENT,
+            "option image_tokens is for images that keep their shape; this encoder makes squares: option image_size");
+    }
     vision->run.most_soft_tokens = vision->config->soft_tokens;
     vision->run.image_size = vision->run.image_size != 0 ? vision->run.image_size : vision->config->image_size;
     vision->band = vision->band != 0 ? vision->band : GEMLET_MOBILENETV5_BAND;
@@ -50,16 +83,14 @@ gemlet_status gemlet_mobilenetv5_plan(gemlet_mobilenetv5 *vision, gemlet_contain
         vision->run.image_size % 64 != 0 || vision->run.image_size % (2u << vision->config->stages) != 0) {
         return fail_size(vision, error);
     }
-    gemlet_mobilenetv5 measured = *vision;
-    measured.weights = &shapes;
-    gemlet_loader l = {.container = container, .error = error, .status = GEMLET_OK};
-    measuring m = {.vision = &measured};
+    measuring m = {.vision = vision};
     m.place.side = gemlet_strided(vision->run.image_size, GEMLET_STEM_STRIDE);
-    gemlet_mobilenetv5_walk(&l, vision->config, vision->run.text_width, &shapes, measure_block, &m);
-    if (l.status != GEMLET_OK) {
-        return l.status;
+    gemlet_status status = GEMLET_OK;
+    if (vision->weights->blocks != NULL) {
+        measure_loaded(&m, vision->weights);
+    } else {
+        status = measure_file(&m, vision, container, error);
     }
-    measure(&m, gemlet_mobilenetv5_fuse(&measured, &shapes.fusion, &m.levels, NULL, NULL));
     vision->run.bytes = m.bytes;
-    return GEMLET_OK;
+    return status;
 }

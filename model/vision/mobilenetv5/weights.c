@@ -102,31 +102,30 @@ static void load_attention(gemlet_loader *l, gemlet_mobilenetv5_block *b) {
 }
 
 /* Block `block` of a stage, for `inputs` channels: as published, the first of each stage halves the picture. */
-static gemlet_mobilenetv5_block load_block(gemlet_loader *l, uint32_t stage, uint32_t block, size_t inputs) {
-    gemlet_mobilenetv5_block b = {.inputs = inputs, .stride = block == 0 ? 2 : 1};
+static void load_block(gemlet_loader *l, uint32_t stage, uint32_t block, size_t inputs, gemlet_mobilenetv5_block *b) {
+    *b = (gemlet_mobilenetv5_block){.inputs = inputs, .stride = block == 0 ? 2 : 1};
     gemlet_mobilenetv5_enter_block(l, stage, block);
     if (gemlet_loader_has(l, "conv_exp.weight")) {
-        b.kind = GEMLET_EDGE_RESIDUAL;
-        load_edge_residual(l, &b);
+        b->kind = GEMLET_EDGE_RESIDUAL;
+        load_edge_residual(l, b);
     } else if (block > 0 && gemlet_loader_has(l, "attn.query.proj.weight")) {
-        b.kind = GEMLET_MOBILE_ATTENTION;
-        load_attention(l, &b);
+        b->kind = GEMLET_MOBILE_ATTENTION;
+        load_attention(l, b);
     } else if (stage == 0 && block == 0) {
         gemlet_loader_fail(l, GEMLET_ERROR_UNSUPPORTED, "is missing: the first block must be an edge residual");
     } else {
-        b.kind = GEMLET_INVERTED_RESIDUAL;
-        load_inverted_residual(l, &b);
+        b->kind = GEMLET_INVERTED_RESIDUAL;
+        load_inverted_residual(l, b);
     }
-    b.scaled = gemlet_loader_has(l, "layer_scale.gamma");
-    if (b.scaled) {
-        b.layer_scale = load_reals(l, "layer_scale.gamma", b.outputs);
+    b->scaled = gemlet_loader_has(l, "layer_scale.gamma");
+    if (b->scaled) {
+        b->layer_scale = load_reals(l, "layer_scale.gamma", b->outputs);
     }
-    b.skip = b.stride == 1 && b.inputs == b.outputs;
+    b->skip = b->stride == 1 && b->inputs == b->outputs;
     /* A block rewrites the picture in place: an output row must not reach what has not been read. */
-    if (l->status == GEMLET_OK && b.outputs > (b.stride == 2 ? 4 : 1) * b.inputs && !(stage == 0 && block == 0)) {
+    if (l->status == GEMLET_OK && b->outputs > (b->stride == 2 ? 4 : 1) * b->inputs && !(stage == 0 && block == 0)) {
         gemlet_loader_fail(l, GEMLET_ERROR_UNSUPPORTED, "belongs to a block that widens the picture too much");
     }
-    return b;
 }
 
 static void load_stem(gemlet_loader *l, gemlet_mobilenetv5_stem *stem) {
@@ -161,12 +160,13 @@ static void load_fusion(gemlet_loader *l, size_t channels, size_t text_width, ge
 void gemlet_mobilenetv5_walk(gemlet_loader *l, const gemlet_mobilenetv5_config *c, size_t text_width, gemlet_mobilenetv5_weights *w,
                              gemlet_mobilenetv5_visitor visit, void *context) {
     load_stem(l, &w->stem);
+    gemlet_mobilenetv5_block b;
     size_t channels = w->stem.outputs;
     size_t fused = 0; /* channels of the last two stages */
     uint32_t index = 0;
     for (uint32_t stage = 0; stage < c->stages; stage++) {
         for (uint32_t block = 0; block < c->blocks[stage] && l->status == GEMLET_OK; block++, index++) {
-            gemlet_mobilenetv5_block b = load_block(l, stage, block, channels);
+            load_block(l, stage, block, channels, &b);
             channels = b.outputs;
             if (l->status == GEMLET_OK) {
                 visit(context, stage, index, &b);

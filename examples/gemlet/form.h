@@ -1,0 +1,44 @@
+/* The form of an answer, which --schema, --json and --pattern ask for (gemlet/grammar.h). */
+#ifndef GEMLET_EXAMPLES_GEMLET_FORM_H
+#define GEMLET_EXAMPLES_GEMLET_FORM_H
+
+#include "examples/gemlet/engine.h"
+#include <gemlet/grammar.h>
+#include <gemlet/sampler.h>
+
+/* What a form of any kind needs of a vocabulary: made once. */
+typedef struct form_words {
+    gemlet_token_order order;
+    void *memory; /* ours; NULL: it is not open */
+} form_words;
+
+gemlet_status form_words_open(form_words *w, const gemlet_tokenizer *tokenizer, gemlet_error *error);
+void form_words_close(form_words *w);
+
+typedef struct form {
+    const gemlet_grammar *grammar; /* NULL: an answer may say what it likes */
+    const form_words *words;
+    gemlet_constraint constraint;
+    void *memory;  /* the grammar's; ours */
+    void *scratch; /* the constraint's; ours */
+} form;
+
+/* Compiles a grammar of at most `most` bytes; `words` must outlive it.  GEMLET_ERROR_UNSUPPORTED where it may take more.  Must
+ * be closed in any case. */
+gemlet_status form_open(form *f, gemlet_grammar_kind kind, const char *text, size_t bytes, size_t most, const form_words *words,
+                        gemlet_error *error);
+void form_close(form *f);
+
+/* Has the sampler ask, if there is a form. */
+void form_ask(form *f, gemlet_sampler_settings *settings);
+
+/* Begins an answer. */
+gemlet_status form_begin(form *f, const gemlet_chat_format *format, bool may_think, gemlet_error *error);
+
+/* Goes on with a token that was sampled. */
+gemlet_status form_accept(form *f, uint32_t token, gemlet_error *error);
+
+/* Whether the answer so far has the form. */
+bool form_is_complete(const form *f);
+
+#endif

@@ -1,0 +1,16 @@
+/* HTTP: connections in, routes, replies out, by GNU libmicrohttpd, a thread a connection. */
+#ifndef GEMLET_EXAMPLES_GEMLET_SERVE_HTTP_H
+#define GEMLET_EXAMPLES_GEMLET_SERVE_HTTP_H
+
+#include "examples/gemlet/serve/server.h"
+
+typedef struct http http;
+
+/* Listens as the options say.  NULL and a message where that can't be. */
+http *http_start(server *s, gemlet_error *error);
+unsigned http_port(const http *h);
+
+/* Ends all connections and their answers. */
+void http_stop(http *h);
+
+#endif

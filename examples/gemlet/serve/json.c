@@ -1,0 +1,117 @@
+#include "examples/gemlet/serve/json.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A list of "1," takes cJSON thirty times its text.  Each thread parses one text at a time. */
+enum { LEAST_TREE = 4 << 20 };
+static _Thread_local size_t bytes_left;
+
+static void *allocate(size_t bytes) {
+    if (bytes > bytes_left) {
+        return NULL;
+    }
+    bytes_left -= bytes;
+    return malloc(bytes);
+}
+
+void json_begin(void) {
+    cJSON_InitHooks(&(cJSON_Hooks){.malloc_fn = allocate, .free_fn = free});
+}
+
+/* "\u0000" with an odd number of backslashes before the u. */
+static bool has_zero(const char *text, size_t count) {
+    static const char zero[] = "\\u0000";
+    size_t slashes = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (slashes % 2 == 1 && count - i >= sizeof zero - 2 && memcmp(text + i, zero + 1, sizeof zero - 2) == 0) {
+            return true;
+        }
+        slashes = text[i] == '\\' ? slashes + 1 : 0;
+    }
+    return false;
+}
+
+cJSON *json_parse(const char *bytes, size_t count, gemlet_error *error) {
+    const char *end = NULL;
+    if (memchr(bytes, '\0', count) != NULL || has_zero(bytes, count)) {
+        gemlet_fail(error, GEMLET_ERROR_FORMAT, "expected text without the character U+0000");
+        return NULL;
+    }
+    bytes_left = LEAST_TREE + 2 * count;
+    cJSON *json = cJSON_ParseWithLengthOpts(bytes, count, &end, false);
+    if (json == NULL && bytes_left < sizeof(cJSON) + 1) {
+        gemlet_fail(error, GEMLET_ERROR_UNSUPPORTED, "the request has too many values");
+    } else if (json == NULL) {
+        gemlet_fail(error, GEMLET_ERROR_FORMAT, "expected JSON, found an error at byte ");
+        gemlet_error_number(error, end != NULL ? (size_t)(end - bytes) : 0);
+    }
+    bytes_left = SIZE_MAX;
+    return json;
+}
+
+const cJSON *json_member(const cJSON *object, const char *name) {
+    const cJSON *member = cJSON_GetObjectItemCaseSensitive(object, name);
+    return cJSON_IsNull(member) ? NULL : member;
+}
+
+static const char *kind_of(const cJSON *value) {
+    return value == NULL           ? "nothing"
+           : cJSON_IsString(value) ? "a text"
+           : cJSON_IsNumber(value) ? "a number"
+           : cJSON_IsBool(value)   ? "true or false"
+           : cJSON_IsArray(value)  ? "a list"
+           : cJSON_IsObject(value) ? "an object"
+                                   : "null";
+}
+
+gemlet_status json_expected(const cJSON *found, const char *name, const char *what, gemlet_error *error) {
+    gemlet_fail(error, GEMLET_ERROR_ARGUMENT, name);
+    gemlet_error_text(error, ": expected ");
+    gemlet_error_text(error, what);
+    gemlet_error_text(error, ", found ");
+    gemlet_error_text(error, kind_of(found));
+    if (found != NULL && cJSON_IsNumber(found)) {
+        char number[32];
+        snprintf(number, sizeof number, " %g", found->valuedouble);
+        gemlet_error_text(error, number);
+    }
+    return GEMLET_ERROR_ARGUMENT;
+}
+
+gemlet_status json_read_flag(const cJSON *object, const char *name, bool *value, gemlet_error *error) {
+    const cJSON *member = json_member(object, name);
+    if (member == NULL) {
+        return GEMLET_OK;
+    }
+    *value = cJSON_IsTrue(member) != 0;
+    return cJSON_IsBool(member) ? GEMLET_OK : json_expected(member, name, "true or false", error);
+}
+
+gemlet_status json_read_number(const cJSON *object, const char *name, double least, double most, double *value,
+                               gemlet_error *error) {
+    const cJSON *member = json_member(object, name);
+    if (member == NULL) {
+        return GEMLET_OK;
+    }
+    if (!cJSON_IsNumber(member) || !(member->valuedouble >= least && member->valuedouble <= most)) {
+        char what[96];
+        snprintf(what, sizeof what, "a number from %g to %g", least, most);
+        return json_expected(member, name, what, error);
+    }
+    *value = member->valuedouble;
+    return GEMLET_OK;
+}
+
+gemlet_status json_read_whole(const cJSON *object, const char *name, double least, double most, double *value,
+                              gemlet_error *error) {
+    double number = *value;
+    gemlet_status status = json_read_number(object, name, least, most, &number, error);
+    if (status == GEMLET_OK && json_member(object, name) != NULL && floor(number) != number) {
+        return json_expected(json_member(object, name), name, "a whole number", error);
+    }
+    *value = number;
+    return status;
+}

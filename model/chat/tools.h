@@ -1,0 +1,16 @@
+/* Functions that a model may call, as the templates of Gemma 4 and FunctionGemma write them. */
+#ifndef GEMLET_MODEL_CHAT_TOOLS_H
+#define GEMLET_MODEL_CHAT_TOOLS_H
+
+#include "model/chat/render.h"
+
+/* The declarations of a list as OpenAI's `tools` has it: JSON.  Refuses what is none. */
+void gemlet_put_tools(gemlet_rendering *r, const char *text, size_t bytes);
+
+/* {"name": ..., "arguments": {...}}: a call that the model made. */
+void gemlet_put_call(gemlet_rendering *r, const char *text, size_t bytes);
+
+/* {"name": ..., "response": ...}: what the function answered. */
+void gemlet_put_response(gemlet_rendering *r, const char *text, size_t bytes);
+
+#endif

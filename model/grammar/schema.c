@@ -1,0 +1,823 @@
+/* Of each schema within a schema: which keywords it has, and the node that they make. */
+#include "model/grammar/schema.h"
+
+#include <string.h>
+
+#include "core/text.h"
+
+enum { MOST_REFERENCES = 128 };
+
+typedef enum keyword {
+    TYPE,
+    ENUMERATION,
+    CONSTANT,
+    ANY_OF,
+    ALL_OF,
+    REFERENCE,
+    PROPERTIES,
+    REQUIRED,
+    ADDITIONAL,
+    LEAST_PROPERTIES,
+    MOST_PROPERTIES,
+    ITEMS,
+    PREFIX_ITEMS,
+    LEAST_ITEMS,
+    MOST_ITEMS,
+    PATTERN,
+    LEAST_LENGTH,
+    MOST_LENGTH,
+    MINIMUM,
+    MAXIMUM,
+    ABOVE,
+    BELOW,
+    KEYWORDS
+} keyword;
+
+static const char *const keyword_names[KEYWORDS] = {
+    [TYPE] = "type",
+    [ENUMERATION] = "enum",
+    [CONSTANT] = "const",
+    [ANY_OF] = "anyOf",
+    [ALL_OF] = "allOf",
+    [REFERENCE] = "$ref",
+    [PROPERTIES] = "properties",
+    [REQUIRED] = "required",
+    [ADDITIONAL] = "additionalProperties",
+    [LEAST_PROPERTIES] = "minProperties",
+    [MOST_PROPERTIES] = "maxProperties",
+    [ITEMS] = "items",
+    [PREFIX_ITEMS] = "prefixItems",
+    [LEAST_ITEMS] = "minItems",
+    [MOST_ITEMS] = "maxItems",
+    [PATTERN] = "pattern",
+    [LEAST_LENGTH] = "minLength",
+    [MOST_LENGTH] = "maxLength",
+    [MINIMUM] = "minimum",
+    [MAXIMUM] = "maximum",
+    [ABOVE] = "exclusiveMinimum",
+    [BELOW] = "exclusiveMaximum",
+};
+
+/* What says nothing of values, or is looked at where something refers to it. */
+static const char *const annotations[] = {"title", "description", "default",    "examples", "$schema", "$id",       "$comment",
+                                          "$defs", "definitions", "deprecated", "readOnly", "format",  "writeOnly", "$anchor"};
+
+enum { STRING = 1, NUMBER = 2, INTEGER = 4, BOOLEAN = 8, NOTHING = 16, ARRAY = 32, OBJECT = 64 };
+
+static const struct {
+    const char *name;
+    unsigned type;
+} types[] = {{"string", STRING}, {"number", NUMBER}, {"integer", INTEGER}, {"boolean", BOOLEAN},
+             {"null", NOTHING},  {"array", ARRAY},   {"object", OBJECT}};
+
+enum { TYPES = sizeof types / sizeof *types };
+
+typedef struct reference {
+    const char *at;
+    uint16_t node;
+} reference;
+
+/* A schema: each keyword's value; none where it is not there. */
+typedef struct keywords {
+    gemlet_json at[KEYWORDS];
+} keywords;
+
+typedef struct compiler {
+    gemlet_grammar *g;
+    const gemlet_grammar_room *room;
+    gemlet_json root;
+    gemlet_status status;
+    gemlet_error *error;
+    uint16_t any; /* the node of any value */
+    size_t reference_count;
+    reference references[MOST_REFERENCES];
+} compiler;
+
+static void refuse(compiler *c, gemlet_status status, const char *before, gemlet_json found, const char *behind) {
+    if (c->status == GEMLET_OK) {
+        c->status = gemlet_fail(c->error, status, "schema: ");
+        gemlet_error_text(c->error, before);
+        gemlet_error_bytes(c->error, found.text, (size_t)(found.end - found.text));
+        gemlet_error_text(c->error, behind);
+        gemlet_error_text(c->error, ", at byte ");
+        gemlet_error_number(c->error, (uint64_t)(found.text - c->root.text));
+    }
+}
+
+/* Says what is wrong with a keyword's value, or with that of a part of it. */
+static void refuse_keyword(compiler *c, gemlet_status status, gemlet_json value, keyword which, const char *why) {
+    refuse(c, status, keyword_names[which], (gemlet_json){value.text, value.text}, why);
+}
+
+static void refuse_size(compiler *c) {
+    refuse(c, GEMLET_ERROR_UNSUPPORTED, "it is too large", (gemlet_json){c->root.text, c->root.text}, "");
+}
+
+/* ---- The table ---- */
+
+static uint16_t add_node(compiler *c, gemlet_node made) {
+    gemlet_grammar *g = c->g;
+    if (g->node_count == c->room->nodes || g->node_count == GEMLET_NO_NODE) {
+        refuse_size(c);
+        return 0;
+    }
+    g->nodes[g->node_count] = made;
+    return (uint16_t)g->node_count++;
+}
+
+/* A schema that is compiled later. */
+static uint16_t add_pending(compiler *c, gemlet_json schema) {
+    return add_node(c, (gemlet_node){.kind = GEMLET_NODE_PENDING,
+                                     .other = GEMLET_NO_NODE,
+                                     .least = (uint32_t)(schema.text - c->root.text),
+                                     .most = (uint32_t)(schema.end - c->root.text)});
+}
+
+static void add_entry(compiler *c, gemlet_node *n, gemlet_entry made) {
+    gemlet_grammar *g = c->g;
+    if (g->entry_count == c->room->entries || g->entry_count == UINT16_MAX) {
+        refuse_size(c);
+        return;
+    }
+    if (n->count == 0) {
+        n->first = (uint16_t)g->entry_count;
+    }
+    g->entries[g->entry_count++] = made;
+    n->count++;
+}
+
+static void put_text(compiler *c, const char *text, size_t bytes) {
+    gemlet_grammar *g = c->g;
+    if (c->room->text - g->text_bytes < bytes) {
+        refuse_size(c);
+        return;
+    }
+    memcpy(g->text + g->text_bytes, text, bytes);
+    g->text_bytes += bytes;
+}
+
+/* A byte of a string as JSON writes it: with an escape only where it needs one. */
+static void put_escaped(compiler *c, char byte) {
+    static const char special[] = "\"\\\b\f\n\r\t", names[] = "\"\\bfnrt", digits[] = "0123456789abcdef";
+    const char *found = byte != '\0' ? gemlet_text_find(special, byte) : NULL;
+    const unsigned number = (unsigned char)byte;
+    if (found != NULL) {
+        put_text(c, (const char[]){'\\', names[found - special]}, 2);
+    } else if (number < 0x20) {
+        put_text(c, (const char[]){'\\', 'u', '0', '0', digits[number >> 4], digits[number & 15]}, 6);
+    } else {
+        put_text(c, &byte, 1);
+    }
+}
+
+static void put_string(compiler *c, gemlet_json string) {
+    const char *piece = NULL;
+    size_t bytes = 0;
+    put_text(c, "\"", 1);
+    for (gemlet_json_text text = gemlet_json_text_begin(string); gemlet_json_text_next(&text, &piece, &bytes);) {
+        for (size_t i = 0; i < bytes; i++) {
+            put_escaped(c, piece[i]);
+        }
+    }
+    put_text(c, "\"", 1);
+}
+
+/* What a string says, behind the table's text: it is overwritten by what is put next.  Answers its bytes. */
+static size_t plain_text(compiler *c, gemlet_json string, const char **plain) {
+    const char *piece = NULL;
+    size_t first = c->g->text_bytes, bytes = 0;
+    *plain = c->g->text + first;
+    for (gemlet_json_text text = gemlet_json_text_begin(string); gemlet_json_text_next(&text, &piece, &bytes);) {
+        put_text(c, piece, bytes);
+    }
+    bytes = c->g->text_bytes - first;
+    c->g->text_bytes = first;
+    return bytes;
+}
+
+/* A value of the schema without spaces between. */
+static gemlet_entry literal(compiler *c, gemlet_json value) {
+    size_t first = c->g->text_bytes;
+    for (const char *at = value.text; at < value.end;) {
+        const char *behind = *at == '"' ? gemlet_json_behind_string(at) : at + 1;
+        if (*at == '"') {
+            put_string(c, (gemlet_json){at, behind});
+        } else {
+            put_text(c, at, gemlet_text_find(" \t\n\r", *at) == NULL);
+        }
+        at = behind;
+    }
+    return (gemlet_entry){.text = (uint32_t)first, .bytes = (uint32_t)(c->g->text_bytes - first), .node = GEMLET_NO_NODE};
+}
+
+static gemlet_entry word(compiler *c, const char *text) {
+    size_t first = c->g->text_bytes;
+    put_text(c, text, strlen(text));
+    return (gemlet_entry){.text = (uint32_t)first, .bytes = (uint32_t)strlen(text), .node = GEMLET_NO_NODE};
+}
+
+/* ---- Any value ---- */
+
+static gemlet_node number_node(bool integer) {
+    int64_t most = INT64_C(999999999999999999);
+    return (gemlet_node){.kind = GEMLET_NODE_NUMBER, .integer = integer, .other = GEMLET_NO_NODE, .low = -most, .high = most};
+}
+
+static gemlet_node simple_node(gemlet_node_kind kind, uint16_t other) {
+    return (gemlet_node){.kind = (uint8_t)kind, .other = other, .most = GEMLET_UNBOUNDED};
+}
+
+/* What stands for any value and for any key.  Made before all else, so that entries of other nodes stay side by side. */
+static void add_any_value(compiler *c) {
+    gemlet_node words = simple_node(GEMLET_NODE_LITERALS, GEMLET_NO_NODE), any = simple_node(GEMLET_NODE_ANY_OF, GEMLET_NO_NODE);
+    c->any = add_node(c, any);
+    c->g->key = add_node(c, simple_node(GEMLET_NODE_STRING, GEMLET_NO_NODE));
+    add_entry(c, &words, word(c, "true"));
+    add_entry(c, &words, word(c, "false"));
+    add_entry(c, &words, word(c, "null"));
+    const uint16_t parts[] = {c->g->key, add_node(c, number_node(false)), add_node(c, words),
+                              add_node(c, simple_node(GEMLET_NODE_ARRAY, c->any)),
+                              add_node(c, simple_node(GEMLET_NODE_MAP, c->any))};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        add_entry(c, &any, (gemlet_entry){.node = parts[i]});
+    }
+    c->g->nodes[c->any] = any;
+}
+
+/* A schema, or true, which is any value. */
+static uint16_t add_schema(compiler *c, gemlet_json schema) {
+    return *schema.text == 't' ? c->any : add_pending(c, schema);
+}
+
+/* ---- Keywords ---- */
+
+static bool is_annotation(gemlet_json key) {
+    for (size_t i = 0; i < sizeof annotations / sizeof *annotations; i++) {
+        if (gemlet_json_is(key, annotations[i], false)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void collect(compiler *c, gemlet_json schema, keywords *found) {
+    gemlet_json_walk members = gemlet_json_walk_begin(schema);
+    gemlet_json key, value;
+    memset(found, 0, sizeof *found);
+    while (gemlet_json_walk_next(&members, &key, &value)) {
+        size_t i = 0;
+        while (i < KEYWORDS && !gemlet_json_is(key, keyword_names[i], false)) {
+            i++;
+        }
+        if (i < KEYWORDS) {
+            found->at[i] = value;
+        } else if (!is_annotation(key)) {
+            refuse(c, GEMLET_ERROR_UNSUPPORTED, "the keyword ", key, " is not held");
+        }
+    }
+}
+
+static bool is_there(const keywords *k, keyword which) {
+    return k->at[which].text != NULL;
+}
+
+/* Refuses keywords beside `alone` other than `also`. */
+static void check_alone(compiler *c, const keywords *k, keyword alone, keyword also) {
+    for (size_t i = 0; i < KEYWORDS; i++) {
+        if (is_there(k, (keyword)i) && i != alone && i != also) {
+            refuse_keyword(c, GEMLET_ERROR_UNSUPPORTED, k->at[i], (keyword)i,
+                           " beside enum, const, anyOf, allOf or $ref is not held");
+        }
+    }
+}
+
+static bool is_kind(gemlet_json value, char first) {
+    return *value.text == first;
+}
+
+/* Whether the keyword is there, and its value begins as it should. */
+static bool has(compiler *c, const keywords *k, keyword which, char kind, const char *expected) {
+    if (!is_there(k, which)) {
+        return false;
+    }
+    if (!is_kind(k->at[which], kind)) {
+        refuse_keyword(c, GEMLET_ERROR_FORMAT, k->at[which], which, expected);
+    }
+    return c->status == GEMLET_OK;
+}
+
+/* A count; `otherwise` where there is none. */
+static uint32_t count_of(compiler *c, const keywords *k, keyword which, uint32_t otherwise) {
+    bool rounded = false;
+    if (!is_there(k, which)) {
+        return otherwise;
+    }
+    bool number = gemlet_json_type_of(k->at[which]) == GEMLET_JSON_NUMBER;
+    int64_t count = number ? gemlet_read_units(k->at[which], 0, true, &rounded) : -1;
+    if (count < 0 || rounded) {
+        refuse_keyword(c, GEMLET_ERROR_FORMAT, k->at[which], which, ": expected a whole number from 0 on");
+        return otherwise;
+    }
+    return count < GEMLET_UNBOUNDED ? (uint32_t)count : GEMLET_UNBOUNDED;
+}
+
+static unsigned type_named(compiler *c, gemlet_json name) {
+    for (size_t i = 0; i < TYPES; i++) {
+        if (gemlet_json_is(name, types[i].name, false)) {
+            return types[i].type;
+        }
+    }
+    refuse(c, GEMLET_ERROR_FORMAT, "type: expected the name of a type, found ", name, "");
+    return 0;
+}
+
+/* Types that the schema names; where it names none, those that its keywords are about; 0: any. */
+static unsigned types_of(compiler *c, const keywords *k) {
+    static const struct {
+        keyword first, last;
+        unsigned type;
+    } about[] = {{PROPERTIES, MOST_PROPERTIES, OBJECT},
+                 {ITEMS, MOST_ITEMS, ARRAY},
+                 {PATTERN, MOST_LENGTH, STRING},
+                 {MINIMUM, BELOW, NUMBER}};
+    unsigned found = 0;
+    if (is_there(k, TYPE) && !is_kind(k->at[TYPE], '[')) {
+        return type_named(c, k->at[TYPE]);
+    }
+    if (is_there(k, TYPE)) {
+        gemlet_json_walk names = gemlet_json_walk_begin(k->at[TYPE]);
+        gemlet_json key, name;
+        while (gemlet_json_walk_next(&names, &key, &name)) {
+            found |= type_named(c, name);
+        }
+        if (found == 0) {
+            refuse_keyword(c, GEMLET_ERROR_FORMAT, k->at[TYPE], TYPE, ": expected at least one type");
+        }
+        return found;
+    }
+    for (size_t i = 0; i < sizeof about / sizeof *about; i++) {
+        for (size_t w = about[i].first; w <= about[i].last; w++) {
+            found |= is_there(k, (keyword)w) ? about[i].type : 0;
+        }
+    }
+    return found;
+}
+
+/* ---- Values one by one ---- */
+
+static unsigned type_of_value(gemlet_json value) {
+    static const char first[] = "\"tfn[{";
+    static const unsigned meant[] = {STRING, BOOLEAN, BOOLEAN, NOTHING, ARRAY, OBJECT};
+    const char *found = gemlet_text_find(first, *value.text);
+    if (found != NULL) {
+        return meant[found - first];
+    }
+    for (const char *at = value.text; at < value.end; at++) {
+        if (gemlet_text_find(".eE", *at) != NULL) {
+            return NUMBER;
+        }
+    }
+    return NUMBER | INTEGER;
+}
+
+static void add_literal(compiler *c, gemlet_node *n, gemlet_json value, unsigned wanted) {
+    if ((type_of_value(value) & wanted) != 0) {
+        add_entry(c, n, literal(c, value));
+    }
+}
+
+static gemlet_node literals_node(compiler *c, const keywords *k) {
+    gemlet_node n = simple_node(GEMLET_NODE_LITERALS, GEMLET_NO_NODE);
+    keyword which = is_there(k, ENUMERATION) ? ENUMERATION : CONSTANT;
+    unsigned wanted = is_there(k, TYPE) ? types_of(c, k) : ~0u;
+    check_alone(c, k, which, TYPE);
+    if (which == CONSTANT) {
+        add_literal(c, &n, k->at[CONSTANT], wanted);
+    } else if (has(c, k, ENUMERATION, '[', ": expected an array of values")) {
+        gemlet_json_walk values = gemlet_json_walk_begin(k->at[ENUMERATION]);
+        gemlet_json key, value;
+        while (gemlet_json_walk_next(&values, &key, &value)) {
+            add_literal(c, &n, value, wanted);
+        }
+    }
+    if (n.count == 0) {
+        refuse_keyword(c, GEMLET_ERROR_FORMAT, k->at[which], which, ": no value of the type");
+    }
+    return n;
+}
+
+/* ---- Strings ---- */
+
+/* Whether all texts of a pattern have `least` to `most` characters. */
+static bool has_lengths(const gemlet_pattern *pattern, uint32_t least, uint32_t most) {
+    gemlet_positions now = pattern->first;
+    bool right = !pattern->empty || least == 0;
+    uint32_t length = 1;
+    for (; !gemlet_no_positions(&now) && length <= GEMLET_PATTERN_POSITIONS + 1; length++) {
+        gemlet_positions next = {{0}};
+        for (size_t i = 0; i < GEMLET_PATTERN_POSITIONS; i++) {
+            if (gemlet_has_position(&now, i)) {
+                right = right && (!gemlet_has_position(&pattern->last, i) || (length >= least && length <= most));
+                gemlet_add_positions(&next, &pattern->positions[i].follow);
+            }
+        }
+        now = next;
+    }
+    return right && (most == GEMLET_UNBOUNDED || gemlet_no_positions(&now)) && (least <= length || gemlet_no_positions(&now));
+}
+
+static gemlet_node string_node(compiler *c, const keywords *k) {
+    gemlet_node n = simple_node(GEMLET_NODE_STRING, GEMLET_NO_NODE);
+    n.least = count_of(c, k, LEAST_LENGTH, 0);
+    n.most = count_of(c, k, MOST_LENGTH, GEMLET_UNBOUNDED);
+    if (n.least > n.most) {
+        refuse_keyword(c, GEMLET_ERROR_FORMAT, k->at[LEAST_LENGTH], LEAST_LENGTH, " is greater than maxLength");
+    }
+    if (has(c, k, PATTERN, '"', ": expected a string")) {
+        n.has_pattern = true;
+        n.first = (uint16_t)c->g->pattern_count;
+        const char *text = NULL;
+        size_t bytes = plain_text(c, k->at[PATTERN], &text);
+        c->status = c->status != GEMLET_OK ? c->status : gemlet_pattern_compile(c->g, c->room, text, bytes, false, c->error);
+        if (c->status == GEMLET_OK && !has_lengths(&c->g->patterns[n.first], n.least, n.most)) {
+            refuse_keyword(c, GEMLET_ERROR_UNSUPPORTED, k->at[PATTERN], PATTERN,
+                           " allows lengths that minLength or maxLength does not: say it in the pattern");
+        }
+    }
+    return n;
+}
+
+/* ---- Numbers ---- */
+
+static int64_t bound(compiler *c, const keywords *k, keyword inclusive, keyword exclusive, bool integer, bool low,
+                     int64_t otherwise) {
+    int64_t best = otherwise;
+    const keyword both[] = {inclusive, exclusive};
+    for (size_t i = 0; i < 2; i++) {
+        gemlet_json value = k->at[both[i]];
+        if (!is_there(k, both[i])) {
+            continue;
+        }
+        if (gemlet_json_type_of(value) != GEMLET_JSON_NUMBER) {
+            refuse_keyword(c, GEMLET_ERROR_FORMAT, value, both[i], ": expected a number");
+            continue;
+        }
+        bool rounded = false;
+        int64_t units = gemlet_read_units(value, integer ? 0 : GEMLET_NUMBER_FRACTION, low, &rounded);
+        if (i == 1 && !rounded) {
+            units += low ? 1 : -1;
+        }
+        best = (low ? units > best : units < best) ? units : best;
+    }
+    return best;
+}
+
+static gemlet_node bounded_number(compiler *c, const keywords *k, bool integer) {
+    gemlet_node n = number_node(integer);
+    n.low = bound(c, k, MINIMUM, ABOVE, integer, true, n.low);
+    n.high = bound(c, k, MAXIMUM, BELOW, integer, false, n.high);
+    if (n.low > n.high) {
+        keyword named = is_there(k, MINIMUM) ? MINIMUM : is_there(k, ABOVE) ? ABOVE : is_there(k, MAXIMUM) ? MAXIMUM : BELOW;
+        refuse_keyword(c, GEMLET_ERROR_FORMAT, k->at[named], named,
+                       ": no number of at most 18 digits, 6 of them behind the point, is within the bounds");
+    }
+    return n;
+}
+
+/* ---- Arrays ---- */
+
+/* Those of an array of schemas, as a node's entries; false, which has no value, as one that is never begun. */
+static void add_schemas(compiler *c, gemlet_node *n, gemlet_json schemas) {
+    gemlet_json_walk walk = gemlet_json_walk_begin(schemas);
+    gemlet_json key, schema;
+    while (gemlet_json_walk_next(&walk, &key, &schema)) {
+        add_entry(c, n, (gemlet_entry){.node = is_kind(schema, 'f') ? GEMLET_NO_NODE : add_schema(c, schema)});
+    }
+}
+
+static gemlet_node array_node(compiler *c, const keywords *k) {
+    gemlet_node n = simple_node(GEMLET_NODE_ARRAY, GEMLET_NO_NODE);
+    n.least = count_of(c, k, LEAST_ITEMS, 0);
+    n.most = count_of(c, k, MOST_ITEMS, GEMLET_UNBOUNDED);
+    if (has(c, k, PREFIX_ITEMS, '[', ": expected an array of schemas")) {
+        add_schemas(c, &n, k->at[PREFIX_ITEMS]);
+    }
+    if (!is_there(k, ITEMS)) {
+        n.other = c->any;
+    } else if (!is_kind(k->at[ITEMS], 'f')) {
+        n.other = add_schema(c, k->at[ITEMS]);
+    }
+    if (n.least > n.most) {
+        refuse_keyword(c, GEMLET_ERROR_FORMAT, k->at[LEAST_ITEMS], LEAST_ITEMS, " is greater than maxItems");
+    }
+    return n;
+}
+
+/* ---- Objects ---- */
+
+static gemlet_entry key_of(compiler *c, gemlet_json name) {
+    gemlet_entry e = {.text = (uint32_t)c->g->text_bytes, .node = GEMLET_NO_NODE};
+    put_string(c, name);
+    put_text(c, ":", 1);
+    e.bytes = (uint32_t)(c->g->text_bytes - e.text);
+    return e;
+}
+
+/* The member with the same key as `wanted`. */
+static gemlet_entry *find_key(const compiler *c, const gemlet_node *n, const gemlet_entry *wanted) {
+    for (size_t i = 0; i < n->count; i++) {
+        gemlet_entry *e = &c->g->entries[n->first + i];
+        if (e->bytes == wanted->bytes && memcmp(c->g->text + e->text, c->g->text + wanted->text, e->bytes) == 0) {
+            return e;
+        }
+    }
+    return NULL;
+}
+
+static void add_properties(compiler *c, const keywords *k, gemlet_node *n) {
+    gemlet_json_walk members = gemlet_json_walk_begin(k->at[PROPERTIES]);
+    gemlet_json key, value;
+    while (gemlet_json_walk_next(&members, &key, &value)) {
+        gemlet_entry e = key_of(c, key);
+        if (find_key(c, n, &e) != NULL) {
+            refuse(c, GEMLET_ERROR_FORMAT, "two properties are named ", key, "");
+        }
+        e.node = is_kind(value, 'f') ? GEMLET_NO_NODE : add_schema(c, value);
+        add_entry(c, n, e);
+    }
+}
+
+/* What additionalProperties says of values, or any. */
+static uint16_t other_values(compiler *c, const keywords *k) {
+    if (!is_there(k, ADDITIONAL)) {
+        return c->any;
+    }
+    return is_kind(k->at[ADDITIONAL], 'f') ? GEMLET_NO_NODE : add_schema(c, k->at[ADDITIONAL]);
+}
+
+/* Those that are no property come last. */
+static void add_required(compiler *c, const keywords *k, gemlet_node *n) {
+    gemlet_json_walk names = gemlet_json_walk_begin(k->at[REQUIRED]);
+    gemlet_json key, name;
+    while (gemlet_json_walk_next(&names, &key, &name)) {
+        if (!is_kind(name, '"')) {
+            refuse_keyword(c, GEMLET_ERROR_FORMAT, name, REQUIRED, ": expected names");
+            return;
+        }
+        gemlet_entry e = key_of(c, name), *found = find_key(c, n, &e);
+        if (found != NULL) {
+            found->required = true;
+            c->g->text_bytes = e.text;
+            continue;
+        }
+        e.required = true;
+        e.node = other_values(c, k);
+        add_entry(c, n, e);
+    }
+}
+
+static void check_member_counts(compiler *c, const keywords *k, const gemlet_node *n) {
+    uint32_t required = 0, least = count_of(c, k, LEAST_PROPERTIES, 0), most = count_of(c, k, MOST_PROPERTIES, GEMLET_UNBOUNDED);
+    for (size_t i = 0; i < n->count; i++) {
+        required += c->g->entries[n->first + i].required;
+    }
+    if (least > required) {
+        refuse_keyword(c, GEMLET_ERROR_UNSUPPORTED, k->at[LEAST_PROPERTIES], LEAST_PROPERTIES,
+                       " beyond the required ones is not held");
+    }
+    if (most < n->count) {
+        refuse_keyword(c, GEMLET_ERROR_UNSUPPORTED, k->at[MOST_PROPERTIES], MOST_PROPERTIES,
+                       " below the number of properties is not held");
+    }
+}
+
+static gemlet_node object_node(compiler *c, const keywords *k) {
+    bool named = has(c, k, PROPERTIES, '{', ": expected an object of schemas");
+    bool required = has(c, k, REQUIRED, '[', ": expected an array of names");
+    gemlet_node n = simple_node(GEMLET_NODE_OBJECT, GEMLET_NO_NODE);
+    if (named) {
+        add_properties(c, k, &n);
+    }
+    if (required) {
+        add_required(c, k, &n);
+    }
+    if (n.count > 0 || (is_there(k, ADDITIONAL) && is_kind(k->at[ADDITIONAL], 'f'))) {
+        check_member_counts(c, k, &n);
+        return n;
+    }
+    n = simple_node(GEMLET_NODE_MAP, other_values(c, k));
+    n.least = count_of(c, k, LEAST_PROPERTIES, 0);
+    n.most = count_of(c, k, MOST_PROPERTIES, GEMLET_UNBOUNDED);
+    if (n.least > n.most) {
+        refuse_keyword(c, GEMLET_ERROR_FORMAT, k->at[LEAST_PROPERTIES], LEAST_PROPERTIES, " is greater than maxProperties");
+    }
+    return n;
+}
+
+/* ---- References ---- */
+
+/* Whether a key is the part of a pointer; there ~0 stands for '~', ~1 for '/'. */
+static bool is_part(compiler *c, gemlet_json key, const char *part, const char *end) {
+    const char *plain = NULL;
+    size_t bytes = plain_text(c, key, &plain), i = 0;
+    for (; i < bytes && part < end; i++) {
+        char wanted = *part++;
+        if (wanted == '~' && part < end) {
+            wanted = *part++ == '0' ? '~' : '/';
+        }
+        if (plain[i] != wanted) {
+            break;
+        }
+    }
+    return i == bytes && part == end;
+}
+
+/* What a part of a pointer names in a value; none where there is no such thing. */
+static gemlet_json find_part(compiler *c, gemlet_json within, const char *part, const char *end) {
+    gemlet_json key, value, found = {NULL, NULL};
+    bool object = is_kind(within, '{'), array = is_kind(within, '['), rounded = false;
+    bool number = array && part < end && *part >= '0' && *part <= '9';
+    int64_t index = number ? gemlet_read_units((gemlet_json){part, end}, 0, true, &rounded) : -1;
+    gemlet_json_walk walk = gemlet_json_walk_begin(within);
+    for (int64_t i = 0; (object || array) && found.text == NULL && gemlet_json_walk_next(&walk, &key, &value); i++) {
+        if (object ? is_part(c, key, part, end) : i == index) {
+            found = value;
+        }
+    }
+    return found;
+}
+
+static gemlet_json find_reference(compiler *c, gemlet_json string) {
+    const char *at = NULL;
+    gemlet_json found = c->root, none = {NULL, NULL};
+    size_t bytes = plain_text(c, string, &at);
+    const char *end = at + bytes;
+    const size_t kept = c->g->text_bytes;
+    if (bytes == 0 || *at != '#') {
+        return none;
+    }
+    c->g->text_bytes += bytes; /* the pointer stays while keys are compared with it */
+    for (at++; at < end && found.text != NULL;) {
+        const char *part = at + 1;
+        bool pointer = *at == '/';
+        for (at = part; at < end && *at != '/';) {
+            at++;
+        }
+        found = pointer ? find_part(c, found, part, at) : none;
+    }
+    c->g->text_bytes = kept;
+    return found;
+}
+
+static uint16_t node_of_reference(compiler *c, gemlet_json schema) {
+    for (size_t i = 0; i < c->reference_count; i++) {
+        if (c->references[i].at == schema.text) {
+            return c->references[i].node;
+        }
+    }
+    if (c->reference_count == MOST_REFERENCES) {
+        refuse(c, GEMLET_ERROR_UNSUPPORTED, "$ref to more than 128 schemas, the last: ", schema, "");
+        return 0;
+    }
+    uint16_t node = add_schema(c, schema);
+    c->references[c->reference_count++] = (reference){schema.text, node};
+    return node;
+}
+
+static gemlet_node alias_of(uint16_t node) {
+    return (gemlet_node){.kind = GEMLET_NODE_ALIAS, .first = node, .other = GEMLET_NO_NODE};
+}
+
+static gemlet_node reference_node(compiler *c, const keywords *k) {
+    check_alone(c, k, REFERENCE, REFERENCE);
+    if (!has(c, k, REFERENCE, '"', ": expected a string")) {
+        return alias_of(0);
+    }
+    gemlet_json found = find_reference(c, k->at[REFERENCE]);
+    if (found.text == NULL) {
+        refuse(c, GEMLET_ERROR_UNSUPPORTED, "$ref: expected # or a pointer into this schema, found ", k->at[REFERENCE], "");
+        return alias_of(0);
+    }
+    return alias_of(node_of_reference(c, found));
+}
+
+/* ---- Choices ---- */
+
+static gemlet_node any_of_node(compiler *c, const keywords *k) {
+    gemlet_node n = simple_node(GEMLET_NODE_ANY_OF, GEMLET_NO_NODE);
+    check_alone(c, k, ANY_OF, ANY_OF);
+    if (has(c, k, ANY_OF, '[', ": expected an array of schemas")) {
+        add_schemas(c, &n, k->at[ANY_OF]);
+    }
+    if (n.count == 0) {
+        refuse_keyword(c, GEMLET_ERROR_FORMAT, k->at[ANY_OF], ANY_OF, ": expected at least one schema that has a value");
+    }
+    return n;
+}
+
+static gemlet_node all_of_node(compiler *c, const keywords *k) {
+    gemlet_json key, schema = {NULL, NULL}, another;
+    check_alone(c, k, ALL_OF, ALL_OF);
+    gemlet_json_walk schemas = gemlet_json_walk_begin(k->at[ALL_OF]);
+    if (!is_kind(k->at[ALL_OF], '[') || !gemlet_json_walk_next(&schemas, &key, &schema) ||
+        gemlet_json_walk_next(&schemas, &key, &another)) {
+        refuse_keyword(c, GEMLET_ERROR_UNSUPPORTED, k->at[ALL_OF], ALL_OF, " of other than one schema is not held");
+        return alias_of(0);
+    }
+    return alias_of(add_schema(c, schema));
+}
+
+static gemlet_node node_of_type(compiler *c, const keywords *k, unsigned type) {
+    gemlet_node n = simple_node(GEMLET_NODE_LITERALS, GEMLET_NO_NODE);
+    switch (type) {
+    case STRING: return string_node(c, k);
+    case NUMBER: return bounded_number(c, k, false);
+    case INTEGER: return bounded_number(c, k, true);
+    case ARRAY: return array_node(c, k);
+    case OBJECT: return object_node(c, k);
+    case BOOLEAN:
+        add_entry(c, &n, word(c, "true"));
+        add_entry(c, &n, word(c, "false"));
+        return n;
+    default: add_entry(c, &n, word(c, "null")); return n;
+    }
+}
+
+static gemlet_node typed_node(compiler *c, const keywords *k) {
+    unsigned wanted = types_of(c, k);
+    if (wanted == 0) {
+        return alias_of(c->any);
+    }
+    if ((wanted & (wanted - 1)) == 0) {
+        return node_of_type(c, k, wanted);
+    }
+    gemlet_node n = simple_node(GEMLET_NODE_ANY_OF, GEMLET_NO_NODE);
+    uint16_t made[TYPES] = {0};
+    size_t count = 0;
+    for (size_t i = 0; i < TYPES; i++) {
+        if ((wanted & types[i].type) != 0) {
+            made[count++] = add_node(c, node_of_type(c, k, types[i].type));
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        add_entry(c, &n, (gemlet_entry){.node = made[i]});
+    }
+    return n;
+}
+
+static gemlet_node node_of_schema(compiler *c, gemlet_json schema) {
+    keywords k;
+    if (!is_kind(schema, '{')) {
+        refuse(c, GEMLET_ERROR_FORMAT, "expected a schema that has a value, found ", schema, "");
+        return alias_of(0);
+    }
+    collect(c, schema, &k);
+    if (is_there(&k, REFERENCE)) {
+        return reference_node(c, &k);
+    }
+    if (is_there(&k, ENUMERATION) || is_there(&k, CONSTANT)) {
+        return literals_node(c, &k);
+    }
+    if (is_there(&k, ANY_OF)) {
+        return any_of_node(c, &k);
+    }
+    return is_there(&k, ALL_OF) ? all_of_node(c, &k) : typed_node(c, &k);
+}
+
+/* Each value of the schema makes at most a node and an entry; its text at most as many bytes as it has, and what stands around
+ * keys. What is not counted here is what stands for any value; and the text of a pointer and of a key beside it are put for a
+ * moment. */
+gemlet_grammar_room gemlet_schema_room(gemlet_json schema) {
+    static const char pattern[] = "\"pattern\"";
+    enum { BUILT_IN = 16, BUILT_IN_TEXT = 64 };
+    const size_t bytes = (size_t)(schema.end - schema.text);
+    size_t values = 1, patterns = 0;
+    for (const char *at = schema.text; at < schema.end; at++) {
+        values += *at == ',' || *at == ':' || *at == '[' || *at == '{';
+        patterns += (size_t)(schema.end - at) >= sizeof pattern - 1 && memcmp(at, pattern, sizeof pattern - 1) == 0;
+    }
+    return (gemlet_grammar_room){.nodes = values + BUILT_IN,
+                                 .entries = values + BUILT_IN,
+                                 .text = 2 * bytes + 3 * values + BUILT_IN_TEXT,
+                                 .patterns = patterns,
+                                 .positions = patterns * GEMLET_PATTERN_POSITIONS,
+                                 .ranges = patterns > 0 ? gemlet_pattern_ranges(bytes) + 16 * patterns : 0};
+}
+
+gemlet_status gemlet_schema_compile(gemlet_grammar *g, const gemlet_grammar_room *room, gemlet_json schema, gemlet_error *error) {
+    compiler c = {.g = g, .room = room, .root = schema, .error = error, .reference_count = 1};
+    c.references[0] = (reference){schema.text, 0};
+    add_pending(&c, schema);
+    add_any_value(&c);
+    if (is_kind(schema, 't')) {
+        g->nodes[0] = alias_of(c.any);
+    }
+    for (size_t i = 0; i < g->node_count && c.status == GEMLET_OK; i++) {
+        if (g->nodes[i].kind == GEMLET_NODE_PENDING) {
+            gemlet_json pending = {schema.text + g->nodes[i].least, schema.text + g->nodes[i].most};
+            gemlet_node made = node_of_schema(&c, pending);
+            g->nodes[i] = made;
+        }
+    }
+    return c.status != GEMLET_OK ? c.status : gemlet_schema_measure_depths(g, error);
+}

@@ -1,0 +1,81 @@
+#include "model/pack/unfinished.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* mkstemp's pattern behind the target's name: nobody calls a file of his own so. */
+static const char pattern[] = ".unfinished-XXXXXX";
+enum { PATTERN = sizeof pattern - 1, RANDOM = 6, TRIES = 100 };
+
+/* Whether the file still has a name: between making and locking it another process may have found nobody's lock on it. */
+static bool is_there(int descriptor) {
+    struct stat facts;
+    return fstat(descriptor, &facts) == 0 && facts.st_nlink > 0;
+}
+
+FILE *pack_create_unfinished(const char *target, char path[PACK_PATH_BYTES]) {
+    for (int i = 0; i < TRIES; i++) {
+        if (snprintf(path, PACK_PATH_BYTES, "%s%s", target, pattern) >= PACK_PATH_BYTES) {
+            errno = ENAMETOOLONG;
+            return NULL;
+        }
+        int descriptor = mkstemp(path);
+        if (descriptor < 0) {
+            return NULL;
+        }
+        /* A file system without locks does without: its leftovers stay. */
+        if (flock(descriptor, LOCK_EX | LOCK_NB) != 0 || is_there(descriptor)) {
+            FILE *out = fdopen(descriptor, "w+b");
+            if (out == NULL) {
+                int reason = errno;
+                close(descriptor);
+                unlink(path);
+                errno = reason;
+            }
+            return out;
+        }
+        close(descriptor);
+    }
+    errno = EBUSY;
+    return NULL;
+}
+
+static void remove_if_left(const char *path) {
+    int descriptor = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (descriptor >= 0) {
+        if (flock(descriptor, LOCK_EX | LOCK_NB) == 0) {
+            unlink(path);
+        }
+        close(descriptor);
+    }
+}
+
+void pack_remove_unfinished(const char *target) {
+    char folder[PACK_PATH_BYTES], path[2 * PACK_PATH_BYTES];
+    const char *slash = strrchr(target, '/');
+    const char *name = slash != NULL ? slash + 1 : target;
+    size_t length = strlen(name);
+    if (snprintf(folder, sizeof folder, "%.*s", slash != NULL ? (int)(name - target) : 2, slash != NULL ? target : "./") >=
+        (int)sizeof folder) {
+        return;
+    }
+    DIR *entries = opendir(folder);
+    if (entries == NULL) {
+        return;
+    }
+    for (const struct dirent *entry = readdir(entries); entry != NULL; entry = readdir(entries)) {
+        if (strlen(entry->d_name) == length + PATTERN && strncmp(entry->d_name, name, length) == 0 &&
+            strncmp(entry->d_name + length, pattern, PATTERN - RANDOM) == 0) {
+            snprintf(path, sizeof path, "%s%s", folder, entry->d_name);
+            remove_if_left(path);
+        }
+    }
+    closedir(entries);
+}

@@ -1,0 +1,85 @@
+#include "model/pack/writer_parts.h"
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+#include "core/crc32.h"
+#include "model/pack/convert.h"
+
+/* ---- Signals ----
+ *
+ * What ends the program would leave the unfinished file behind, so while there is one the signal is noted only, writing ends soon
+ * after, and the signal is sent again when the file is gone. */
+
+static const int ending_signals[PACK_ENDING_SIGNALS] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGXCPU, SIGXFSZ};
+
+static volatile sig_atomic_t ending; /* the signal that came, or 0 */
+
+static void note_signal(int signal) {
+    ending = signal;
+}
+
+void pack_catch_signals(struct sigaction before[PACK_ENDING_SIGNALS]) {
+    ending = 0;
+    for (size_t i = 0; i < PACK_ENDING_SIGNALS; i++) {
+        struct sigaction action = {.sa_handler = note_signal, .sa_flags = SA_RESTART};
+        sigemptyset(&action.sa_mask);
+        sigaction(ending_signals[i], NULL, &before[i]);
+        if (before[i].sa_handler != SIG_IGN) { /* nohup wants it so */
+            sigaction(ending_signals[i], &action, NULL);
+        }
+    }
+}
+
+void pack_let_signals(const struct sigaction before[PACK_ENDING_SIGNALS]) {
+    for (size_t i = 0; i < PACK_ENDING_SIGNALS; i++) {
+        sigaction(ending_signals[i], &before[i], NULL);
+    }
+    if (ending != 0) {
+        raise(ending);
+    }
+}
+
+gemlet_status pack_check_signals(const pack_writer *w) {
+    return ending == 0 ? GEMLET_OK : pack_fail(w->error, GEMLET_ERROR_CANCELLED, "stopped by a signal");
+}
+
+gemlet_status pack_emit(pack_writer *w, const void *bytes, size_t length) {
+    if (length != 0 && fwrite(bytes, 1, length, w->out) != length) {
+        return pack_fail(w->error, GEMLET_ERROR_IO, "the packed file can't be written: %s", strerror(errno));
+    }
+    w->item->crc32 = gemlet_crc32(w->item->crc32, bytes, length);
+    pack_progress_add(&w->progress, length);
+    return pack_check_signals(w);
+}
+
+/* ---- Reading ---- */
+
+/* `count` numbers of `t` from `first` on, both multiples of its block, at most PACK_PIECE_ELEMENTS; refuses what is not finite. */
+gemlet_status pack_read_reals(pack_writer *w, const pack_tensor *t, uint64_t first, size_t count, float *out) {
+    uint32_t elements, bytes;
+    gemlet_type_block(t->type, &elements, &bytes);
+    gemlet_status status = pack_read_tensor(t, first / elements * bytes, w->raw, count / elements * bytes, w->error);
+    if (status != GEMLET_OK) {
+        return status;
+    }
+    pack_dequantize(t->type, w->raw, count, out);
+    for (size_t i = 0; i < count; i++) {
+        out[i] += t->shift;
+        if (!isfinite(out[i])) {
+            return pack_fail(w->error, GEMLET_ERROR_FORMAT,
+                             "%s: tensor \"%s\" holds %s at element %llu: the file is damaged or was badly converted",
+                             t->file->path, t->name, isnan(out[i]) ? "NaN" : "an infinity", (unsigned long long)first + i);
+        }
+    }
+    return GEMLET_OK;
+}
+
+void pack_add_error(pack_writer *w, const float *source, const float *packed, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        double difference = (double)source[i] - (double)packed[i];
+        w->error_square += difference * difference;
+        w->weight_square += (double)source[i] * (double)source[i];
+    }
+}

@@ -1,0 +1,11 @@
+/* The list of schemas and texts that make_schemas.py writes. */
+#ifndef GEMLET_TESTS_GRAMMAR_SCHEMAS_H
+#define GEMLET_TESTS_GRAMMAR_SCHEMAS_H
+
+/* `mark` is a line's first character, `text` what stands behind it, which may be written to. */
+typedef void visit_line(void *context, char mark, char *text);
+
+/* Each line in turn; fails the test where there is no list. */
+void schemas_each_line(visit_line *visit, void *context);
+
+#endif

@@ -1,0 +1,253 @@
+/* Grammars: what schemas and patterns allow, held against a list that jsonschema judged (make_schemas.py), their memory, and walks
+ * through them that must never end in nothing. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/grammar/schemas.h"
+#include "tests/kernels/kernel_test.h"
+#include <gemlet/arena.h>
+#include <gemlet/grammar.h>
+
+typedef struct compiled {
+    const gemlet_grammar *grammar;
+    void *memory;
+    gemlet_error error;
+} compiled;
+
+static gemlet_status compile(compiled *c, gemlet_grammar_kind kind, const char *text) {
+    size_t bytes = 0;
+    *c = (compiled){.grammar = NULL};
+    gemlet_status status = gemlet_grammar_bytes(kind, text, text != NULL ? strlen(text) : 0, &bytes, &c->error);
+    if (status != GEMLET_OK) {
+        return status;
+    }
+    assert_int_equal(bytes % GEMLET_ALIGNMENT, 0);
+    c->memory = aligned_alloc(GEMLET_ALIGNMENT, bytes);
+    assert_non_null(c->memory);
+    return gemlet_grammar_compile(kind, text, text != NULL ? strlen(text) : 0, c->memory, bytes, &c->grammar, &c->error);
+}
+
+static bool matches(const gemlet_grammar *grammar, const char *text) {
+    gemlet_grammar_state state;
+    gemlet_grammar_begin(grammar, &state);
+    for (const char *at = text; *at != '\0'; at++) {
+        if (!gemlet_grammar_advance(grammar, &state, (unsigned char)*at, &state)) {
+            return false;
+        }
+    }
+    return gemlet_grammar_is_complete(grammar, &state);
+}
+
+/* ---- The list ---- */
+
+typedef struct listing {
+    compiled now;
+    const char *schema;
+    size_t schemas, texts, wrong;
+    test_random random;
+} listing;
+
+static void next_schema(listing *l, char *text) {
+    free(l->now.memory);
+    l->schema = text;
+    l->schemas++;
+    if (compile(&l->now, GEMLET_GRAMMAR_SCHEMA, text) != GEMLET_OK) {
+        fail_msg("%s: %s", text, l->now.error.message);
+    }
+}
+
+static void check_refusal(listing *l, char *text) {
+    char *wanted = strchr(text, '\t');
+    assert_non_null(wanted);
+    *wanted++ = '\0';
+    compiled c;
+    gemlet_status status = compile(&c, GEMLET_GRAMMAR_SCHEMA, text);
+    if (status == GEMLET_OK || strstr(c.error.message, wanted) == NULL) {
+        print_message("%s: expected \"%s\", found %d, \"%s\"\n", text, wanted, (int)status, c.error.message);
+        l->wrong++;
+    }
+    free(c.memory);
+}
+
+static void check_line(void *context, char mark, char *text) {
+    listing *l = context;
+    if (mark == 'S') {
+        next_schema(l, text);
+    } else if (mark == 'R') {
+        check_refusal(l, text);
+    } else {
+        l->texts++;
+        if (matches(l->now.grammar, text) != (mark == '+')) {
+            print_message("%s: %s is %s\n", l->schema, text, mark == '+' ? "refused" : "allowed");
+            l->wrong++;
+        }
+    }
+}
+
+static void texts_are_allowed_as_jsonschema_has_it(void **state) {
+    (void)state;
+    listing l = {.schemas = 0};
+    schemas_each_line(check_line, &l);
+    free(l.now.memory);
+    print_message("%zu schemas, %zu texts\n", l.schemas, l.texts);
+    assert_true(l.schemas >= 300);
+    assert_int_equal(l.wrong, 0);
+}
+
+/* ---- Walks ---- */
+
+/* Goes on with random bytes, rather with those that end something, and checks that there always is one or an end. */
+static void walk(const gemlet_grammar *grammar, test_random *random, const char *what) {
+    static const char ends[] = "\"}],0";
+    gemlet_grammar_state state, next;
+    gemlet_grammar_begin(grammar, &state);
+    for (size_t length = 0; length < 600; length++) {
+        unsigned char allowed[256 + 64];
+        size_t count = 0;
+        for (unsigned byte = 0; byte < 256; byte++) {
+            if (gemlet_grammar_advance(grammar, &state, (unsigned char)byte, &next)) {
+                size_t times = byte < 128 && byte != 0 && strchr(ends, (int)byte) != NULL ? 8 : 1;
+                for (; times > 0; times--) {
+                    allowed[count++] = (unsigned char)byte;
+                }
+            }
+        }
+        if (gemlet_grammar_is_complete(grammar, &state) && (count == 0 || random_range(random, 0, 3) == 0)) {
+            return;
+        }
+        if (count == 0) {
+            fail_msg("%s: a dead end", what);
+        }
+        assert_true(gemlet_grammar_advance(grammar, &state, allowed[random_range(random, 0, count - 1)], &state));
+    }
+}
+
+static void walk_line(void *context, char mark, char *text) {
+    listing *l = context;
+    if (mark == 'S') {
+        next_schema(l, text);
+        for (size_t i = 0; i < 6; i++) {
+            walk(l->now.grammar, &l->random, text);
+        }
+    }
+}
+
+static void no_walk_ends_in_nothing(void **state) {
+    (void)state;
+    listing l = {.random = {11}};
+    schemas_each_line(walk_line, &l);
+    free(l.now.memory);
+}
+
+/* ---- Patterns, any JSON ---- */
+
+static void a_pattern_is_the_whole_answer(void **state) {
+    (void)state;
+    static const struct {
+        const char *pattern, *text;
+        bool right;
+    } cases[] = {{"yes|no", "yes", true},
+                 {"yes|no", "no", true},
+                 {"yes|no", "yesno", false},
+                 {"[0-9]{1,3}", "1234", false},
+                 {"[0-9]{1,3}", "123", true},
+                 {"(a|b)*c", "ababc", true},
+                 {"(a|b)*c", "abab", false},
+                 {"", "", true},
+                 {"", "x", false},
+                 {".+", "日本\xF0\x9F\x98\x80", true},
+                 {".", "\n", false},
+                 {"^a$", "a", true},
+                 {"[^a]", "\xC3\xA9", true},
+                 {"\xC3\xA9?x", "x", true},
+                 {"a\\.b", "a.b", true},
+                 {"a\\.b", "axb", false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        compiled c;
+        assert_int_equal(compile(&c, GEMLET_GRAMMAR_PATTERN, cases[i].pattern), GEMLET_OK);
+        if (matches(c.grammar, cases[i].text) != cases[i].right) {
+            fail_msg("%s: %s", cases[i].pattern, cases[i].text);
+        }
+        free(c.memory);
+    }
+}
+
+static void damaged_characters_are_not_allowed(void **state) {
+    (void)state;
+    static const char *const damaged[] = {
+        "\x80", "\xC0\x80", "\xC1\xBF", "\xE0\x80\x80", "\xED\xA0\x80", "\xF0\x80\x80\x80", "\xF4\x90\x80\x80",
+        "\xF5", "\xC3",     "\xE2\x82", "a\xFF"};
+    compiled c;
+    assert_int_equal(compile(&c, GEMLET_GRAMMAR_PATTERN, "[^b]*"), GEMLET_OK);
+    for (size_t i = 0; i < sizeof damaged / sizeof *damaged; i++) {
+        assert_false(matches(c.grammar, damaged[i]));
+    }
+    free(c.memory);
+}
+
+static void any_json_is_an_object(void **state) {
+    (void)state;
+    compiled c;
+    assert_int_equal(compile(&c, GEMLET_GRAMMAR_JSON, NULL), GEMLET_OK);
+    assert_true(matches(c.grammar, "{\"a\":[1,-2.5,{\"b\":null}],\"\":\"\\u00e9\\n\"}"));
+    assert_false(matches(c.grammar, "[1]"));
+    assert_false(matches(c.grammar, "{\"a\"}"));
+    char deep[200] = "{\"a\":";
+    memset(deep + 5, '[', 22);
+    memset(deep + 27, ']', 22);
+    memcpy(deep + 49, "}", 2);
+    assert_true(matches(c.grammar, deep)); /* 23 values within each other */
+    memset(deep + 5, '[', 24);
+    memset(deep + 29, ']', 24);
+    memcpy(deep + 53, "}", 2);
+    assert_false(matches(c.grammar, deep)); /* 25 */
+    free(c.memory);
+}
+
+/* ---- Memory, arguments ---- */
+
+static void memory_is_as_planned(void **state) {
+    (void)state;
+    static const char schema[] = "{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"string\",\"pattern\":\"^a+$\"}}}";
+    size_t bytes = 0;
+    const gemlet_grammar *grammar = NULL;
+    gemlet_error error;
+    assert_int_equal(gemlet_grammar_bytes(GEMLET_GRAMMAR_SCHEMA, schema, strlen(schema), &bytes, &error), GEMLET_OK);
+    unsigned char *memory = aligned_alloc(GEMLET_ALIGNMENT, bytes + GEMLET_ALIGNMENT);
+    assert_non_null(memory);
+    memset(memory + bytes, 0x5A, GEMLET_ALIGNMENT);
+    assert_int_equal(gemlet_grammar_compile(GEMLET_GRAMMAR_SCHEMA, schema, strlen(schema), memory, bytes, &grammar, &error),
+                     GEMLET_OK);
+    for (size_t i = 0; i < GEMLET_ALIGNMENT; i++) {
+        assert_int_equal(memory[bytes + i], 0x5A);
+    }
+    assert_int_equal(gemlet_grammar_compile(GEMLET_GRAMMAR_SCHEMA, schema, strlen(schema), memory, bytes - 1, &grammar, &error),
+                     GEMLET_ERROR_MEMORY);
+    assert_int_equal(gemlet_grammar_compile(GEMLET_GRAMMAR_SCHEMA, schema, strlen(schema), memory + 8, bytes, &grammar, &error),
+                     GEMLET_ERROR_ALIGNMENT);
+    assert_int_equal(gemlet_grammar_bytes(GEMLET_GRAMMAR_SCHEMA, "{", 1, &bytes, &error), GEMLET_ERROR_FORMAT);
+    assert_int_equal(bytes, 0);
+    assert_int_equal(gemlet_grammar_bytes(GEMLET_GRAMMAR_SCHEMA, schema, GEMLET_GRAMMAR_MOST_BYTES + 1, &bytes, &error),
+                     GEMLET_ERROR_UNSUPPORTED);
+    assert_int_equal(gemlet_grammar_bytes((gemlet_grammar_kind)9, schema, 1, &bytes, &error), GEMLET_ERROR_ARGUMENT);
+    free(memory);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(texts_are_allowed_as_jsonschema_has_it),
+        cmocka_unit_test(no_walk_ends_in_nothing),
+        cmocka_unit_test(a_pattern_is_the_whole_answer),
+        cmocka_unit_test(damaged_characters_are_not_allowed),
+        cmocka_unit_test(any_json_is_an_object),
+        cmocka_unit_test(memory_is_as_planned),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
