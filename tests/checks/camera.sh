@@ -113,7 +113,8 @@ for with in '--color-range full' '--color-range full --color-matrix bt709' '--co
 done
 
 # Motion JPEG.
-if "$gemlet" --version | grep -q JPEG; then
+version=$("$gemlet" --version)
+if [[ $version == *JPEG* ]]; then
     "$gemlet" run "${settings[@]}" "${question[@]}" --image examples/demo/one.jpg | tr '\r\n' '  ' | sed 's/ $//' >"$work/one.answer"
     { cat examples/demo/one.jpg; head -c 2000 examples/demo/two.jpg; cat examples/demo/one.jpg; } |
         "$gemlet" camera "${settings[@]}" "${question[@]}" --raw-frames mjpeg --every-frame >"$work/lines" 2>"$work/messages"
