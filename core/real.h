@@ -22,6 +22,8 @@
 extern "C" {
 #endif
 
+#define GEMLET_LOG2_E 0x1.715476p+0f /* takes scores to base 2 */
+
 /* How the elements of gemlet_rows are stored. */
 typedef enum gemlet_row_type {
     GEMLET_ROW_F32,
@@ -41,8 +43,15 @@ typedef struct gemlet_rows {
 
 enum {
     GEMLET_DEPTHWISE_KERNEL_MAX = 5,
-    GEMLET_DIGIT = 128 /* what the high digit of a weight is worth */
+    GEMLET_WEIGHT_UNITS = 128, /* of softmax_block, in a step of its weights */
+    GEMLET_WEIGHT_CENTER = 127 /* taken from a weight, so that 0 .. 254 fit int8 */
 };
+
+/* What softmax_block says of a block. */
+typedef struct gemlet_softmax_block {
+    float largest;     /* element that is no NaN; 0 where there is none but -inf */
+    int32_t sum, rest; /* of its weights, and of what rounding left of them, in units */
+} gemlet_softmax_block;
 
 /* A depthwise convolution of NHWC pictures: each channel has its own kernel x kernel weights, without bias. */
 typedef struct gemlet_depthwise {
@@ -87,11 +96,11 @@ typedef struct gemlet_real_kernels {
      * rounding of the sum. */
     void (*softmax)(float *x, size_t length);
 
-    /* Softmax whose weights are integers of two digits, for int8 products: e as above, except that it is 0 for NaN;
-     * t = 128 * 127 * e rounded to nearest even; t = 128 * high + low with high in 0 .. 127 and low in -64 .. 63.  Both arrays are
-     * padded with zeros to a multiple of 16.  *scale = 1 / sum of t (0 where that is 0), so that the weights t * scale add up to 1.
-     * At most 131,072 elements. */
-    void (*softmax_digits)(const float *x, size_t length, int8_t *high, int8_t *low, float *scale);
+    /* A block of a row's softmax for int8 products, to base 2 and relative to the block's largest element: t = 128 * 254 *
+     * 2^(x - largest), with a relative error of 1.1e-4 + 1e-7 |x - largest|, rounded to nearest even, 0 for NaN;
+     * w = floor((t + 64) / 128), in 0 .. 254.  weights[i] = w - 127, padded to a multiple of 16 with what w = 0 gives; the sum is
+     * that of t, the rest that of t - 128 * w.  At most 65,536 elements. */
+    gemlet_softmax_block (*softmax_block)(const float *x, size_t length, int8_t *weights);
 
     /* x = cap * tanh(x * (1 / cap)), in place: the soft cap of the logits, and with cap = 1 plain tanh.  tanh has a relative error
      * of at most 1e-6 (for normal arguments); infinities give -cap and cap, NaN stays NaN. */

@@ -101,19 +101,25 @@ typedef struct exponential {
     float rest;
 } exponential;
 
-static exponential exp2_parts(float v) {
+/* v = n + f with a whole n and |f| <= 0.5; *power = 2^n. */
+static float fraction_of(float v, float *power) {
     v = v < GEMLET_EXP_LOWEST ? GEMLET_EXP_LOWEST : v;
     float shifted = v + GEMLET_EXP_ROUND;
     uint32_t bits = 0;
     memcpy(&bits, &shifted, sizeof bits);
     bits <<= 23;
-    float f = v - (shifted - GEMLET_EXP_ROUND);
+    memcpy(power, &bits, sizeof bits);
+    return v - (shifted - GEMLET_EXP_ROUND);
+}
+
+static exponential exp2_parts(float v) {
+    exponential parts;
+    float f = fraction_of(v, &parts.power);
     float square = f * f;
     float q01 = fmaf(f, GEMLET_EXP_1, GEMLET_EXP_0);
     float q23 = fmaf(f, GEMLET_EXP_3, GEMLET_EXP_2);
     float q = fmaf(fmaf(square, GEMLET_EXP_4, q23), square, q01);
-    exponential parts = {0.0f, f * q};
-    memcpy(&parts.power, &bits, sizeof bits);
+    parts.rest = f * q;
     return parts;
 }
 
@@ -155,23 +161,23 @@ static void softmax(float *x, size_t length) {
     }
 }
 
-static int32_t digits_of(float e) {
-    return e >= 0.0f ? (int32_t)rintf(e * (float)(GEMLET_DIGIT * (GEMLET_DIGIT - 1))) : 0;
+static int32_t units_of(float v) {
+    float power = 0.0f, f = fraction_of(v, &power);
+    float p = fmaf(f * f, fmaf(f, GEMLET_UNITS_3, GEMLET_UNITS_2), fmaf(f, GEMLET_UNITS_1, GEMLET_UNITS_0));
+    float t = p * power;
+    return t >= 0.0f ? (int32_t)rintf(t) : 0;
 }
 
-static void softmax_digits(const float *x, size_t length, int8_t *high, int8_t *low, float *scale) {
-    float center = center_of(x, length);
-    int32_t sum = 0;
-    memset(high, 0, round_up(length, 16));
-    memset(low, 0, round_up(length, 16));
-    for (size_t i = 0; i < length; i++) {
-        int32_t t = digits_of(exp_of(x[i] - center));
-        int32_t above = (t + GEMLET_DIGIT / 2) / GEMLET_DIGIT;
-        high[i] = (int8_t)above;
-        low[i] = (int8_t)(t - GEMLET_DIGIT * above);
-        sum += t;
+static gemlet_softmax_block softmax_block(const float *x, size_t length, int8_t *weights) {
+    gemlet_softmax_block block = {center_of(x, length), 0, 0};
+    for (size_t i = 0; i < round_up(length, 16); i++) {
+        int32_t t = i < length ? units_of(x[i] - block.largest) : 0;
+        int32_t w = (t + GEMLET_WEIGHT_UNITS / 2) / GEMLET_WEIGHT_UNITS;
+        weights[i] = (int8_t)(w - GEMLET_WEIGHT_CENTER);
+        block.sum += t;
+        block.rest += t - GEMLET_WEIGHT_UNITS * w;
     }
-    *scale = sum == 0 ? 0.0f : 1.0f / (float)sum;
+    return block;
 }
 
 /* tanh|z| = -m / (2 + m) with m = exp(-2|z|) - 1, so that small arguments keep their relative precision. */
@@ -351,7 +357,7 @@ const gemlet_real_kernels gemlet_real_kernels_scalar = {
     .gelu_multiply = gelu_multiply,
     .sigmoid_multiply = sigmoid_multiply,
     .softmax = softmax,
-    .softmax_digits = softmax_digits,
+    .softmax_block = softmax_block,
     .soft_cap = soft_cap,
     .scale = scale,
     .add_scaled = add_scaled,

@@ -105,15 +105,22 @@ typedef struct exponential {
     float32x4_t rest;
 } exponential;
 
-GEMLET_INLINE exponential exp2_parts(float32x4_t v) {
+/* v = n + f with a whole n and |f| <= 0.5; *power = 2^n. */
+GEMLET_INLINE float32x4_t fraction_of(float32x4_t v, float32x4_t *power) {
     v = vmaxq_f32(v, vdupq_n_f32(GEMLET_EXP_LOWEST));
     float32x4_t shifted = vaddq_f32(v, vdupq_n_f32(GEMLET_EXP_ROUND));
-    float32x4_t f = vsubq_f32(v, vsubq_f32(shifted, vdupq_n_f32(GEMLET_EXP_ROUND)));
+    *power = vreinterpretq_f32_u32(vshlq_n_u32(vreinterpretq_u32_f32(shifted), 23));
+    return vsubq_f32(v, vsubq_f32(shifted, vdupq_n_f32(GEMLET_EXP_ROUND)));
+}
+
+GEMLET_INLINE exponential exp2_parts(float32x4_t v) {
+    exponential parts;
+    float32x4_t f = fraction_of(v, &parts.power);
     float32x4_t square = vmulq_f32(f, f);
     float32x4_t q01 = vfmaq_f32(vdupq_n_f32(GEMLET_EXP_0), f, vdupq_n_f32(GEMLET_EXP_1));
     float32x4_t q23 = vfmaq_f32(vdupq_n_f32(GEMLET_EXP_2), f, vdupq_n_f32(GEMLET_EXP_3));
     float32x4_t q = vfmaq_f32(q01, vfmaq_f32(q23, square, vdupq_n_f32(GEMLET_EXP_4)), square);
-    exponential parts = {vreinterpretq_f32_u32(vshlq_n_u32(vreinterpretq_u32_f32(shifted), 23)), vmulq_f32(f, q)};
+    parts.rest = vmulq_f32(f, q);
     return parts;
 }
 
@@ -330,41 +337,43 @@ static void softmax(float *x, size_t length) {
     scale(x, sum == 0.0f ? 0.0f : 1.0f / sum, length);
 }
 
-/* t = 128 * high + low of 16 weights; answers `sum` plus their sum. */
-GEMLET_INLINE int32x4_t digits_step(const float *x, float32x4_t center, int8_t *high, int8_t *low, int32x4_t sum) {
+/* Of 16 elements; adds to the sums of t and of t - 128 * w. */
+GEMLET_INLINE void block_step(const float *x, float32x4_t largest, int8_t *weights, int32x4_t *sum, int32x4_t *rest) {
     int32x4_t t[4];
     int16x8_t pairs[2];
     for (size_t j = 0; j < 4; j++) {
-        float32x4_t e = exp_of(vsubq_f32(vld1q_f32(x + 4 * j), center));
-        t[j] = vcvtnq_s32_f32(vmulq_f32(e, vdupq_n_f32((float)(GEMLET_DIGIT * (GEMLET_DIGIT - 1)))));
+        float32x4_t power, f = fraction_of(vsubq_f32(vld1q_f32(x + 4 * j), largest), &power);
+        float32x4_t p01 = vfmaq_f32(vdupq_n_f32(GEMLET_UNITS_0), f, vdupq_n_f32(GEMLET_UNITS_1));
+        float32x4_t p23 = vfmaq_f32(vdupq_n_f32(GEMLET_UNITS_2), f, vdupq_n_f32(GEMLET_UNITS_3));
+        t[j] = vcvtnq_s32_f32(vmulq_f32(vfmaq_f32(p01, vmulq_f32(f, f), p23), power));
     }
     for (size_t j = 0; j < 2; j++) {
         pairs[j] = vuzp1q_s16(vreinterpretq_s16_s32(t[2 * j]), vreinterpretq_s16_s32(t[2 * j + 1]));
-        sum = vpadalq_s16(sum, pairs[j]);
+        *sum = vpadalq_s16(*sum, pairs[j]);
     }
-    /* The low digit is t's lowest 7 bits as a signed number: t doubled in 8 bits and halved with its sign. */
+    /* What rounding leaves is t's lowest 7 bits as a signed number: t doubled in 8 bits and halved with its sign. */
     int8x16_t lowest = vuzp1q_s8(vreinterpretq_s8_s16(pairs[0]), vreinterpretq_s8_s16(pairs[1]));
-    vst1q_s8(low, vshrq_n_s8(vshlq_n_s8(lowest, 1), 1));
-    vst1q_s8(high, vcombine_s8(vrshrn_n_s16(pairs[0], 7), vrshrn_n_s16(pairs[1], 7)));
-    return sum;
+    *rest = vpadalq_s16(*rest, vpaddlq_s8(vshrq_n_s8(vshlq_n_s8(lowest, 1), 1)));
+    int8x16_t w = vcombine_s8(vrshrn_n_s16(pairs[0], 7), vrshrn_n_s16(pairs[1], 7)); /* modulo 256 */
+    vst1q_s8(weights, vsubq_s8(w, vdupq_n_s8(GEMLET_WEIGHT_CENTER)));
 }
 
-static void softmax_digits(const float *x, size_t length, int8_t *high, int8_t *low, float *scale) {
-    float32x4_t center = vdupq_n_f32(center_of(x, length));
-    int32x4_t sum = vdupq_n_s32(0);
+static gemlet_softmax_block softmax_block(const float *x, size_t length, int8_t *weights) {
+    float largest = center_of(x, length);
+    float32x4_t center = vdupq_n_f32(largest);
+    int32x4_t sum = vdupq_n_s32(0), rest = vdupq_n_s32(0);
     size_t i = 0;
     for (; i + 16 <= length; i += 16) {
-        sum = digits_step(x + i, center, high + i, low + i, sum);
+        block_step(x + i, center, weights + i, &sum, &rest);
     }
     if (i < length) {
         float last[16];
         for (size_t j = 0; j < 16; j++) {
-            last[j] = i + j < length ? x[i + j] : -INFINITY; /* exp makes zeros of them */
+            last[j] = i + j < length ? x[i + j] : -INFINITY; /* they get no weight */
         }
-        sum = digits_step(last, center, high + i, low + i, sum);
+        block_step(last, center, weights + i, &sum, &rest);
     }
-    int32_t total = vaddvq_s32(sum);
-    *scale = total == 0 ? 0.0f : 1.0f / (float)total;
+    return (gemlet_softmax_block){largest, vaddvq_s32(sum), vaddvq_s32(rest)};
 }
 
 /* ---- the rest ---- */
@@ -447,7 +456,7 @@ const gemlet_real_kernels gemlet_real_kernels_neon = {
     .gelu_multiply = gelu_multiply,
     .sigmoid_multiply = sigmoid_multiply,
     .softmax = softmax,
-    .softmax_digits = softmax_digits,
+    .softmax_block = softmax_block,
     .soft_cap = soft_cap,
     .scale = scale,
     .add_scaled = add_scaled,

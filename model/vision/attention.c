@@ -1,85 +1,145 @@
 #include "model/vision/attention.h"
 
-static gemlet_attention_weights carve_weights(gemlet_carver *carver, float *values, int8_t *quantized, size_t rows, size_t padded) {
-    gemlet_attention_weights w = {
-        .values = values,
-        .quantized = quantized,
-        .packed = gemlet_carve(carver, gemlet_conv_bytes(rows, 1, padded), 1),
-        .scale = gemlet_carve(carver, rows, sizeof(float)),
-    };
-    w.conv = (gemlet_conv){.data = w.packed, .scale = w.scale, .outputs = rows, .channels = padded, .taps = 1};
-    return w;
+static size_t keys_of_block(const gemlet_attention_keys *k, size_t b) {
+    return gemlet_smaller(k->keys - b * k->block, k->block);
+}
+
+static gemlet_conv key_conv(const gemlet_attention_keys *k) {
+    return (gemlet_conv){k->key, k->scale, k->keys, gemlet_padded_channels(k->key_width), 1};
+}
+
+static gemlet_conv block_conv(const gemlet_attention_keys *k, size_t b) {
+    size_t channels = gemlet_padded_channels(keys_of_block(k, b));
+    return (gemlet_conv){k->columns + b * gemlet_conv_bytes(k->value_width, 1, k->block), k->column_scale + b * k->value_width,
+                         k->value_width, channels, 1};
+}
+
+static void carve_packed(gemlet_carver *carver, gemlet_attention_keys *k) {
+    k->key = gemlet_carve(carver, gemlet_conv_bytes(k->keys, 1, gemlet_padded_channels(k->key_width)), 1);
+    k->columns = gemlet_carve(carver, k->blocks * gemlet_conv_bytes(k->value_width, 1, k->block), 1);
+    k->scale = gemlet_carve(carver, k->keys, sizeof(float));
+    k->column_scale = gemlet_carve(carver, k->blocks * k->value_width, sizeof(float));
+    k->column_mean = gemlet_carve(carver, k->blocks * k->value_width, sizeof(float));
 }
 
 gemlet_attention_keys gemlet_carve_attention_keys(gemlet_carver *carver, size_t keys, size_t key_width, size_t value_width) {
-    gemlet_attention_keys k = {.keys = keys, .key_width = key_width};
-    size_t channels = gemlet_padded_channels(key_width), padded_keys = gemlet_padded_channels(keys);
-    float *values = gemlet_carve(carver, keys * gemlet_larger(key_width, value_width), sizeof(float));
-    int8_t *quantized = gemlet_carve(carver, gemlet_larger(keys * channels, value_width * padded_keys), 1);
-    k.key = carve_weights(carver, values, quantized, keys, channels);
-    k.columns = carve_weights(carver, values, quantized, value_width, padded_keys);
+    size_t blocks = (keys + GEMLET_KEY_BLOCK - 1) / GEMLET_KEY_BLOCK;
+    gemlet_attention_keys k = {.keys = keys, .key_width = key_width, .value_width = value_width};
+    k.block = gemlet_padded_channels((keys + blocks - 1) / blocks);
+    k.blocks = (keys + k.block - 1) / k.block;
+    k.values = gemlet_carve(carver, keys * gemlet_larger(key_width, value_width), sizeof(float));
+    k.quantized = gemlet_carve(carver, gemlet_larger(keys * gemlet_padded_channels(key_width), value_width * k.block), 1);
+    carve_packed(carver, &k);
     return k;
 }
 
 gemlet_attention_keys gemlet_carve_more_attention_keys(gemlet_carver *carver, const gemlet_attention_keys *first) {
     gemlet_attention_keys k = *first;
-    k.key = carve_weights(carver, first->key.values, first->key.quantized, k.key.conv.outputs, k.key.conv.channels);
-    k.columns = carve_weights(carver, first->key.values, first->key.quantized, k.columns.conv.outputs, k.columns.conv.channels);
+    carve_packed(carver, &k);
     return k;
 }
 
 gemlet_attention_scratch gemlet_carve_attention_scratch(gemlet_carver *carver, const gemlet_attention_keys *k, size_t rows) {
-    size_t digits = gemlet_larger(k->columns.conv.channels, k->key.conv.channels);
+    size_t bytes = gemlet_larger(gemlet_padded_channels(k->keys), gemlet_padded_channels(k->key_width));
     return (gemlet_attention_scratch){
-        .scores = gemlet_carve(carver, rows * gemlet_larger(k->keys, k->columns.conv.outputs), sizeof(float)),
-        .high = gemlet_carve(carver, rows, digits),
-        .low = gemlet_carve(carver, rows, digits),
+        .scores = gemlet_carve(carver, rows * k->keys, sizeof(float)),
+        .weights = gemlet_carve(carver, rows, bytes),
+        .parts = gemlet_carve(carver, rows * k->blocks, sizeof(gemlet_softmax_block)),
+        .share = gemlet_carve(carver, rows * k->blocks, sizeof(float)),
         .scale = gemlet_carve(carver, rows, sizeof(float)),
-        .low_scale = gemlet_carve(carver, rows, sizeof(float)),
+        .mix = gemlet_carve(carver, rows * k->value_width, sizeof(float)),
         .pointers = gemlet_carve(carver, rows, sizeof(int8_t *)),
     };
 }
 
-static void pack_weights(const gemlet_kernels *kernels, const gemlet_attention_weights *w, size_t length) {
-    kernels->conv->quantize(w->values, length, w->conv.outputs, length, w->quantized, w->scale);
-    gemlet_conv_pack(w->quantized, w->conv.outputs, 1, w->conv.channels, w->packed);
+/* Columns of values of a block, quantised and packed, and their means. */
+static void pack_block(const gemlet_kernels *kernels, const gemlet_attention_keys *k, size_t b) {
+    gemlet_conv conv = block_conv(k, b);
+    float *scale = k->column_scale + b * k->value_width;
+    size_t keys = keys_of_block(k, b);
+    kernels->conv->quantize(k->values + b * k->block, k->keys, k->value_width, keys, k->quantized, scale);
+    gemlet_conv_pack(k->quantized, k->value_width, 1, conv.channels,
+                     k->columns + b * gemlet_conv_bytes(k->value_width, 1, k->block));
+    for (size_t c = 0; c < k->value_width; c++) {
+        int32_t sum = 0;
+        for (size_t i = 0; i < keys; i++) {
+            sum += k->quantized[c * conv.channels + i];
+        }
+        k->column_mean[b * k->value_width + c] = (float)sum * scale[c] / (float)keys;
+    }
 }
 
 void gemlet_pack_attention_keys(const gemlet_kernels *kernels, const gemlet_attention_keys *k, const float *value, float scale) {
-    size_t value_width = k->columns.conv.outputs;
-    pack_weights(kernels, &k->key, k->key_width);
-    kernels->real->scale(k->key.scale, scale, k->keys);
+    gemlet_conv conv = key_conv(k);
+    kernels->conv->quantize(k->values, k->key_width, k->keys, k->key_width, k->quantized, k->scale);
+    gemlet_conv_pack(k->quantized, k->keys, 1, conv.channels, k->key);
+    kernels->real->scale(k->scale, scale * GEMLET_LOG2_E, k->keys);
     for (size_t i = 0; i < k->keys; i++) {
-        for (size_t c = 0; c < value_width; c++) {
-            k->columns.values[c * k->keys + i] = value[i * value_width + c];
+        for (size_t c = 0; c < k->value_width; c++) {
+            k->values[c * k->keys + i] = value[i * k->value_width + c];
         }
     }
-    pack_weights(kernels, &k->columns, k->keys);
+    for (size_t b = 0; b < k->blocks; b++) {
+        pack_block(kernels, k, b);
+    }
 }
 
-/* y = x times the rows of `w`, for `count` quantised rows x. */
-static void multiply(const gemlet_kernels *kernels, const gemlet_attention_weights *w, const gemlet_attention_scratch *s,
-                     const int8_t *x, const float *scale, size_t count, float *y, size_t y_stride) {
+/* y = x times the rows of `conv`, for `count` quantised rows x that are `stride` bytes apart. */
+static void multiply(const gemlet_kernels *kernels, const gemlet_conv *conv, const gemlet_attention_scratch *s, const int8_t *x,
+                     size_t stride, size_t count, float *y, size_t y_stride) {
     for (size_t i = 0; i < count; i++) {
-        s->pointers[i] = x + i * w->conv.channels;
+        s->pointers[i] = x + i * stride;
     }
-    size_t panels = (w->conv.outputs + GEMLET_CONV_PANEL - 1) / GEMLET_CONV_PANEL;
-    kernels->conv->multiply(&w->conv, 0, panels, s->pointers, count, scale, y, y_stride);
+    kernels->conv->multiply(conv, 0, (conv->outputs + GEMLET_CONV_PANEL - 1) / GEMLET_CONV_PANEL, s->pointers, count, s->scale, y,
+                            y_stride);
+}
+
+/* The weights of a row, by blocks, and what one unit of a block's is worth: exp(largest of the block - largest of the row) / sum.
+ */
+static void weigh(const gemlet_kernels *kernels, const gemlet_attention_keys *k, const float *scores, int8_t *weights,
+                  gemlet_softmax_block *parts, float *share) {
+    float sum = 0.0f;
+    for (size_t b = 0; b < k->blocks; b++) {
+        parts[b] = kernels->real->softmax_block(scores + b * k->block, keys_of_block(k, b), weights + b * k->block);
+        share[b] = parts[b].largest * (1.0f / GEMLET_LOG2_E);
+    }
+    kernels->real->softmax(share, k->blocks);
+    for (size_t b = 0; b < k->blocks; b++) {
+        sum += share[b] * (float)parts[b].sum;
+    }
+    kernels->real->scale(share, sum == 0.0f ? 0.0f : 1.0f / sum, k->blocks);
+}
+
+/* Adds to y what block `b` gives the rows.  Its weights lack their center and what rounding left: both are the mean's. */
+static void mix_block(const gemlet_kernels *kernels, const gemlet_attention_keys *k, const gemlet_attention_scratch *s, size_t b,
+                      size_t count, float *y, size_t y_stride) {
+    gemlet_conv conv = block_conv(k, b);
+    float center = (float)(GEMLET_WEIGHT_UNITS * GEMLET_WEIGHT_CENTER) * (float)keys_of_block(k, b);
+    float *mix = b == 0 ? y : s->mix;
+    size_t mix_stride = b == 0 ? y_stride : k->value_width;
+    for (size_t i = 0; i < count; i++) {
+        s->scale[i] = (float)GEMLET_WEIGHT_UNITS * s->share[i * k->blocks + b];
+    }
+    multiply(kernels, &conv, s, s->weights + b * k->block, gemlet_padded_channels(k->keys), count, mix, mix_stride);
+    for (size_t i = 0; i < count; i++) {
+        float to_mean = s->share[i * k->blocks + b] * (center + (float)s->parts[i * k->blocks + b].rest);
+        if (b > 0) {
+            kernels->real->add_scaled(y + i * y_stride, 1.0f, mix + i * mix_stride, k->value_width);
+        }
+        kernels->real->add_scaled(y + i * y_stride, to_mean, k->column_mean + b * k->value_width, k->value_width);
+    }
 }
 
 void gemlet_attend(const gemlet_kernels *kernels, const gemlet_attention_keys *k, const gemlet_attention_scratch *s,
                    const float *query, size_t count, float *y, size_t y_stride) {
-    size_t padded = k->columns.conv.channels;
-    kernels->conv->quantize(query, k->key_width, count, k->key_width, s->high, s->scale);
-    multiply(kernels, &k->key, s, s->high, s->scale, count, s->scores, k->keys);
+    gemlet_conv conv = key_conv(k);
+    size_t padded = gemlet_padded_channels(k->keys);
+    kernels->conv->quantize(query, k->key_width, count, k->key_width, s->weights, s->scale);
+    multiply(kernels, &conv, s, s->weights, conv.channels, count, s->scores, k->keys);
     for (size_t i = 0; i < count; i++) {
-        kernels->real->softmax_digits(s->scores + i * k->keys, k->keys, s->high + i * padded, s->low + i * padded,
-                                      &s->low_scale[i]);
-        s->scale[i] = (float)GEMLET_DIGIT * s->low_scale[i];
+        weigh(kernels, k, s->scores + i * k->keys, s->weights + i * padded, s->parts + i * k->blocks, s->share + i * k->blocks);
     }
-    multiply(kernels, &k->columns, s, s->high, s->scale, count, y, y_stride);
-    multiply(kernels, &k->columns, s, s->low, s->low_scale, count, s->scores, k->columns.conv.outputs);
-    for (size_t i = 0; i < count; i++) {
-        kernels->real->add_scaled(y + i * y_stride, 1.0f, s->scores + i * k->columns.conv.outputs, k->columns.conv.outputs);
+    for (size_t b = 0; b < k->blocks; b++) {
+        mix_block(kernels, k, s, b, count, y, y_stride);
     }
 }

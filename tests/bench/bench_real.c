@@ -84,11 +84,9 @@ static void run_add_bfloat16(void *data) {
     b->kernels->add_bfloat16((uint16_t *)(void *)b->list, b->second, b->x, b->length);
 }
 
-static void run_softmax_digits(void *data) {
+static void run_softmax_block(void *data) {
     real_bench *b = data;
-    float scale;
-    int8_t *digits = (int8_t *)(void *)b->y;
-    b->kernels->softmax_digits(b->x, b->length, digits, digits + 2 * b->length, &scale);
+    (void)b->kernels->softmax_block(b->x, b->length, (int8_t *)(void *)b->y);
 }
 
 static void run_select_above(void *data) {
@@ -156,7 +154,7 @@ const bench_case bench_real_cases[] = {
     {"rope", "element", LENGTH, setup_vector, run_rope, {0}},
     {"to_half", "element", LENGTH, setup_vector, run_to_half, {0}},
     {"add_bfloat16", "element", LENGTH, setup_vector, run_add_bfloat16, {0}},
-    {"softmax_digits", "element", LENGTH, setup_vector, run_softmax_digits, {0}},
+    {"softmax_block", "element", LENGTH, setup_vector, run_softmax_block, {0}},
     {"select_above", "element", LENGTH, setup_vector, run_select_above, {0}},
     {"dot f32 x 1", "multiply-add", ROWS_WORK(1), setup_rows, run_dot, {GEMLET_ROW_F32, 1}},
     {"dot f16 x 1", "multiply-add", ROWS_WORK(1), setup_rows, run_dot, {GEMLET_ROW_F16, 1}},

@@ -391,72 +391,58 @@ static void test_softmax_accuracy(void **state) {
     check_exp(INFINITY);
 }
 
-/* Against softmax in double precision: each weight is off by half a unit of the digits, and what exp and the sum add. */
-static void check_digits(const gemlet_real_kernels *kernels, const float *x, size_t length) {
-    enum { MOST = 640 };
-    int8_t high[MOST], low[MOST];
-    float scale = 0.0f;
-    double sum = 0.0;
-    double largest = -INFINITY;
-    double total = 0.0;
-    memset(high, 1, sizeof high);
-    memset(low, 1, sizeof low);
-    kernels->softmax_digits(x, length, high, low, &scale);
+/* Against exp2 in double precision: each weight is off by half a step, the sum by what the polynomial and rounding to units add. */
+static void check_block(const float *x, size_t length) {
+    enum { MOST = 640, UNITS = GEMLET_WEIGHT_UNITS * 2 * GEMLET_WEIGHT_CENTER };
+    int8_t weights[MOST];
+    double largest = -INFINITY, sum = 0.0, steps = 0.0;
+    memset(weights, 1, sizeof weights);
+    gemlet_softmax_block block = scalar()->softmax_block(x, length, weights);
     for (size_t i = 0; i < length; i++) {
         largest = (double)x[i] > largest ? (double)x[i] : largest;
     }
-    for (size_t i = 0; i < length; i++) {
-        sum += exp((double)x[i] - largest);
-    }
     for (size_t i = 0; i < (length + 15) / 16 * 16; i++) {
-        int t = GEMLET_DIGIT * high[i] + low[i];
-        assert_in_range(t, 0, GEMLET_DIGIT * (GEMLET_DIGIT - 1));
-        assert_true(low[i] >= -GEMLET_DIGIT / 2 && low[i] < GEMLET_DIGIT / 2);
-        double exact = i < length ? exp((double)x[i] - largest) * (double)(GEMLET_DIGIT * (GEMLET_DIGIT - 1)) : 0.0;
-        assert_true(fabs(t - exact) <= 0.52);
-        total += t;
+        int w = weights[i] + GEMLET_WEIGHT_CENTER;
+        double exact = i < length ? exp2((double)x[i] - largest) : 0.0;
+        assert_in_range(w, 0, 2 * GEMLET_WEIGHT_CENTER);
+        assert_true(fabs(w - exact * 2 * GEMLET_WEIGHT_CENTER) <= 0.53);
+        sum += exact * UNITS;
+        steps += w;
     }
-    if (length > 0) {
-        assert_true(fabs((double)scale * total - 1.0) < 1e-6);
-        assert_true(fabs(1.0 / ((double)scale * (double)(GEMLET_DIGIT * (GEMLET_DIGIT - 1))) - sum) <
-                    0.52 * (double)length / 16256.0 + 1e-4 * sum);
-    } else {
-        assert_true(scale == 0.0f);
-    }
+    assert_true(length == 0 || (double)block.largest == largest);
+    assert_true(fabs((double)block.sum - sum) <= 0.5 * (double)length + 1.2e-4 * sum);
+    assert_true(block.rest == block.sum - GEMLET_WEIGHT_UNITS * (int32_t)steps);
 }
 
-static void test_softmax_digits(void **state) {
+static void test_softmax_block(void **state) {
     (void)state;
     test_random r = {25};
     for (size_t trial = 0; trial < 200; trial++) {
         size_t length = trial < 40 ? trial : random_range(&r, 1, 600);
         float *x = random_floats(&r, length, trial % 4 == 3 ? FILL_SPECIAL : FILL_NORMAL);
         size_t padded = (length + 15) / 16 * 16;
-        int8_t *want = guarded_alloc(2 * padded, 0);
-        float want_scale = 0.0f;
-        scalar()->softmax_digits(x, length, want, want + padded, &want_scale);
+        int8_t *want = guarded_alloc(padded, 0);
+        gemlet_softmax_block block = scalar()->softmax_block(x, length, want);
         for (gemlet_level level = GEMLET_LEVEL_NEON; level <= test_highest_level(); level++) {
-            const gemlet_real_kernels *kernels = gemlet_kernels_for(level).real;
-            int8_t *got = guarded_alloc(2 * padded, 0);
-            float scale = 0.0f;
-            kernels->softmax_digits(x, length, got, got + padded, &scale);
-            assert_memory_equal(got, want, 2 * padded);
-            assert_true(same_float(scale, want_scale));
+            int8_t *got = guarded_alloc(padded, 0);
+            gemlet_softmax_block found = gemlet_kernels_for(level).real->softmax_block(x, length, got);
+            assert_memory_equal(got, want, padded);
+            assert_true(same_float(found.largest, block.largest) && found.sum == block.sum && found.rest == block.rest);
             guarded_free(got);
         }
         if (trial % 4 != 3) {
-            check_digits(scalar(), x, length);
+            check_block(x, length);
         }
         guarded_free(want);
         guarded_free(x);
     }
-    int8_t high[16], low[16];
-    float scale = 1.0f;
-    scalar()->softmax_digits((const float[]){-INFINITY, -INFINITY, NAN}, 3, high, low, &scale);
-    assert_true(scale == 0.0f && high[0] == 0 && low[2] == 0);
-    scalar()->softmax_digits((const float[]){-INFINITY, 5.0f, NAN}, 3, high, low, &scale);
-    assert_true(high[1] == GEMLET_DIGIT - 1 && low[1] == 0 && scale == 1.0f / (GEMLET_DIGIT * (GEMLET_DIGIT - 1)));
-    assert_true(high[0] == 0 && high[2] == 0 && low[2] == 0);
+    int8_t weights[16];
+    gemlet_softmax_block block = scalar()->softmax_block((const float[]){-INFINITY, -INFINITY, NAN}, 3, weights);
+    assert_true(block.largest == 0.0f && block.sum == 0 && block.rest == 0);
+    assert_true(weights[0] == -GEMLET_WEIGHT_CENTER && weights[2] == -GEMLET_WEIGHT_CENTER);
+    block = scalar()->softmax_block((const float[]){-INFINITY, 5.0f, NAN}, 3, weights);
+    assert_true(block.largest == 5.0f && block.sum == GEMLET_WEIGHT_UNITS * 2 * GEMLET_WEIGHT_CENTER && block.rest == 0);
+    assert_true(weights[0] == -GEMLET_WEIGHT_CENTER && weights[1] == GEMLET_WEIGHT_CENTER && weights[2] == -GEMLET_WEIGHT_CENTER);
 }
 
 static void test_softmax_masks(void **state) {
@@ -866,7 +852,7 @@ int main(void) {
         cmocka_unit_test(test_to_half),
         cmocka_unit_test(test_bfloat16_same_at_every_level),
         cmocka_unit_test(test_bfloat16_rounds_to_nearest),
-        cmocka_unit_test(test_softmax_digits),
+        cmocka_unit_test(test_softmax_block),
         cmocka_unit_test(test_gelu_accuracy),
         cmocka_unit_test(test_sigmoid_accuracy),
         cmocka_unit_test(test_tanh_accuracy),

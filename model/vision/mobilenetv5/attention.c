@@ -42,7 +42,7 @@ static void down_task(void *argument, size_t task) {
         size_t column = p % r->key_side;
         size_t count = r->key_side - column < end - p ? r->key_side - column : end - p;
         count = count < r->v->chunk ? count : r->v->chunk;
-        project_down(r, &r->scratch[task], &b->key_down, b->key_norm, &b->key, row, column, count, r->attended.key.values);
+        project_down(r, &r->scratch[task], &b->key_down, b->key_norm, &b->key, row, column, count, r->attended.values);
         project_down(r, &r->scratch[task], &b->value_down, b->value_norm, &b->value, row, column, count, r->value);
         p += count;
     }
@@ -79,7 +79,7 @@ static void key_task(void *argument, size_t task) {
     for (gemlet_share(r->keys, task, r->v->run.threads, &p, &end); p < end;) {
         size_t count = end - p < r->v->chunk ? end - p : r->v->chunk;
         take_normed(r, p, count, s->input);
-        gemlet_mobilenetv5_convolve(r->v, &b->key, s->input, count, s, r->attended.key.values + p * b->key.outputs);
+        gemlet_mobilenetv5_convolve(r->v, &b->key, s->input, count, s, r->attended.values + p * b->key.outputs);
         gemlet_mobilenetv5_convolve(r->v, &b->value, s->input, count, s, r->value + p * b->value.outputs);
         p += count;
     }

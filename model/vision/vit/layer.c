@@ -117,7 +117,7 @@ static void keys_task(void *argument, size_t task) {
     for (share_patches(p, task, &first, &end); first < end; first += GEMLET_VIT_CHUNK) {
         size_t count = gemlet_smaller(end - first, GEMLET_VIT_CHUNK);
         const void *x = gemlet_vit_vectors(p->work.activations, c->width, first);
-        float *keys = p->work.keys[p->head].key.values + first * rows, *values = p->work.value + first * rows;
+        float *keys = p->work.keys[p->head].values + first * rows, *values = p->work.value + first * rows;
         multiply_head(p, &p->layer->key, p->head, x, count, keys);
         multiply_head(p, &p->layer->value, p->head, x, count, values);
         for (size_t i = 0; i < count && c->traits->rotary; i++) {
