@@ -22,15 +22,19 @@ extern "C" {
 #endif
 
 typedef enum gemlet_grammar_kind {
-    GEMLET_GRAMMAR_SCHEMA, /* the text is a JSON schema, draft 2020-12 */
-    GEMLET_GRAMMAR_JSON,   /* an object of any kind; there is no text */
-    GEMLET_GRAMMAR_PATTERN /* the text is a regular expression that the whole answer is to be */
+    GEMLET_GRAMMAR_SCHEMA,  /* the text is a JSON schema, draft 2020-12 */
+    GEMLET_GRAMMAR_JSON,    /* an object of any kind; there is no text */
+    GEMLET_GRAMMAR_PATTERN, /* the text is a regular expression that the whole answer is to be */
+    GEMLET_GRAMMAR_CALLS    /* the text is a list of functions, as `tools` of gemlet_chat_options: a call of one of them, with
+                               arguments of its parameters' schema, in the notation of gemlet/chat.h and in the order of their names;
+                               no others than those that are declared, where some are */
 } gemlet_grammar_kind;
 
 enum {
-    GEMLET_GRAMMAR_DEPTH = 24,          /* values within each other, the innermost included */
-    GEMLET_GRAMMAR_READINGS = 8,        /* of an ambiguous beginning, how many are followed */
-    GEMLET_GRAMMAR_MOST_BYTES = 1 << 16 /* of a schema's or pattern's text */
+    GEMLET_GRAMMAR_DEPTH = 24,           /* values within each other, the innermost included */
+    GEMLET_GRAMMAR_READINGS = 8,         /* of an ambiguous beginning, how many are followed */
+    GEMLET_GRAMMAR_MOST_BYTES = 1 << 16, /* of a schema's or pattern's text */
+    GEMLET_GRAMMAR_QUOTE = 0xFF /* the byte that stands for the mark around a call's strings, which is a token of its own */
 };
 
 /* A compiled grammar, at the beginning of the memory that it was compiled into.  Read-only: threads may share it. */
@@ -89,10 +93,10 @@ gemlet_status gemlet_token_order_open(gemlet_token_order *order, const gemlet_to
 
 /* An answer under way.  The members belong to constraint.c. */
 typedef struct gemlet_constraint {
-    const gemlet_grammar *grammar;
+    const gemlet_grammar *grammar, *calls;
     const gemlet_token_order *order;
     const gemlet_chat_format *format;
-    gemlet_grammar_state state;
+    gemlet_grammar_state state; /* in the grammar, or in a call */
     gemlet_grammar_state *path; /* [GEMLET_TOKEN_BYTES + 1], while tokens are judged */
     uint64_t *allowed;          /* [token_count] bits, where is_listed */
     uint64_t first_bytes[4];    /* bits, where is_prepared */
@@ -100,16 +104,23 @@ typedef struct gemlet_constraint {
     uint32_t walked, refused;   /* tokens at this place, and those in vain */
     bool is_prepared, is_listed;
     bool may_think, is_thinking, is_begun;
+    bool must_call, is_calling, has_called;
 } gemlet_constraint;
 
 size_t gemlet_constraint_bytes(const gemlet_tokenizer *tokenizer);
 
-/* Begins an answer that is held to `grammar`.  With `may_think` the model may think first, in a channel as its family does
- * (gemlet/chat.h); what it thinks is free.  `memory`, aligned to GEMLET_ALIGNMENT, has gemlet_constraint_bytes(tokenizer) bytes;
- * all that is given must outlive the constraint. */
+/* Begins an answer that is held to `grammar`; NULL: to none.  With `may_think` the model may think first, in a channel as its
+ * family does (gemlet/chat.h); what it thinks is free.  `memory`, aligned to GEMLET_ALIGNMENT, has
+ * gemlet_constraint_bytes(tokenizer) bytes; all that is given must outlive the constraint. */
 gemlet_status gemlet_constraint_begin(gemlet_constraint *constraint, const gemlet_grammar *grammar, const gemlet_token_order *order,
                                       const gemlet_chat_format *format, bool may_think, void *memory, size_t bytes,
                                       gemlet_error *error);
+
+/* Lets the model call functions instead of an answer that `grammar` holds, or anywhere in one that is free: `calls`
+ * (GEMLET_GRAMMAR_CALLS), which must outlive the constraint, holds what stands between the marks of each call.  With `must_call` it
+ * is to call before all else, thoughts excepted.  GEMLET_ERROR_UNSUPPORTED for a family that calls none. */
+gemlet_status gemlet_constraint_hold_calls(gemlet_constraint *constraint, const gemlet_grammar *calls, bool must_call,
+                                           gemlet_error *error);
 
 /* The sampler's filter (`allowed` of gemlet_sampler_settings, the constraint its context).  Tokens that end an answer are allowed
  * where it is complete. */

@@ -29,7 +29,7 @@ typedef struct level {
 } level;
 
 /* A level of JSON takes two at most. */
-enum { MOST_LEVELS = 2 * GEMLET_JSON_NESTING + 2, MOST_MEMBERS = 256, MOST_NAME_BYTES = 64, MOST_BYTES = 1 << 16 };
+enum { MOST_LEVELS = 2 * GEMLET_JSON_NESTING + 2, MOST_NAME_BYTES = 64, MOST_BYTES = 1 << 16 };
 
 typedef struct printer {
     gemlet_rendering *r;
@@ -143,32 +143,18 @@ static void put_next(printer *p, level *l, const char *text) {
     l->begun = true;
 }
 
-/* The order of members is that of their names without regard to case, then that of the text. */
-static int compare_keys(gemlet_json a, gemlet_json b) {
-    int order = gemlet_json_compare(a, b, true);
-    return order != 0 ? order : a.text < b.text ? -1 : a.text > b.text;
-}
-
 /* The member behind the one that was written last. */
 static bool next_sorted(printer *p, level *l, gemlet_json *key, gemlet_json *value) {
-    gemlet_json name, member;
     size_t members = 0;
-    *key = (gemlet_json){NULL, NULL};
-    for (gemlet_json_walk walk = gemlet_json_walk_begin(l->value); gemlet_json_walk_next(&walk, &name, &member); members++) {
-        bool later = l->last.text == NULL || compare_keys(name, l->last) > 0;
-        if (later && (key->text == NULL || compare_keys(name, *key) < 0)) {
-            *key = name;
-            *value = member;
-        }
-    }
-    if (members > MOST_MEMBERS) {
+    bool found = gemlet_json_next_sorted(l->value, l->last, key, value, &members);
+    if (members > GEMLET_TOOL_MEMBERS) {
         refuse(p, "expected at most 256 members of an object");
     }
-    if (key->text != NULL && l->last.text != NULL && gemlet_json_compare(*key, l->last, false) == 0) {
+    if (found && l->last.text != NULL && gemlet_json_compare(*key, l->last, false) == 0) {
         refuse(p, "an object has two members of one name");
     }
     l->last = *key;
-    return key->text != NULL && p->r->status == GEMLET_OK;
+    return found && p->r->status == GEMLET_OK;
 }
 
 /* ---- Values ---- */
@@ -392,8 +378,7 @@ static void step_items(printer *p, level *l) {
 
 /* ---- Declarations ---- */
 
-/* What OpenAI allows; a parenthesis of the notation would end it early. */
-static bool is_name(gemlet_json name) {
+bool gemlet_is_function_name(gemlet_json name) {
     const char *at = name.text;
     if (!is_string(name) || name.end - name.text < 3 || name.end - name.text > MOST_NAME_BYTES + 2) {
         return false;
@@ -409,7 +394,7 @@ static bool is_name(gemlet_json name) {
 
 static void put_name(printer *p, gemlet_json of) {
     gemlet_json name = gemlet_json_member(of, "name");
-    if (!is_name(name)) {
+    if (!gemlet_is_function_name(name)) {
         refuse(p, "name: expected 1 to 64 letters, digits, '_', '-' and '.'");
         return;
     }

@@ -3,6 +3,12 @@
 #define GEMLET_MODEL_CHAT_TOOLS_H
 
 #include "model/chat/render.h"
+#include "model/json/json.h"
+
+enum { GEMLET_TOOL_MEMBERS = 256 }; /* of an object at most */
+
+/* Whether a value is the name of a function as OpenAI allows it: others could end the notation early. */
+bool gemlet_is_function_name(gemlet_json name);
 
 /* The declarations of a list as OpenAI's `tools` has it: JSON.  Refuses what is none. */
 void gemlet_put_tools(gemlet_rendering *r, const char *text, size_t bytes);

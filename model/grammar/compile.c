@@ -36,7 +36,7 @@ static gemlet_status open_source(gemlet_grammar_kind kind, const char *text, siz
         text = object;
         bytes = sizeof object - 1;
     }
-    if ((unsigned)kind > GEMLET_GRAMMAR_PATTERN || (text == NULL && bytes > 0)) {
+    if ((unsigned)kind > GEMLET_GRAMMAR_CALLS || (text == NULL && bytes > 0)) {
         return gemlet_fail(error, GEMLET_ERROR_ARGUMENT, "grammar: expected a schema or a pattern");
     }
     if (bytes > GEMLET_GRAMMAR_MOST_BYTES) {
@@ -48,9 +48,10 @@ static gemlet_status open_source(gemlet_grammar_kind kind, const char *text, siz
     if (kind == GEMLET_GRAMMAR_PATTERN) {
         return GEMLET_OK;
     }
-    gemlet_status status = gemlet_json_open(&s->text, text, bytes, "schema", error);
+    bool functions = kind == GEMLET_GRAMMAR_CALLS;
+    gemlet_status status = gemlet_json_open(&s->text, text, bytes, functions ? "tools" : "schema", error);
     if (status == GEMLET_OK) {
-        s->room = gemlet_schema_room(s->text);
+        s->room = gemlet_schema_room(s->text, functions);
     }
     return status;
 }
@@ -89,7 +90,8 @@ gemlet_status gemlet_grammar_compile(gemlet_grammar_kind kind, const char *text,
     gemlet_grammar *g = gemlet_carve(&carver, 1, sizeof *g);
     memset(g, 0, sizeof *g);
     carve(&carver, &s.room, g);
-    status = s.kind == GEMLET_GRAMMAR_PATTERN ? compile_pattern(g, &s, error) : gemlet_schema_compile(g, &s.room, s.text, error);
+    g->notation = kind == GEMLET_GRAMMAR_CALLS;
+    status = kind == GEMLET_GRAMMAR_PATTERN ? compile_pattern(g, &s, error) : gemlet_schema_compile(g, &s.room, s.text, error);
     if (status == GEMLET_OK) {
         *grammar = g;
     }

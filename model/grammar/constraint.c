@@ -37,8 +37,34 @@ gemlet_status gemlet_constraint_begin(gemlet_constraint *constraint, const gemle
     *constraint = (gemlet_constraint){.grammar = grammar, .order = order, .format = format};
     carve(&carver, gemlet_tokenizer_count(order->tokenizer), constraint);
     constraint->may_think = may_think && gemlet_chat_thinks(format);
-    gemlet_grammar_begin(grammar, &constraint->state);
+    if (grammar != NULL) {
+        gemlet_grammar_begin(grammar, &constraint->state);
+    }
     return GEMLET_OK;
+}
+
+gemlet_status gemlet_constraint_hold_calls(gemlet_constraint *constraint, const gemlet_grammar *calls, bool must_call,
+                                           gemlet_error *error) {
+    if (!gemlet_chat_calls(constraint->format)) {
+        return gemlet_fail(error, GEMLET_ERROR_UNSUPPORTED, "constraint: models of this family were not made to call functions");
+    }
+    constraint->calls = calls;
+    constraint->must_call = must_call;
+    return GEMLET_OK;
+}
+
+/* What holds the next token's text; NULL: nothing does. */
+static const gemlet_grammar *holding(const gemlet_constraint *c) {
+    return c->is_calling ? c->calls : c->grammar;
+}
+
+/* Whether the first call is still to come, and nothing may come before it. */
+static bool awaits_call(const gemlet_constraint *c) {
+    return c->must_call && !c->is_calling && !c->has_called;
+}
+
+static bool is_free(const gemlet_constraint *c) {
+    return c->is_thinking || (holding(c) == NULL && !awaits_call(c));
 }
 
 static bool has_bit(const uint64_t *bits, size_t i) {
@@ -53,8 +79,8 @@ static void set_bit(uint64_t *bits, size_t i) {
 static void prepare(gemlet_constraint *c) {
     memset(c->first_bytes, 0, sizeof c->first_bytes);
     c->beginning = 0;
-    for (size_t byte = 0; byte < BYTES; byte++) {
-        if (gemlet_grammar_advance(c->grammar, &c->state, (unsigned char)byte, &c->path[0])) {
+    for (size_t byte = 0; byte < BYTES && !awaits_call(c); byte++) {
+        if (gemlet_grammar_advance(holding(c), &c->state, (unsigned char)byte, &c->path[0])) {
             set_bit(c->first_bytes, byte);
             c->beginning += c->order->begins[byte + 1] - c->order->begins[byte];
         }
@@ -68,7 +94,7 @@ static void prepare(gemlet_constraint *c) {
 static size_t walk(const gemlet_constraint *c, const char *text, size_t from, size_t bytes) {
     size_t i = from;
     while (i < bytes &&
-           gemlet_grammar_advance(c->grammar, i == 0 ? &c->state : &c->path[i - 1], (unsigned char)text[i], &c->path[i])) {
+           gemlet_grammar_advance(holding(c), i == 0 ? &c->state : &c->path[i - 1], (unsigned char)text[i], &c->path[i])) {
         i++;
     }
     return i;
@@ -136,12 +162,23 @@ static bool is_mark(const gemlet_constraint *c, uint32_t token, gemlet_special w
     return token == gemlet_tokenizer_special(c->order->tokenizer, which);
 }
 
+/* Of a token within a call that is no text. */
+static bool goes_on_calling(const gemlet_constraint *c, uint32_t token) {
+    if (is_mark(c, token, GEMLET_SPECIAL_TOOL_QUOTE)) {
+        return gemlet_grammar_advance(c->calls, &c->state, GEMLET_GRAMMAR_QUOTE, &c->path[0]);
+    }
+    return is_mark(c, token, GEMLET_SPECIAL_END_OF_TOOL_CALL) && gemlet_grammar_is_complete(c->calls, &c->state);
+}
+
 static bool allows(gemlet_constraint *c, uint32_t token) {
     if (token >= gemlet_tokenizer_count(c->order->tokenizer)) {
         return false;
     }
     if (has_bit(c->order->is_text, token)) {
-        return c->is_thinking || may_come(c, token);
+        return is_free(c) || may_come(c, token);
+    }
+    if (c->is_calling) {
+        return goes_on_calling(c, token);
     }
     if (gemlet_chat_is_end(c->format, c->order->tokenizer, token)) {
         return gemlet_constraint_is_complete(c);
@@ -149,14 +186,17 @@ static bool allows(gemlet_constraint *c, uint32_t token) {
     if (c->is_thinking) {
         return is_mark(c, token, GEMLET_SPECIAL_END_OF_CHANNEL);
     }
-    return c->may_think && !c->is_begun && is_mark(c, token, GEMLET_SPECIAL_START_OF_CHANNEL);
+    if (c->calls != NULL && is_mark(c, token, GEMLET_SPECIAL_START_OF_TOOL_CALL)) {
+        return c->grammar == NULL || !c->is_begun;
+    }
+    return is_free(c) || (c->may_think && !c->is_begun && is_mark(c, token, GEMLET_SPECIAL_START_OF_CHANNEL));
 }
 
 /* Where few tokens are allowed the sampler asks about the whole vocabulary: most are refused here, by their first byte. */
 bool gemlet_constraint_allows(void *constraint, uint32_t token) {
     gemlet_constraint *c = constraint;
     const gemlet_token_order *order = c->order;
-    if (c->is_prepared && !c->is_thinking && token < order->token_count) {
+    if (c->is_prepared && !is_free(c) && token < order->token_count) {
         const unsigned char first = order->first_bytes[token];
         if (first != 0 && !has_bit(c->first_bytes, first)) {
             return false;
@@ -167,7 +207,7 @@ bool gemlet_constraint_allows(void *constraint, uint32_t token) {
 
 const uint64_t *gemlet_constraint_list(void *constraint) {
     gemlet_constraint *c = constraint;
-    if (c->is_thinking) {
+    if (is_free(c)) {
         return NULL;
     }
     if (!c->is_prepared) {
@@ -188,6 +228,25 @@ const uint64_t *gemlet_constraint_list(void *constraint) {
     return c->allowed;
 }
 
+/* Goes on with a mark that is allowed. */
+static void accept_mark(gemlet_constraint *c, uint32_t token) {
+    if (is_mark(c, token, GEMLET_SPECIAL_START_OF_CHANNEL) || is_mark(c, token, GEMLET_SPECIAL_END_OF_CHANNEL)) {
+        c->is_thinking = is_mark(c, token, GEMLET_SPECIAL_START_OF_CHANNEL);
+    } else if (c->is_calling && is_mark(c, token, GEMLET_SPECIAL_TOOL_QUOTE)) {
+        (void)gemlet_grammar_advance(c->calls, &c->state, GEMLET_GRAMMAR_QUOTE, &c->state);
+    } else if (c->is_calling) {
+        c->is_calling = false;
+        c->has_called = true;
+        if (c->grammar != NULL) {
+            gemlet_grammar_begin(c->grammar, &c->state);
+        }
+    } else if (c->calls != NULL && is_mark(c, token, GEMLET_SPECIAL_START_OF_TOOL_CALL)) {
+        c->is_calling = true;
+        gemlet_grammar_begin(c->calls, &c->state);
+    }
+    c->is_prepared = false;
+}
+
 gemlet_status gemlet_constraint_accept(gemlet_constraint *constraint, uint32_t token, gemlet_error *error) {
     gemlet_constraint *c = constraint;
     const char *text = NULL;
@@ -197,11 +256,15 @@ gemlet_status gemlet_constraint_accept(gemlet_constraint *constraint, uint32_t t
         gemlet_error_number(error, token);
         return GEMLET_ERROR_STATE;
     }
-    if (gemlet_chat_is_end(c->format, c->order->tokenizer, token)) {
+    if (!c->is_calling && gemlet_chat_is_end(c->format, c->order->tokenizer, token)) {
         return GEMLET_OK;
     }
-    if (c->is_thinking || !has_bit(c->order->is_text, token)) {
-        c->is_thinking = !is_mark(c, token, GEMLET_SPECIAL_END_OF_CHANNEL);
+    if (!has_bit(c->order->is_text, token)) {
+        accept_mark(c, token);
+        return GEMLET_OK;
+    }
+    if (is_free(c)) {
+        c->is_begun = c->is_begun || !c->is_thinking;
         return GEMLET_OK;
     }
     gemlet_status status = gemlet_tokenizer_text(c->order->tokenizer, token, &text, &bytes);
@@ -211,11 +274,16 @@ gemlet_status gemlet_constraint_accept(gemlet_constraint *constraint, uint32_t t
     if (walk(c, text, 0, bytes) == bytes) {
         c->state = c->path[bytes - 1];
     }
-    c->is_begun = true;
+    c->is_begun = c->is_begun || !c->is_calling;
     c->is_prepared = false;
     return GEMLET_OK;
 }
 
+/* Behind calls an answer may end that has not begun. */
 bool gemlet_constraint_is_complete(const gemlet_constraint *constraint) {
-    return !constraint->is_thinking && gemlet_grammar_is_complete(constraint->grammar, &constraint->state);
+    const gemlet_constraint *c = constraint;
+    if (c->is_thinking || c->is_calling || awaits_call(c)) {
+        return false;
+    }
+    return c->grammar == NULL || (c->has_called && !c->is_begun) || gemlet_grammar_is_complete(c->grammar, &c->state);
 }

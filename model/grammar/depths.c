@@ -34,7 +34,8 @@ static uint8_t least_depth(const gemlet_grammar *g, const gemlet_node *n) {
 static uint8_t depth_of(const gemlet_grammar *g, const gemlet_node *n) {
     switch (n->kind) {
     case GEMLET_NODE_ALIAS: return depth_at(g, n->first);
-    case GEMLET_NODE_ANY_OF: return least_depth(g, n);
+    case GEMLET_NODE_ANY_OF:
+    case GEMLET_NODE_CALL: return least_depth(g, n);
     case GEMLET_NODE_ARRAY:
     case GEMLET_NODE_OBJECT: return deeper(required_depth(g, n));
     case GEMLET_NODE_MAP: return n->least > 0 ? deeper(depth_at(g, n->other)) : 1;

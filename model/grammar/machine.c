@@ -7,6 +7,7 @@
  * next byte is not its own. */
 #include <string.h>
 
+#include "core/text.h"
 #include "model/grammar/table.h"
 #include "model/json/json.h"
 
@@ -410,6 +411,21 @@ static bool is_whole_text(const gemlet_node *n, const reading *r) {
     return n->has_pattern || n->kind == GEMLET_NODE_TEXT ? r->scalar.ends != 0 : f->count >= n->least;
 }
 
+/* In the notation of calls a string ends with its mark, and all between is meant as it is; but the mark's own text, which readers
+ * of calls take for it, is not written in characters.  f->entry counts how much of it stands there. */
+static outcome step_notation(const gemlet_grammar *g, const gemlet_node *n, reading *r, unsigned char byte) {
+    static const char mark[] = "<|\"|>";
+    frame *f = top(r);
+    if (byte == GEMLET_GRAMMAR_QUOTE) {
+        return r->scalar.left == 0 && is_whole_text(n, r) ? pop(r) : REFUSED;
+    }
+    f->entry = (uint16_t)(byte == (unsigned char)mark[f->entry] ? f->entry + 1 : byte == (unsigned char)mark[0]);
+    if (f->entry == sizeof mark - 1) {
+        return REFUSED;
+    }
+    return r->scalar.left != 0 ? continue_character(g, n, r, byte) : begin_character(g, n, r, byte);
+}
+
 static outcome step_inside(const gemlet_grammar *g, const gemlet_node *n, reading *r, unsigned char byte) {
     if (r->scalar.left != 0) {
         return continue_character(g, n, r, byte);
@@ -426,8 +442,8 @@ static outcome step_inside(const gemlet_grammar *g, const gemlet_node *n, readin
 
 static outcome step_string(const gemlet_grammar *g, const gemlet_node *n, reading *r, unsigned char byte) {
     switch (top(r)->phase) {
-    case PHASE_BEGIN: top(r)->phase = PHASE_INSIDE; return byte == '"' ? TAKEN : REFUSED;
-    case PHASE_INSIDE: return step_inside(g, n, r, byte);
+    case PHASE_BEGIN: top(r)->phase = PHASE_INSIDE; return byte == (g->notation ? GEMLET_GRAMMAR_QUOTE : '"') ? TAKEN : REFUSED;
+    case PHASE_INSIDE: return g->notation ? step_notation(g, n, r, byte) : step_inside(g, n, r, byte);
     case PHASE_ESCAPE: return step_escape(g, n, r, byte);
     default: return step_hex(g, n, r, byte);
     }
@@ -598,6 +614,37 @@ static outcome step_map(const gemlet_grammar *g, const gemlet_node *n, reading *
     }
 }
 
+/* ---- Calls ---- */
+
+/* A member's name, which ends before what has a meaning in the notation. */
+static outcome step_name(const gemlet_grammar *g, const gemlet_node *n, reading *r, unsigned char byte) {
+    if (r->scalar.left != 0) {
+        return continue_character(g, n, r, byte);
+    }
+    if (byte <= ' ' || gemlet_text_find(GEMLET_NOTATION_MARKS, (char)byte) != NULL) {
+        return top(r)->count > 0 ? ENDED_BEFORE : REFUSED;
+    }
+    return begin_character(g, n, r, byte);
+}
+
+/* A function's name, then its arguments in its place. */
+static outcome step_call(const gemlet_grammar *g, const gemlet_node *n, reading *r, unsigned char byte) {
+    frame *f = top(r);
+    const size_t end = (size_t)n->first + n->count;
+    if (byte != '{') {
+        f->entry = f->count == 0 ? n->first : f->entry;
+        return advance_literal(g, f, n->first, end, true, r->depth - 1, byte) ? TAKEN : REFUSED;
+    }
+    for (size_t i = n->first; i < end && f->count > 0; i++) {
+        const gemlet_entry *e = &g->entries[i];
+        if (e->bytes == f->count && begins_as(g, &g->entries[f->entry], e, e->bytes) && fits(g, r->depth - 1, e->node)) {
+            put(g, f, node_at(g, e->node), &r->scalar);
+            return OPENED;
+        }
+    }
+    return REFUSED;
+}
+
 /* ---- Readings ---- */
 
 static outcome step(const gemlet_grammar *g, const gemlet_node *n, reading *r, unsigned char byte) {
@@ -609,6 +656,8 @@ static outcome step(const gemlet_grammar *g, const gemlet_node *n, reading *r, u
     case GEMLET_NODE_ARRAY: return step_array(g, n, r, byte);
     case GEMLET_NODE_OBJECT: return step_object(g, n, r, byte);
     case GEMLET_NODE_MAP: return step_map(g, n, r, byte);
+    case GEMLET_NODE_NAME: return step_name(g, n, r, byte);
+    case GEMLET_NODE_CALL: return step_call(g, n, r, byte);
     default: return REFUSED;
     }
 }

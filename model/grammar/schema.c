@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/text.h"
+#include "model/chat/tools.h"
 
 enum { MOST_REFERENCES = 128 };
 
@@ -170,9 +171,36 @@ static void put_escaped(compiler *c, char byte) {
     }
 }
 
+/* A string's text as it is. */
+static void put_plain(compiler *c, gemlet_json string) {
+    const char *piece = NULL;
+    size_t bytes = 0;
+    for (gemlet_json_text text = gemlet_json_text_begin(string); gemlet_json_text_next(&text, &piece, &bytes);) {
+        put_text(c, piece, bytes);
+    }
+}
+
+/* As calls write it, between its marks; their text within it would end it early. */
+static void put_marked(compiler *c, gemlet_json string) {
+    static const char quote = (char)GEMLET_GRAMMAR_QUOTE, mark[] = "<|\"|>";
+    put_text(c, &quote, 1);
+    size_t first = c->g->text_bytes;
+    put_plain(c, string);
+    for (size_t i = first; i + sizeof mark - 1 <= c->g->text_bytes; i++) {
+        if (memcmp(c->g->text + i, mark, sizeof mark - 1) == 0) {
+            refuse(c, GEMLET_ERROR_UNSUPPORTED, "the mark of strings within one: ", string, "");
+        }
+    }
+    put_text(c, &quote, 1);
+}
+
 static void put_string(compiler *c, gemlet_json string) {
     const char *piece = NULL;
     size_t bytes = 0;
+    if (c->g->notation) {
+        put_marked(c, string);
+        return;
+    }
     put_text(c, "\"", 1);
     for (gemlet_json_text text = gemlet_json_text_begin(string); gemlet_json_text_next(&text, &piece, &bytes);) {
         for (size_t i = 0; i < bytes; i++) {
@@ -184,15 +212,37 @@ static void put_string(compiler *c, gemlet_json string) {
 
 /* What a string says, behind the table's text: it is overwritten by what is put next.  Answers its bytes. */
 static size_t plain_text(compiler *c, gemlet_json string, const char **plain) {
-    const char *piece = NULL;
-    size_t first = c->g->text_bytes, bytes = 0;
+    size_t first = c->g->text_bytes;
     *plain = c->g->text + first;
-    for (gemlet_json_text text = gemlet_json_text_begin(string); gemlet_json_text_next(&text, &piece, &bytes);) {
-        put_text(c, piece, bytes);
-    }
-    bytes = c->g->text_bytes - first;
+    put_plain(c, string);
+    size_t bytes = c->g->text_bytes - first;
     c->g->text_bytes = first;
     return bytes;
+}
+
+/* A member's name, as it stands before the colon. */
+static void put_name(compiler *c, gemlet_json name) {
+    if (!c->g->notation) {
+        put_string(c, name);
+        return;
+    }
+    size_t first = c->g->text_bytes;
+    put_plain(c, name);
+    bool good = c->g->text_bytes > first;
+    for (size_t i = first; i < c->g->text_bytes; i++) {
+        const char byte = c->g->text[i];
+        good = good && (unsigned char)byte > ' ' && gemlet_text_find(GEMLET_NOTATION_MARKS, byte) == NULL;
+    }
+    if (!good) {
+        refuse(c, GEMLET_ERROR_UNSUPPORTED, "calls can't write the name ", name, "");
+    }
+}
+
+static bool is_name(const char *behind) {
+    while (gemlet_text_find(" \t\n\r", *behind) != NULL) {
+        behind++;
+    }
+    return *behind == ':';
 }
 
 /* A value of the schema without spaces between. */
@@ -200,8 +250,13 @@ static gemlet_entry literal(compiler *c, gemlet_json value) {
     size_t first = c->g->text_bytes;
     for (const char *at = value.text; at < value.end;) {
         const char *behind = *at == '"' ? gemlet_json_behind_string(at) : at + 1;
-        if (*at == '"') {
+        if (*at == '"' && behind < value.end && is_name(behind)) {
+            put_name(c, (gemlet_json){at, behind});
+        } else if (*at == '"') {
             put_string(c, (gemlet_json){at, behind});
+        } else if (*at == 'n' && c->g->notation) {
+            put_text(c, "None", 4);
+            behind = at + 4;
         } else {
             put_text(c, at, gemlet_text_find(" \t\n\r", *at) == NULL);
         }
@@ -214,6 +269,14 @@ static gemlet_entry word(compiler *c, const char *text) {
     size_t first = c->g->text_bytes;
     put_text(c, text, strlen(text));
     return (gemlet_entry){.text = (uint32_t)first, .bytes = (uint32_t)strlen(text), .node = GEMLET_NO_NODE};
+}
+
+/* What stands for null: calls write it as their templates do, Python's way, and read both. */
+static void add_nothing(compiler *c, gemlet_node *n) {
+    add_entry(c, n, word(c, "null"));
+    if (c->g->notation) {
+        add_entry(c, n, word(c, "None"));
+    }
 }
 
 /* ---- Any value ---- */
@@ -231,11 +294,12 @@ static gemlet_node simple_node(gemlet_node_kind kind, uint16_t other) {
 static void add_any_value(compiler *c) {
     gemlet_node words = simple_node(GEMLET_NODE_LITERALS, GEMLET_NO_NODE), any = simple_node(GEMLET_NODE_ANY_OF, GEMLET_NO_NODE);
     c->any = add_node(c, any);
-    c->g->key = add_node(c, simple_node(GEMLET_NODE_STRING, GEMLET_NO_NODE));
+    uint16_t string = add_node(c, simple_node(GEMLET_NODE_STRING, GEMLET_NO_NODE));
+    c->g->key = c->g->notation ? add_node(c, simple_node(GEMLET_NODE_NAME, GEMLET_NO_NODE)) : string;
     add_entry(c, &words, word(c, "true"));
     add_entry(c, &words, word(c, "false"));
-    add_entry(c, &words, word(c, "null"));
-    const uint16_t parts[] = {c->g->key, add_node(c, number_node(false)), add_node(c, words),
+    add_nothing(c, &words);
+    const uint16_t parts[] = {string, add_node(c, number_node(false)), add_node(c, words),
                               add_node(c, simple_node(GEMLET_NODE_ARRAY, c->any)),
                               add_node(c, simple_node(GEMLET_NODE_MAP, c->any))};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
@@ -271,7 +335,7 @@ static void collect(compiler *c, gemlet_json schema, keywords *found) {
         }
         if (i < KEYWORDS) {
             found->at[i] = value;
-        } else if (!is_annotation(key)) {
+        } else if (!is_annotation(key) && !(c->g->notation && gemlet_json_is(key, "nullable", false))) {
             refuse(c, GEMLET_ERROR_UNSUPPORTED, "the keyword ", key, " is not held");
         }
     }
@@ -323,7 +387,7 @@ static uint32_t count_of(compiler *c, const keywords *k, keyword which, uint32_t
 
 static unsigned type_named(compiler *c, gemlet_json name) {
     for (size_t i = 0; i < TYPES; i++) {
-        if (gemlet_json_is(name, types[i].name, false)) {
+        if (gemlet_json_is(name, types[i].name, c->g->notation)) {
             return types[i].type;
         }
     }
@@ -517,7 +581,7 @@ static gemlet_node array_node(compiler *c, const keywords *k) {
 
 static gemlet_entry key_of(compiler *c, gemlet_json name) {
     gemlet_entry e = {.text = (uint32_t)c->g->text_bytes, .node = GEMLET_NO_NODE};
-    put_string(c, name);
+    put_name(c, name);
     put_text(c, ":", 1);
     e.bytes = (uint32_t)(c->g->text_bytes - e.text);
     return e;
@@ -534,16 +598,36 @@ static gemlet_entry *find_key(const compiler *c, const gemlet_node *n, const gem
     return NULL;
 }
 
+static void add_property(compiler *c, gemlet_node *n, gemlet_json key, gemlet_json value) {
+    gemlet_entry e = key_of(c, key);
+    if (find_key(c, n, &e) != NULL) {
+        refuse(c, GEMLET_ERROR_FORMAT, "two properties are named ", key, "");
+    }
+    e.node = is_kind(value, 'f') ? GEMLET_NO_NODE : add_schema(c, value);
+    add_entry(c, n, e);
+}
+
+/* Templates write the arguments of a call in the order of their names. */
+static void add_sorted_properties(compiler *c, gemlet_json properties, gemlet_node *n) {
+    gemlet_json key = {NULL, NULL}, value;
+    size_t members = 0;
+    while (c->status == GEMLET_OK && gemlet_json_next_sorted(properties, key, &key, &value, &members)) {
+        if (members > GEMLET_TOOL_MEMBERS) {
+            refuse(c, GEMLET_ERROR_UNSUPPORTED, "more than 256 properties, the first: ", key, "");
+        }
+        add_property(c, n, key, value);
+    }
+}
+
 static void add_properties(compiler *c, const keywords *k, gemlet_node *n) {
     gemlet_json_walk members = gemlet_json_walk_begin(k->at[PROPERTIES]);
     gemlet_json key, value;
+    if (c->g->notation) {
+        add_sorted_properties(c, k->at[PROPERTIES], n);
+        return;
+    }
     while (gemlet_json_walk_next(&members, &key, &value)) {
-        gemlet_entry e = key_of(c, key);
-        if (find_key(c, n, &e) != NULL) {
-            refuse(c, GEMLET_ERROR_FORMAT, "two properties are named ", key, "");
-        }
-        e.node = is_kind(value, 'f') ? GEMLET_NO_NODE : add_schema(c, value);
-        add_entry(c, n, e);
+        add_property(c, n, key, value);
     }
 }
 
@@ -601,7 +685,7 @@ static gemlet_node object_node(compiler *c, const keywords *k) {
     if (required) {
         add_required(c, k, &n);
     }
-    if (n.count > 0 || (is_there(k, ADDITIONAL) && is_kind(k->at[ADDITIONAL], 'f'))) {
+    if (n.count > 0 || (named && c->g->notation) || (is_there(k, ADDITIONAL) && is_kind(k->at[ADDITIONAL], 'f'))) {
         check_member_counts(c, k, &n);
         return n;
     }
@@ -647,9 +731,21 @@ static gemlet_json find_part(compiler *c, gemlet_json within, const char *part, 
     return found;
 }
 
+/* What a pointer in this place points into: the schema, or a function's parameters. */
+static gemlet_json document_of(const compiler *c, const char *at) {
+    gemlet_json_walk tools = gemlet_json_walk_begin(c->root);
+    gemlet_json key, tool;
+    while (c->g->notation && gemlet_json_walk_next(&tools, &key, &tool)) {
+        if (at < tool.end) {
+            return gemlet_json_member(gemlet_json_member(tool, "function"), "parameters");
+        }
+    }
+    return c->root;
+}
+
 static gemlet_json find_reference(compiler *c, gemlet_json string) {
     const char *at = NULL;
-    gemlet_json found = c->root, none = {NULL, NULL};
+    gemlet_json found = document_of(c, string.text), none = {NULL, NULL};
     size_t bytes = plain_text(c, string, &at);
     const char *end = at + bytes;
     const size_t kept = c->g->text_bytes;
@@ -739,7 +835,7 @@ static gemlet_node node_of_type(compiler *c, const keywords *k, unsigned type) {
         add_entry(c, &n, word(c, "true"));
         add_entry(c, &n, word(c, "false"));
         return n;
-    default: add_entry(c, &n, word(c, "null")); return n;
+    default: add_nothing(c, &n); return n;
     }
 }
 
@@ -784,10 +880,10 @@ static gemlet_node node_of_schema(compiler *c, gemlet_json schema) {
     return is_there(&k, ALL_OF) ? all_of_node(c, &k) : typed_node(c, &k);
 }
 
-/* Each value of the schema makes at most a node and an entry; its text at most as many bytes as it has, and what stands around
- * keys. What is not counted here is what stands for any value; and the text of a pointer and of a key beside it are put for a
- * moment. */
-gemlet_grammar_room gemlet_schema_room(gemlet_json schema) {
+/* Each value of the schema makes at most a node and an entry (of functions two: null is written in two ways); its text at most as many bytes as
+ * it has, and what stands around keys. What is not counted here is what stands for any value; and the text of a pointer and of a
+ * key beside it are put for a moment. */
+gemlet_grammar_room gemlet_schema_room(gemlet_json schema, bool functions) {
     static const char pattern[] = "\"pattern\"";
     enum { BUILT_IN = 16, BUILT_IN_TEXT = 64 };
     const size_t bytes = (size_t)(schema.end - schema.text);
@@ -797,11 +893,75 @@ gemlet_grammar_room gemlet_schema_room(gemlet_json schema) {
         patterns += (size_t)(schema.end - at) >= sizeof pattern - 1 && memcmp(at, pattern, sizeof pattern - 1) == 0;
     }
     return (gemlet_grammar_room){.nodes = values + BUILT_IN,
-                                 .entries = values + BUILT_IN,
+                                 .entries = (functions ? 2 : 1) * values + BUILT_IN,
                                  .text = 2 * bytes + 3 * values + BUILT_IN_TEXT,
                                  .patterns = patterns,
                                  .positions = patterns * GEMLET_PATTERN_POSITIONS,
                                  .ranges = patterns > 0 ? gemlet_pattern_ranges(bytes) + 16 * patterns : 0};
+}
+
+/* ---- Functions ---- */
+
+static uint16_t node_of_parameters(compiler *c, gemlet_json function) {
+    gemlet_json parameters = gemlet_json_member(function, "parameters");
+    if (parameters.text == NULL || gemlet_json_type_of(parameters) == GEMLET_JSON_NULL) {
+        return add_node(c, simple_node(GEMLET_NODE_OBJECT, GEMLET_NO_NODE));
+    }
+    return add_pending(c, parameters);
+}
+
+/* A call of one of the functions of a list. */
+static gemlet_node call_node(compiler *c) {
+    gemlet_node n = simple_node(GEMLET_NODE_CALL, GEMLET_NO_NODE);
+    gemlet_json_walk tools = gemlet_json_walk_begin(c->root);
+    gemlet_json key, tool;
+    while (is_kind(c->root, '[') && gemlet_json_walk_next(&tools, &key, &tool)) {
+        gemlet_json function = gemlet_json_member(tool, "function"), name = gemlet_json_member(function, "name");
+        if (!gemlet_is_function_name(name)) {
+            refuse(c, GEMLET_ERROR_FORMAT, "expected a function with a name, found ", tool, "");
+            return n;
+        }
+        gemlet_entry e = word(c, "call:");
+        put_plain(c, name);
+        e.bytes = (uint32_t)(c->g->text_bytes - e.text);
+        if (find_key(c, &n, &e) != NULL) {
+            refuse(c, GEMLET_ERROR_FORMAT, "two functions are named ", name, "");
+        }
+        e.node = node_of_parameters(c, function);
+        add_entry(c, &n, e);
+    }
+    if (n.count == 0) {
+        refuse(c, GEMLET_ERROR_FORMAT, "expected a list of functions, found ", c->root, "");
+    }
+    return n;
+}
+
+/* Arguments are one object. */
+static void check_parameters(compiler *c) {
+    const gemlet_grammar *g = c->g;
+    for (size_t i = 0; c->status == GEMLET_OK && i < g->nodes[0].count; i++) {
+        size_t number = g->entries[g->nodes[0].first + i].node, steps = g->node_count;
+        while (g->nodes[number].kind == GEMLET_NODE_ALIAS && steps-- > 0) {
+            number = g->nodes[number].first;
+        }
+        if (g->nodes[number].kind != GEMLET_NODE_OBJECT && g->nodes[number].kind != GEMLET_NODE_MAP) {
+            const gemlet_entry *e = &g->entries[g->nodes[0].first + i];
+            c->status = gemlet_fail(c->error, GEMLET_ERROR_UNSUPPORTED, "tools: the parameters of ");
+            gemlet_error_bytes(c->error, g->text + e->text, e->bytes);
+            gemlet_error_text(c->error, ": expected the schema of an object");
+        }
+    }
+}
+
+static void compile_pending(compiler *c) {
+    gemlet_grammar *g = c->g;
+    for (size_t i = 0; i < g->node_count && c->status == GEMLET_OK; i++) {
+        if (g->nodes[i].kind == GEMLET_NODE_PENDING) {
+            gemlet_json pending = {c->root.text + g->nodes[i].least, c->root.text + g->nodes[i].most};
+            gemlet_node made = node_of_schema(c, pending);
+            g->nodes[i] = made;
+        }
+    }
 }
 
 gemlet_status gemlet_schema_compile(gemlet_grammar *g, const gemlet_grammar_room *room, gemlet_json schema, gemlet_error *error) {
@@ -809,15 +969,15 @@ gemlet_status gemlet_schema_compile(gemlet_grammar *g, const gemlet_grammar_room
     c.references[0] = (reference){schema.text, 0};
     add_pending(&c, schema);
     add_any_value(&c);
-    if (is_kind(schema, 't')) {
+    if (g->notation) {
+        gemlet_node made = call_node(&c);
+        g->nodes[0] = made;
+    } else if (is_kind(schema, 't')) {
         g->nodes[0] = alias_of(c.any);
     }
-    for (size_t i = 0; i < g->node_count && c.status == GEMLET_OK; i++) {
-        if (g->nodes[i].kind == GEMLET_NODE_PENDING) {
-            gemlet_json pending = {schema.text + g->nodes[i].least, schema.text + g->nodes[i].most};
-            gemlet_node made = node_of_schema(&c, pending);
-            g->nodes[i] = made;
-        }
+    compile_pending(&c);
+    if (g->notation) {
+        check_parameters(&c);
     }
     return c.status != GEMLET_OK ? c.status : gemlet_schema_measure_depths(g, error);
 }

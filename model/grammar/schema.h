@@ -5,10 +5,10 @@
 #include "model/grammar/table.h"
 #include "model/json/json.h"
 
-/* What the table of a schema may take at most. */
-gemlet_grammar_room gemlet_schema_room(gemlet_json schema);
+/* What the table of a schema, or of a list of functions, may take at most. */
+gemlet_grammar_room gemlet_schema_room(gemlet_json schema, bool functions);
 
-/* Compiles a schema into an empty table with that room. */
+/* Compiles a schema, or where g->notation is set a list of functions, into an empty table with that room. */
 gemlet_status gemlet_schema_compile(gemlet_grammar *g, const gemlet_grammar_room *room, gemlet_json schema, gemlet_error *error);
 
 /* bounds.c: a number in units of 10^-fraction, at most 10^18 - 1 of them, rounded up or down; whether it was rounded. */

@@ -18,6 +18,7 @@ enum {
     GEMLET_NO_NODE = UINT16_MAX
 };
 #define GEMLET_UNBOUNDED UINT32_MAX
+#define GEMLET_NOTATION_MARKS ":,{}[]<\"" /* end a member's name in the notation of calls, as bytes up to ' ' do */
 
 /* A set of a pattern's positions. */
 typedef struct gemlet_positions {
@@ -51,7 +52,9 @@ typedef enum gemlet_node_kind {
     GEMLET_NODE_OBJECT, /* entries are its members, in this order */
     GEMLET_NODE_MAP,    /* an object of any keys, its values `other` */
     GEMLET_NODE_ANY_OF, /* one of the entries' nodes */
-    GEMLET_NODE_TEXT    /* of pattern `first`, as it is */
+    GEMLET_NODE_TEXT,   /* of pattern `first`, as it is */
+    GEMLET_NODE_NAME,   /* of a member in the notation of calls */
+    GEMLET_NODE_CALL    /* of one of the entries' functions: its text up to the arguments, and their node */
 } gemlet_node_kind;
 
 typedef struct gemlet_node {
@@ -79,7 +82,8 @@ struct gemlet_grammar {
     gemlet_pattern *patterns;
     gemlet_pattern_position *positions;
     gemlet_character_range *ranges;
-    uint16_t key; /* the node of any key */
+    uint16_t key;  /* the node of any key */
+    bool notation; /* values are written as in calls, not as in JSON */
 };
 
 /* What may be written of a table.  compile.c counts it before. */

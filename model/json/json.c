@@ -366,3 +366,22 @@ bool gemlet_json_is(gemlet_json value, const char *text, bool fold) {
     }
     return byte < 0 && *text == '\0';
 }
+
+static int compare_keys(gemlet_json a, gemlet_json b) {
+    int order = gemlet_json_compare(a, b, true);
+    return order != 0 ? order : a.text < b.text ? -1 : a.text > b.text;
+}
+
+bool gemlet_json_next_sorted(gemlet_json object, gemlet_json last, gemlet_json *key, gemlet_json *value, size_t *members) {
+    gemlet_json name, member;
+    *members = 0;
+    *key = (gemlet_json){NULL, NULL};
+    for (gemlet_json_walk walk = gemlet_json_walk_begin(object); gemlet_json_walk_next(&walk, &name, &member); ++*members) {
+        bool later = last.text == NULL || compare_keys(name, last) > 0;
+        if (later && (key->text == NULL || compare_keys(name, *key) < 0)) {
+            *key = name;
+            *value = member;
+        }
+    }
+    return key->text != NULL;
+}

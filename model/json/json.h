@@ -42,6 +42,10 @@ typedef struct gemlet_json_walk {
 gemlet_json_walk gemlet_json_walk_begin(gemlet_json container);
 bool gemlet_json_walk_next(gemlet_json_walk *walk, gemlet_json *key, gemlet_json *value); /* `key` of an object only */
 
+/* The member that comes behind the one named `last` (none: the first) where they are in the order of their names without regard to
+ * case, and then in that of the text; false where there is none.  `*members` gets how many the object has. */
+bool gemlet_json_next_sorted(gemlet_json object, gemlet_json last, gemlet_json *key, gemlet_json *value, size_t *members);
+
 /* The member; none where there is no such one, or `object` is no object.  Of two with one name it is the last. */
 gemlet_json gemlet_json_member(gemlet_json object, const char *name);
 
