@@ -42,27 +42,37 @@ static size_t frames_of_clip(const options *o) {
     return o->clip_length > 0 ? o->clip_length : o->clip.count;
 }
 
-/* What the options say of the answer's form. */
-static gemlet_status open_form(answerer *a) {
+/* What --schema, --json or --pattern says of the answer's form. */
+static gemlet_status open_answer_form(answerer *a) {
     const options *o = a->options;
     const char *text = o->pattern;
     size_t bytes = text != NULL ? strlen(text) : 0;
     char *schema = NULL;
-    if (o->schema == NULL && o->pattern == NULL && !o->json) {
+    if (o->schema != NULL) {
+        text = schema = read_text(o->schema, &bytes, &a->error);
+        if (schema == NULL) {
+            return a->error.status;
+        }
+    }
+    gemlet_grammar_kind kind = o->json             ? GEMLET_GRAMMAR_JSON
+                               : o->schema != NULL ? GEMLET_GRAMMAR_SCHEMA
+                                                   : GEMLET_GRAMMAR_PATTERN;
+    gemlet_status status = form_open(&a->form, kind, text, bytes, SIZE_MAX, &a->words, &a->error);
+    free(schema);
+    return status;
+}
+
+static gemlet_status open_form(answerer *a) {
+    const options *o = a->options;
+    bool answer = o->schema != NULL || o->pattern != NULL || o->json;
+    if (!answer && a->tools == NULL) {
         return GEMLET_OK;
     }
     gemlet_status status = form_words_open(&a->words, a->engine.tokenizer, &a->error);
-    if (status == GEMLET_OK && o->schema != NULL) {
-        text = schema = read_text(o->schema, &bytes, &a->error);
-        status = schema != NULL ? GEMLET_OK : a->error.status;
+    status = status == GEMLET_OK && answer ? open_answer_form(a) : status;
+    if (status == GEMLET_OK && a->tools != NULL) {
+        status = form_hold_calls(&a->form, a->tools, strlen(a->tools), SIZE_MAX, false, &a->words, &a->error);
     }
-    if (status == GEMLET_OK) {
-        gemlet_grammar_kind kind = o->json             ? GEMLET_GRAMMAR_JSON
-                                   : o->schema != NULL ? GEMLET_GRAMMAR_SCHEMA
-                                                       : GEMLET_GRAMMAR_PATTERN;
-        status = form_open(&a->form, kind, text, bytes, SIZE_MAX, &a->words, &a->error);
-    }
-    free(schema);
     return status;
 }
 

@@ -33,7 +33,7 @@ typedef struct answerer {
     void *sampler_scratch;
     const options *options;
     choices choices;         /* of --choices */
-    form_words words;        /* of --schema, --json or --pattern */
+    form_words words;        /* of --schema, --json, --pattern or --tools */
     form form;               /* likewise */
     bool (*cancelled)(void); /* may be NULL */
     bool one_line;           /* print line ends as spaces */

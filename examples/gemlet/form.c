@@ -22,9 +22,8 @@ void form_words_close(form_words *w) {
     w->memory = NULL;
 }
 
-gemlet_status form_open(form *f, gemlet_grammar_kind kind, const char *text, size_t bytes, size_t most, const form_words *words,
-                        gemlet_error *error) {
-    *f = (form){.words = words};
+static gemlet_status compile(gemlet_grammar_kind kind, const char *text, size_t bytes, size_t most, void **memory,
+                             const gemlet_grammar **grammar, gemlet_error *error) {
     size_t needed = 0;
     gemlet_status status = gemlet_grammar_bytes(kind, text, bytes, &needed, error);
     if (status == GEMLET_OK && needed > most) {
@@ -33,19 +32,42 @@ gemlet_status form_open(form *f, gemlet_grammar_kind kind, const char *text, siz
                  needed);
         return gemlet_fail(error, GEMLET_ERROR_UNSUPPORTED, problem);
     }
-    status = status == GEMLET_OK ? take(&f->memory, needed, error) : status;
-    status = status == GEMLET_OK ? take(&f->scratch, gemlet_constraint_bytes(words->order.tokenizer), error) : status;
-    return status == GEMLET_OK ? gemlet_grammar_compile(kind, text, bytes, f->memory, needed, &f->grammar, error) : status;
+    status = status == GEMLET_OK ? take(memory, needed, error) : status;
+    return status == GEMLET_OK ? gemlet_grammar_compile(kind, text, bytes, *memory, needed, grammar, error) : status;
+}
+
+/* Scratch of the constraint, once. */
+static gemlet_status take_scratch(form *f, const form_words *words, gemlet_error *error) {
+    f->words = words;
+    return f->scratch != NULL ? GEMLET_OK : take(&f->scratch, gemlet_constraint_bytes(words->order.tokenizer), error);
+}
+
+gemlet_status form_open(form *f, gemlet_grammar_kind kind, const char *text, size_t bytes, size_t most, const form_words *words,
+                        gemlet_error *error) {
+    gemlet_status status = take_scratch(f, words, error);
+    return status == GEMLET_OK ? compile(kind, text, bytes, most, &f->memory, &f->grammar, error) : status;
+}
+
+gemlet_status form_hold_calls(form *f, const char *tools, size_t bytes, size_t most, bool must_call, const form_words *words,
+                              gemlet_error *error) {
+    gemlet_status status = take_scratch(f, words, error);
+    f->must_call = must_call;
+    return status == GEMLET_OK ? compile(GEMLET_GRAMMAR_CALLS, tools, bytes, most, &f->calls_memory, &f->calls, error) : status;
 }
 
 void form_close(form *f) {
     free(f->memory);
+    free(f->calls_memory);
     free(f->scratch);
     *f = (form){.memory = NULL};
 }
 
+static bool holds(const form *f) {
+    return f->grammar != NULL || f->calls != NULL;
+}
+
 void form_ask(form *f, gemlet_sampler_settings *settings) {
-    if (f->grammar != NULL) {
+    if (holds(f)) {
         settings->allowed = gemlet_constraint_allows;
         settings->listed = gemlet_constraint_list;
         settings->allowed_context = &f->constraint;
@@ -53,17 +75,19 @@ void form_ask(form *f, gemlet_sampler_settings *settings) {
 }
 
 gemlet_status form_begin(form *f, const gemlet_chat_format *format, bool may_think, gemlet_error *error) {
-    if (f->grammar == NULL) {
+    if (!holds(f)) {
         return GEMLET_OK;
     }
-    return gemlet_constraint_begin(&f->constraint, f->grammar, &f->words->order, format, may_think, f->scratch,
-                                   gemlet_constraint_bytes(f->words->order.tokenizer), error);
+    gemlet_status status = gemlet_constraint_begin(&f->constraint, f->grammar, &f->words->order, format, may_think, f->scratch,
+                                                   gemlet_constraint_bytes(f->words->order.tokenizer), error);
+    return status == GEMLET_OK && f->calls != NULL ? gemlet_constraint_hold_calls(&f->constraint, f->calls, f->must_call, error)
+                                                   : status;
 }
 
 gemlet_status form_accept(form *f, uint32_t token, gemlet_error *error) {
-    return f->grammar != NULL ? gemlet_constraint_accept(&f->constraint, token, error) : GEMLET_OK;
+    return holds(f) ? gemlet_constraint_accept(&f->constraint, token, error) : GEMLET_OK;
 }
 
 bool form_is_complete(const form *f) {
-    return f->grammar == NULL || gemlet_constraint_is_complete(&f->constraint);
+    return !holds(f) || gemlet_constraint_is_complete(&f->constraint);
 }

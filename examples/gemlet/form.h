@@ -1,4 +1,4 @@
-/* The form of an answer, which --schema, --json and --pattern ask for (gemlet/grammar.h). */
+/* The form of an answer, which --schema, --json and --pattern ask for, and of the calls that --tools allows (gemlet/grammar.h). */
 #ifndef GEMLET_EXAMPLES_GEMLET_FORM_H
 #define GEMLET_EXAMPLES_GEMLET_FORM_H
 
@@ -17,16 +17,22 @@ void form_words_close(form_words *w);
 
 typedef struct form {
     const gemlet_grammar *grammar; /* NULL: an answer may say what it likes */
+    const gemlet_grammar *calls;   /* NULL: it may call nothing */
+    bool must_call;
     const form_words *words;
     gemlet_constraint constraint;
-    void *memory;  /* the grammar's; ours */
-    void *scratch; /* the constraint's; ours */
+    void *memory, *calls_memory; /* the grammars'; ours */
+    void *scratch;               /* the constraint's; ours */
 } form;
 
-/* Compiles a grammar of at most `most` bytes; `words` must outlive it.  GEMLET_ERROR_UNSUPPORTED where it may take more.  Must
- * be closed in any case. */
+/* Compiles a grammar of at most `most` bytes into a form of zeros, or one that holds calls; `words` must outlive it.
+ * GEMLET_ERROR_UNSUPPORTED where it may take more.  Must be closed in any case. */
 gemlet_status form_open(form *f, gemlet_grammar_kind kind, const char *text, size_t bytes, size_t most, const form_words *words,
                         gemlet_error *error);
+
+/* Likewise: lets the answer call functions of `tools`, a list as gemlet_chat_options has it; with `must_call` it has to. */
+gemlet_status form_hold_calls(form *f, const char *tools, size_t bytes, size_t most, bool must_call, const form_words *words,
+                              gemlet_error *error);
 void form_close(form *f);
 
 /* Has the sampler ask, if there is a form. */

@@ -96,7 +96,7 @@ typedef struct compiler {
 
 static void refuse(compiler *c, gemlet_status status, const char *before, gemlet_json found, const char *behind) {
     if (c->status == GEMLET_OK) {
-        c->status = gemlet_fail(c->error, status, "schema: ");
+        c->status = gemlet_fail(c->error, status, c->g->notation ? "tools: " : "schema: ");
         gemlet_error_text(c->error, before);
         gemlet_error_bytes(c->error, found.text, (size_t)(found.end - found.text));
         gemlet_error_text(c->error, behind);
@@ -880,9 +880,9 @@ static gemlet_node node_of_schema(compiler *c, gemlet_json schema) {
     return is_there(&k, ALL_OF) ? all_of_node(c, &k) : typed_node(c, &k);
 }
 
-/* Each value of the schema makes at most a node and an entry (of functions two: null is written in two ways); its text at most as many bytes as
- * it has, and what stands around keys. What is not counted here is what stands for any value; and the text of a pointer and of a
- * key beside it are put for a moment. */
+/* Each value of the schema makes at most a node and an entry (of functions two: null is written in two ways); its text at most as
+ * many bytes as it has, and what stands around keys. What is not counted here is what stands for any value; and the text of a
+ * pointer and of a key beside it are put for a moment. */
 gemlet_grammar_room gemlet_schema_room(gemlet_json schema, bool functions) {
     static const char pattern[] = "\"pattern\"";
     enum { BUILT_IN = 16, BUILT_IN_TEXT = 64 };
@@ -918,7 +918,7 @@ static gemlet_node call_node(compiler *c) {
     while (is_kind(c->root, '[') && gemlet_json_walk_next(&tools, &key, &tool)) {
         gemlet_json function = gemlet_json_member(tool, "function"), name = gemlet_json_member(function, "name");
         if (!gemlet_is_function_name(name)) {
-            refuse(c, GEMLET_ERROR_FORMAT, "expected a function with a name, found ", tool, "");
+            refuse(c, GEMLET_ERROR_FORMAT, "expected {\"type\": \"function\", \"function\": {\"name\": ...}}, found ", tool, "");
             return n;
         }
         gemlet_entry e = word(c, "call:");
