@@ -23,6 +23,7 @@ _gemlet() {
         --device) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
         --file) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
         --folder) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
+        --form-memory) return ;;
         --frames) return ;;
         --host) return ;;
         --image) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
@@ -69,7 +70,7 @@ _gemlet() {
         chat) options="-m --pan-and-scan --image-memory --image-size --image-tokens --system --tools --think --show-thoughts -n --slide --temp --top-k --top-p --min-p --repeat-penalty --repeat-window --seed --ctx --chunk --threads --kv --level --no-images --no-sounds --stats --help" ;;
         transcribe) options="-m --sound --language --piece --raw-sound --rate -n --temp --top-k --top-p --min-p --repeat-penalty --repeat-window --seed --ctx --chunk --threads --kv --level --stats --help" ;;
         camera) options="-m -p --clip --clip-interval --image-memory --image-size --image-tokens --device --folder --raw-frames --stride --every-frame --color-matrix --color-range --size --frames --wait --system --choices --schema --json --pattern --think --show-thoughts -n --slide --temp --top-k --top-p --min-p --repeat-penalty --repeat-window --seed --ctx --chunk --threads --kv --level --stats --help" ;;
-        serve) options="-m --image-memory --image-size --image-tokens --size -n --temp --top-k --top-p --min-p --repeat-penalty --repeat-window --ctx --chunk --threads --kv --level --no-images --no-sounds --host --port --slots --api-key-file --camera --connections --request-memory --request-seconds --answer-seconds --log-requests --help" ;;
+        serve) options="-m --image-memory --image-size --image-tokens --size -n --temp --top-k --top-p --min-p --repeat-penalty --repeat-window --ctx --chunk --threads --kv --level --no-images --no-sounds --host --port --slots --api-key-file --camera --connections --request-memory --form-memory --request-seconds --answer-seconds --log-requests --help" ;;
         dump) options="-m --tokens --logits --image --sound --raw-sound --rate --cut-sound --image-memory --soft-tokens --image-size --image-tokens --last --ctx --chunk --threads --kv --level --stats --help" ;;
         perplexity) options="-m --file --ctx --chunk --threads --kv --level --stats --help" ;;
         info) options="-m --image-size --image-tokens --ctx --chunk --threads --kv --level --no-images --no-sounds --verify --tensors --help" ;;

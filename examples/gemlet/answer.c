@@ -42,37 +42,46 @@ static size_t frames_of_clip(const options *o) {
     return o->clip_length > 0 ? o->clip_length : o->clip.count;
 }
 
-/* What --schema, --json or --pattern says of the answer's form. */
-static gemlet_status open_answer_form(answerer *a) {
-    const options *o = a->options;
-    const char *text = o->pattern;
-    size_t bytes = text != NULL ? strlen(text) : 0;
-    char *schema = NULL;
-    if (o->schema != NULL) {
-        text = schema = read_text(o->schema, &bytes, &a->error);
-        if (schema == NULL) {
-            return a->error.status;
-        }
+/* What --schema, --json or --pattern says of the answer's form, and whether calls have one. */
+typedef struct wanted_form {
+    gemlet_grammar_kind kind;
+    const char *text;
+    size_t bytes;
+    bool answer, calls;
+} wanted_form;
+
+static gemlet_status compile_form(answerer *a, const wanted_form *w) {
+    size_t tools = w->calls ? strlen(a->tools) : 0, needed = form_scratch_bytes(a->engine.tokenizer);
+    gemlet_status status = w->answer ? form_count(w->kind, w->text, w->bytes, &needed, &a->error) : GEMLET_OK;
+    if (status == GEMLET_OK && w->calls) {
+        status = form_count(GEMLET_GRAMMAR_CALLS, a->tools, tools, &needed, &a->error);
     }
-    gemlet_grammar_kind kind = o->json             ? GEMLET_GRAMMAR_JSON
-                               : o->schema != NULL ? GEMLET_GRAMMAR_SCHEMA
-                                                   : GEMLET_GRAMMAR_PATTERN;
-    gemlet_status status = form_open(&a->form, kind, text, bytes, SIZE_MAX, &a->words, &a->error);
-    free(schema);
-    return status;
+    if (status == GEMLET_OK && (a->form_memory = aligned_alloc(GEMLET_ALIGNMENT, needed)) == NULL) {
+        status = gemlet_fail(&a->error, GEMLET_ERROR_MEMORY, "out of memory for the form of the answer");
+    }
+    status = status == GEMLET_OK ? form_words_open(&a->words, a->engine.tokenizer, &a->error) : status;
+    status = status == GEMLET_OK ? form_open(&a->form, &a->words, a->form_memory, needed, &a->error) : status;
+    if (status == GEMLET_OK && w->answer) {
+        status = form_hold(&a->form, w->kind, w->text, w->bytes, &a->error);
+    }
+    return status == GEMLET_OK && w->calls ? form_hold_calls(&a->form, a->tools, tools, false, &a->error) : status;
 }
 
 static gemlet_status open_form(answerer *a) {
     const options *o = a->options;
-    bool answer = o->schema != NULL || o->pattern != NULL || o->json;
-    if (!answer && a->tools == NULL) {
-        return GEMLET_OK;
+    wanted_form w = {.kind = o->json ? GEMLET_GRAMMAR_JSON : GEMLET_GRAMMAR_PATTERN, .text = o->pattern, .calls = a->tools != NULL};
+    char *schema = NULL;
+    w.bytes = o->pattern != NULL ? strlen(o->pattern) : 0;
+    w.answer = o->schema != NULL || o->pattern != NULL || o->json;
+    if (o->schema != NULL) {
+        w.kind = GEMLET_GRAMMAR_SCHEMA;
+        w.text = schema = read_text(o->schema, &w.bytes, &a->error);
+        if (schema == NULL) {
+            return a->error.status;
+        }
     }
-    gemlet_status status = form_words_open(&a->words, a->engine.tokenizer, &a->error);
-    status = status == GEMLET_OK && answer ? open_answer_form(a) : status;
-    if (status == GEMLET_OK && a->tools != NULL) {
-        status = form_hold_calls(&a->form, a->tools, strlen(a->tools), SIZE_MAX, false, &a->words, &a->error);
-    }
+    gemlet_status status = w.answer || w.calls ? compile_form(a, &w) : GEMLET_OK;
+    free(schema);
     return status;
 }
 
@@ -131,7 +140,7 @@ void answerer_close(answerer *a) {
     forget_sounds(a);
     forget_pictures(a);
     choices_close(&a->choices);
-    form_close(&a->form);
+    free(a->form_memory);
     form_words_close(&a->words);
     free(a->answer.bytes);
     free(a->calls.bytes);

@@ -35,6 +35,7 @@ typedef struct answerer {
     choices choices;         /* of --choices */
     form_words words;        /* of --schema, --json, --pattern or --tools */
     form form;               /* likewise */
+    void *form_memory;       /* ours */
     bool (*cancelled)(void); /* may be NULL */
     bool one_line;           /* print line ends as spaces */
     engine_work work;

@@ -5,16 +5,17 @@
 
 #include <gemlet/arena.h>
 
-static gemlet_status take(void **memory, size_t bytes, gemlet_error *error) {
-    size_t rounded = (bytes + GEMLET_ALIGNMENT - 1) / GEMLET_ALIGNMENT * GEMLET_ALIGNMENT;
-    *memory = aligned_alloc(GEMLET_ALIGNMENT, rounded > 0 ? rounded : GEMLET_ALIGNMENT);
-    return *memory != NULL ? GEMLET_OK : gemlet_fail(error, GEMLET_ERROR_MEMORY, "out of memory for the form of the answer");
+static size_t rounded(size_t bytes) {
+    return (bytes + GEMLET_ALIGNMENT - 1) / GEMLET_ALIGNMENT * GEMLET_ALIGNMENT;
 }
 
 gemlet_status form_words_open(form_words *w, const gemlet_tokenizer *tokenizer, gemlet_error *error) {
     size_t bytes = gemlet_token_order_bytes(tokenizer);
-    gemlet_status status = take(&w->memory, bytes, error);
-    return status == GEMLET_OK ? gemlet_token_order_open(&w->order, tokenizer, w->memory, bytes, error) : status;
+    w->memory = aligned_alloc(GEMLET_ALIGNMENT, rounded(bytes));
+    if (w->memory == NULL) {
+        return gemlet_fail(error, GEMLET_ERROR_MEMORY, "out of memory for the form of the answer");
+    }
+    return gemlet_token_order_open(&w->order, tokenizer, w->memory, bytes, error);
 }
 
 void form_words_close(form_words *w) {
@@ -22,44 +23,51 @@ void form_words_close(form_words *w) {
     w->memory = NULL;
 }
 
-static gemlet_status compile(gemlet_grammar_kind kind, const char *text, size_t bytes, size_t most, void **memory,
-                             const gemlet_grammar **grammar, gemlet_error *error) {
+gemlet_status form_count(gemlet_grammar_kind kind, const char *text, size_t bytes, size_t *sum, gemlet_error *error) {
     size_t needed = 0;
     gemlet_status status = gemlet_grammar_bytes(kind, text, bytes, &needed, error);
-    if (status == GEMLET_OK && needed > most) {
+    *sum += rounded(needed);
+    return status;
+}
+
+size_t form_scratch_bytes(const gemlet_tokenizer *tokenizer) {
+    return rounded(gemlet_constraint_bytes(tokenizer));
+}
+
+/* A piece of the form's memory. */
+static gemlet_status take(form *f, size_t bytes, void **piece, gemlet_error *error) {
+    if (f->bytes - f->used < rounded(bytes)) {
         char problem[GEMLET_MESSAGE_BYTES];
-        snprintf(problem, sizeof problem, "the form of the answer may take %zu bytes of memory, and this one may need %zu", most,
-                 needed);
+        snprintf(problem, sizeof problem, "the form of an answer: expected one of at most %zu bytes of memory, found %zu",
+                 f->bytes - f->used, bytes);
         return gemlet_fail(error, GEMLET_ERROR_UNSUPPORTED, problem);
     }
-    status = status == GEMLET_OK ? take(memory, needed, error) : status;
-    return status == GEMLET_OK ? gemlet_grammar_compile(kind, text, bytes, *memory, needed, grammar, error) : status;
+    *piece = (char *)f->memory + f->used;
+    f->used += rounded(bytes);
+    return GEMLET_OK;
 }
 
-/* Scratch of the constraint, once. */
-static gemlet_status take_scratch(form *f, const form_words *words, gemlet_error *error) {
-    f->words = words;
-    return f->scratch != NULL ? GEMLET_OK : take(&f->scratch, gemlet_constraint_bytes(words->order.tokenizer), error);
+gemlet_status form_open(form *f, const form_words *words, void *memory, size_t bytes, gemlet_error *error) {
+    *f = (form){.words = words, .memory = memory, .bytes = bytes};
+    return take(f, form_scratch_bytes(words->order.tokenizer), &f->scratch, error);
 }
 
-gemlet_status form_open(form *f, gemlet_grammar_kind kind, const char *text, size_t bytes, size_t most, const form_words *words,
-                        gemlet_error *error) {
-    gemlet_status status = take_scratch(f, words, error);
-    return status == GEMLET_OK ? compile(kind, text, bytes, most, &f->memory, &f->grammar, error) : status;
+static gemlet_status compile(form *f, gemlet_grammar_kind kind, const char *text, size_t bytes, const gemlet_grammar **grammar,
+                             gemlet_error *error) {
+    size_t needed = 0;
+    void *memory = NULL;
+    gemlet_status status = gemlet_grammar_bytes(kind, text, bytes, &needed, error);
+    status = status == GEMLET_OK ? take(f, needed, &memory, error) : status;
+    return status == GEMLET_OK ? gemlet_grammar_compile(kind, text, bytes, memory, needed, grammar, error) : status;
 }
 
-gemlet_status form_hold_calls(form *f, const char *tools, size_t bytes, size_t most, bool must_call, const form_words *words,
-                              gemlet_error *error) {
-    gemlet_status status = take_scratch(f, words, error);
+gemlet_status form_hold(form *f, gemlet_grammar_kind kind, const char *text, size_t bytes, gemlet_error *error) {
+    return compile(f, kind, text, bytes, &f->grammar, error);
+}
+
+gemlet_status form_hold_calls(form *f, const char *tools, size_t bytes, bool must_call, gemlet_error *error) {
     f->must_call = must_call;
-    return status == GEMLET_OK ? compile(GEMLET_GRAMMAR_CALLS, tools, bytes, most, &f->calls_memory, &f->calls, error) : status;
-}
-
-void form_close(form *f) {
-    free(f->memory);
-    free(f->calls_memory);
-    free(f->scratch);
-    *f = (form){.memory = NULL};
+    return compile(f, GEMLET_GRAMMAR_CALLS, tools, bytes, &f->calls, error);
 }
 
 static bool holds(const form *f) {

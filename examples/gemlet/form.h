@@ -15,25 +15,31 @@ typedef struct form_words {
 gemlet_status form_words_open(form_words *w, const gemlet_tokenizer *tokenizer, gemlet_error *error);
 void form_words_close(form_words *w);
 
+/* All zeros: an answer may say what it likes. */
 typedef struct form {
     const gemlet_grammar *grammar; /* NULL: an answer may say what it likes */
-    const gemlet_grammar *calls;   /* NULL: it may call nothing */
+    const gemlet_grammar *calls;   /* NULL: it may call nothing, or what it likes */
     bool must_call;
     const form_words *words;
     gemlet_constraint constraint;
-    void *memory, *calls_memory; /* the grammars'; ours */
-    void *scratch;               /* the constraint's; ours */
+    void *scratch; /* the constraint's, in `memory` */
+    void *memory;  /* the caller's */
+    size_t bytes, used;
 } form;
 
-/* Compiles a grammar of at most `most` bytes into a form of zeros, or one that holds calls; `words` must outlive it.
- * GEMLET_ERROR_UNSUPPORTED where it may take more.  Must be closed in any case. */
-gemlet_status form_open(form *f, gemlet_grammar_kind kind, const char *text, size_t bytes, size_t most, const form_words *words,
-                        gemlet_error *error);
+/* What a form takes of memory: scratch, and what each grammar adds to `*sum`. */
+size_t form_scratch_bytes(const gemlet_tokenizer *tokenizer);
+gemlet_status form_count(gemlet_grammar_kind kind, const char *text, size_t bytes, size_t *sum, gemlet_error *error);
 
-/* Likewise: lets the answer call functions of `tools`, a list as gemlet_chat_options has it; with `must_call` it has to. */
-gemlet_status form_hold_calls(form *f, const char *tools, size_t bytes, size_t most, bool must_call, const form_words *words,
-                              gemlet_error *error);
-void form_close(form *f);
+/* Begins a form in the caller's memory, aligned to GEMLET_ALIGNMENT; `words` must outlive it.  GEMLET_ERROR_UNSUPPORTED, here and
+ * below, where the memory does not do. */
+gemlet_status form_open(form *f, const form_words *words, void *memory, size_t bytes, gemlet_error *error);
+
+/* Holds the answer to a grammar. */
+gemlet_status form_hold(form *f, gemlet_grammar_kind kind, const char *text, size_t bytes, gemlet_error *error);
+
+/* Lets the answer call functions of `tools`, a list as gemlet_chat_options has it; with `must_call` it has to. */
+gemlet_status form_hold_calls(form *f, const char *tools, size_t bytes, bool must_call, gemlet_error *error);
 
 /* Has the sampler ask, if there is a form. */
 void form_ask(form *f, gemlet_sampler_settings *settings);

@@ -170,6 +170,8 @@ static const option table[] = {
     {"--connections", "N", "connections at the same time (32)", AT(connections), 1, 1024, KIND_COUNT, OPTIONS_SERVE, 0},
     {"--request-memory", "MIB", "of a request, pictures and sounds included (16)", AT(body_memory), 1, 1024, KIND_COUNT,
      OPTIONS_SERVE, 0},
+    {"--form-memory", "MIB", "of a slot, for what a schema or functions say of its answer (1)", AT(form_memory), 1, 64, KIND_COUNT,
+     OPTIONS_SERVE, 0},
     {"--request-seconds", "N", "within which a request must have come (30)", AT(request_seconds), 1, 86400, KIND_COUNT,
      OPTIONS_SERVE, 0},
     {"--answer-seconds", "N", "within which an answer must have been made and read (600)", AT(answer_seconds), 1, 86400, KIND_COUNT,
@@ -431,6 +433,7 @@ bool options_parse(options *o, options_command command, int argc, char **argv, i
                    .slots = 1,
                    .connections = 32,
                    .body_memory = 16,
+                   .form_memory = 1,
                    .request_seconds = 30,
                    .answer_seconds = 600};
     for (int i = 1; i < argc; i++) {

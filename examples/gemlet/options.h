@@ -76,6 +76,7 @@ typedef struct options {
     uint32_t slots;
     uint32_t connections;
     uint32_t body_memory; /* MiB of a request */
+    uint32_t form_memory; /* MiB of a slot for the form of its answer */
     uint32_t request_seconds, answer_seconds;
     uint32_t threads;
     uint32_t cache;       /* a gemlet_cache_type */

@@ -150,15 +150,21 @@ def tools(client):
     choice = ask(hello, tools=[COUNT], tool_choice="none")
     assert choice.message.tool_calls is None and choice.message.content == "call:f{n:4}" and choice.finish_reason == "stop", choice
     assert ask(hello, tools=[COUNT], tool_choice="required", extra_body={"max_tokens": 2}).finish_reason == "length"
-    # What does not fit what is declared is no call: another function, another type, a value that lacks.
-    for properties, required in (({"n": {"type": "string"}}, []), ({"n": {"enum": [3, 5]}}, []), ({}, ["m"]), ({"n": {"type": "integer"}}, ["n", "m"])):
+    # Whatever it would say, it calls what is declared as it is declared: another value, what lacks, another function.
+    for properties, required, arguments in (({"n": {"enum": [7, 35]}}, [], (7, 35)), ({"n": {"type": ["null", "number"]}}, [], (4,)), ({"n": {"enum": [3, 4]}}, ["n"], (4,))):
         other = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": properties, "required": required}}}
-        choice = ask(hello, tools=[other])
-        assert choice.message.tool_calls is None and choice.message.content == "call:f{n:4}" and choice.finish_reason == "stop", (other, choice)
-    for properties in ({"n": {"type": ["null", "number"]}}, {"n": {"enum": [3, 4]}}, {}):
-        other = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": properties}}}
-        assert ask(hello, tools=[WEATHER, other]).finish_reason == "tool_calls", other
-    assert ask(hello, tools=[WEATHER]).message.content == "call:f{n:4}"
+        choice = ask(hello, tools=[WEATHER, other])
+        assert choice.finish_reason == "tool_calls" and json.loads(choice.message.tool_calls[0].function.arguments)["n"] in arguments, (other, choice)
+    lacking = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {"n": {"type": "integer"}, "z": {"const": True}}, "required": ["n", "z"]}}}
+    made = json.loads(ask(hello, tools=[lacking]).message.tool_calls[0].function.arguments)
+    assert list(made) == ["n", "z"] and isinstance(made["n"], int) and made["z"] is True, made
+    assert ask(hello, tools=[WEATHER]).message.tool_calls[0].function.name == "g"
+    named = ask(hello, tools=[COUNT, WEATHER], tool_choice={"type": "function", "function": {"name": "g"}}).message.tool_calls
+    assert [(one.function.name, one.function.arguments) for one in named] == [("g", "{}")], named
+    # Beside a form: the model calls, or answers in it.
+    form = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "boolean"}}}
+    assert ask(hello, tools=[COUNT], response_format=form).finish_reason == "tool_calls"
+    assert ask(hello, tools=[COUNT], tool_choice="none", response_format=form).message.content in ("true", "false")
     # As a stream.
     name, arguments, ends = "", "", []
     for event in client.chat.completions.create(model="rote", messages=hello, temperature=0, max_tokens=40, tools=[COUNT], stream=True):
@@ -171,7 +177,8 @@ def tools(client):
     assert (name, arguments, ends) == ("f", '{"n":4}', ["tool_calls"]), (name, arguments, ends)
     with client.chat.completions.stream(model="rote", messages=hello, temperature=0, max_tokens=40, tools=[COUNT]) as stream:
         assert stream.get_final_completion().choices[0].message.tool_calls[0].function.name == "f"
-    wrong = [{"tools": [{"type": "function", "function": {"name": "a b"}}]}, {"tools": [COUNT], "tool_choice": {"type": "function", "function": {"name": "h"}}},
+    wrong = [{"tools": [{"type": "function", "function": {"name": "a b"}}]},
+             {"tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {"n": {"not": {}}}}}}]}, {"tools": [COUNT], "tool_choice": {"type": "function", "function": {"name": "h"}}},
              {"tool_choice": "required"}, {"tools": [COUNT], "tool_choice": "perhaps"}, {"extra_body": {"functions": [COUNT["function"]]}}, {"logit_bias": {"5": 1}}, {"modalities": ["audio"]},
              {"messages": [{"role": "user", "content": "x"}, {"role": "tool", "tool_call_id": "call_1", "content": "y"}]},
              {"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "tool_calls": [{"id": "a", "type": "function", "function": {"name": "f", "arguments": "{"}}]}]}]

@@ -7,7 +7,6 @@
 #include "examples/gemlet/image.h"
 #include "examples/gemlet/serve/choose.h"
 #include "examples/gemlet/serve/logits.h"
-#include "examples/gemlet/serve/tools.h"
 #include "examples/gemlet/turn.h"
 
 /* ---- The prompt ---- */
@@ -69,30 +68,37 @@ static void remember_prompt(completion *c) {
     }
 }
 
-/* The prompt may end with the beginning of the answer: of a call that must come. */
-static void begin_reply(completion *c) {
-    const gemlet_tokenizer *tokenizer = c->slots->engine.tokenizer;
-    const char *text;
-    size_t bytes;
-    gemlet_reply_part part;
-    gemlet_reply_begin(&c->reply, tokenizer);
-    if (c->request->calls == REQUEST_CALLS_ONE) {
-        uint32_t mark = gemlet_tokenizer_special(tokenizer, GEMLET_SPECIAL_START_OF_TOOL_CALL);
-        (void)gemlet_reply_feed(&c->reply, mark, &text, &bytes, &part);
-        text_buffer_add_text(&c->call, c->request->call_start);
+/* What the request holds the answer to, in the slot's memory. */
+static gemlet_status begin_form(completion *c) {
+    const request *r = c->request;
+    form *f = &c->slot->form;
+    const char *tools = r->callable != NULL ? r->callable : r->tools;
+    *f = (form){.grammar = NULL};
+    if (!r->form.wanted && tools == NULL) {
+        return GEMLET_OK;
     }
+    gemlet_status status = form_open(f, c->words, c->slot->form_memory, c->slots->form_bytes, &c->error);
+    if (status == GEMLET_OK && r->form.wanted) {
+        status = form_hold(f, r->form.kind, r->form.schema, r->form.schema != NULL ? strlen(r->form.schema) : 0, &c->error);
+    }
+    if (status == GEMLET_OK && tools != NULL) {
+        status = form_hold_calls(f, tools, strlen(tools), r->must_call, &c->error);
+    }
+    return status == GEMLET_OK ? form_begin(f, gemlet_model_chat(c->slots->engine.model), r->think, &c->error) : status;
 }
 
-gemlet_status completion_begin(completion *c, slots *all, slot *taken, const request *r, bool (*wanted)(void *), void *context,
-                               const options *o) {
-    *c = (completion){.slots = all, .slot = taken, .request = r, .wanted = wanted, .wanted_context = context};
+gemlet_status completion_begin(completion *c, slots *all, slot *taken, const form_words *words, const request *r,
+                               bool (*wanted)(void *), void *context, const options *o) {
+    *c = (completion){.slots = all, .slot = taken, .words = words, .request = r, .wanted = wanted, .wanted_context = context};
     uint64_t started = engine_time(&all->engine);
-    begin_reply(c);
+    gemlet_sampler_settings sampling = r->sampling;
+    gemlet_reply_begin(&c->reply, all->engine.tokenizer);
     gemlet_session_on_progress(taken->session, go_on, c);
-    gemlet_status status = gemlet_sampler_open(&taken->sampler, &r->sampling, all->engine.facts.vocabulary, taken->sampler_scratch,
-                                               all->sampler_bytes, &c->error);
-    if (status == GEMLET_OK && r->form != NULL) {
-        status = form_begin(r->form, gemlet_model_chat(all->engine.model), r->think, &c->error);
+    gemlet_status status = begin_form(c);
+    form_ask(&taken->form, &sampling);
+    if (status == GEMLET_OK) {
+        status = gemlet_sampler_open(&taken->sampler, &sampling, all->engine.facts.vocabulary, taken->sampler_scratch,
+                                     all->sampler_bytes, &c->error);
     }
     if (status == GEMLET_OK) {
         remember_prompt(c);
@@ -225,8 +231,7 @@ static void add_call(completion *c, const gemlet_call *call, const char *json) {
     c->call_count++;
 }
 
-/* What came of a call, where its end has come; what can't be read as one, or does not fit what the request declares, is part of the
- * answer, as the model said it. */
+/* What came of a call, where its end has come; what can't be read as one is part of the answer, as the model said it. */
 static void end_call(completion *c) {
     enum { BYTES_OF_JSON_PER_BYTE = 6, MORE_BYTES_OF_JSON = 8 };
     size_t room = BYTES_OF_JSON_PER_BYTE * c->call.count + MORE_BYTES_OF_JSON;
@@ -234,8 +239,7 @@ static void end_call(completion *c) {
     gemlet_call call;
     c->call.failed = c->call.failed || json == NULL;
     while (json != NULL && c->call.count > 0 &&
-           gemlet_call_read(c->call.bytes, c->call.count, json, room, &call, NULL) == GEMLET_OK &&
-           tools_fit(c->request->tools, call.name, call.name_bytes, json, call.json_bytes)) {
+           gemlet_call_read(c->call.bytes, c->call.count, json, room, &call, NULL) == GEMLET_OK) {
         add_call(c, &call, json);
         text_buffer_drop(&c->call, call.bytes);
     }
@@ -268,8 +272,8 @@ static completion_end next_token(completion *c) {
         c->unfed = false;
         status = gemlet_sampler_next(&c->slot->sampler, c->slot->session, &c->last, &c->error);
     }
-    if (status == GEMLET_OK && c->request->form != NULL) {
-        status = form_accept(c->request->form, c->last, &c->error);
+    if (status == GEMLET_OK) {
+        status = form_accept(&c->slot->form, c->last, &c->error);
     }
     if (status != GEMLET_OK) {
         return end_for(status);

@@ -18,6 +18,7 @@ typedef enum completion_end {
 typedef struct completion {
     slots *slots;
     slot *slot;
+    const form_words *words;
     const request *request;
     bool (*wanted)(void *context); /* asked between tokens, chunks and blocks of an encoder, by the thread that works */
     void *wanted_context;
@@ -40,8 +41,8 @@ typedef struct completion {
 } completion;
 
 /* Takes no slot: `slot` is the caller's.  Feeds the prompt; on an error there is no answer, and only completion_free may follow. */
-gemlet_status completion_begin(completion *c, slots *all, slot *taken, const request *r, bool (*wanted)(void *), void *context,
-                               const options *o);
+gemlet_status completion_begin(completion *c, slots *all, slot *taken, const form_words *words, const request *r,
+                               bool (*wanted)(void *), void *context, const options *o);
 
 /* The next token: what it adds to answer and thoughts may be nothing.  Answers how the answer ended, or that it goes on. */
 completion_end completion_step(completion *c);

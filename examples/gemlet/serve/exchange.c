@@ -148,7 +148,7 @@ void exchange_complete_chat(exchange *x) {
     }
     connections_extend(&s->connections, x->connection, server_time(s) + (uint64_t)s->options->answer_seconds * 1000000000u);
     begin_head(x);
-    status = completion_begin(&x->completion, &s->slots, x->slot, &x->request, wanted, x, s->options);
+    status = completion_begin(&x->completion, &s->slots, x->slot, &s->words, &x->request, wanted, x, s->options);
     if (status != GEMLET_OK) {
         exchange_fail_for(x, &x->completion.error);
         leave_slot(x);

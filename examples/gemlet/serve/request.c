@@ -8,7 +8,6 @@
 
 #include "examples/gemlet/serve/json.h"
 #include "examples/gemlet/serve/text_buffer.h"
-#include "examples/gemlet/serve/tools.h"
 #include "examples/gemlet/turn.h"
 #include <gemlet/chat.h>
 #include <gemlet/image.h>
@@ -584,29 +583,40 @@ static gemlet_status read_thinking(request *r, const request_reader *reader, con
 
 /* ---- Functions ---- */
 
-/* A call of any function, or of that with the name. */
-static gemlet_status demand_call(request *r, const char *name, gemlet_error *error) {
-    size_t room = sizeof "call:{" + (name != NULL ? strlen(name) : 0);
-    r->calls = REQUEST_CALLS_ONE;
-    r->call_start = malloc(room);
-    if (r->call_start == NULL) {
-        return gemlet_fail(error, GEMLET_ERROR_MEMORY, "out of memory for a call");
+static const cJSON *find_tool(const cJSON *tools, const cJSON *name) {
+    const cJSON *tool;
+    cJSON_ArrayForEach(tool, tools) {
+        const cJSON *other = json_member(json_member(tool, "function"), "name");
+        if (cJSON_IsString(name) && cJSON_IsString(other) && strcmp(other->valuestring, name->valuestring) == 0) {
+            return tool;
+        }
     }
-    snprintf(r->call_start, room, name != NULL ? "call:%s{" : "call:", name);
-    return GEMLET_OK;
+    return NULL;
 }
 
-static gemlet_status read_tool_choice(request *r, const cJSON *tools, const cJSON *choice, gemlet_error *error) {
+/* Of all functions the request declares, the model is to call this one. */
+static gemlet_status demand_tool(request *r, const cJSON *tool, gemlet_error *error) {
+    char *text = cJSON_PrintUnformatted(tool);
+    size_t room = text != NULL ? strlen(text) + sizeof "[]" : 0;
+    r->callable = text != NULL ? malloc(room) : NULL;
+    if (r->callable != NULL) {
+        snprintf(r->callable, room, "[%s]", text);
+    }
+    cJSON_free(text);
+    r->must_call = true;
+    return r->callable != NULL ? GEMLET_OK : gemlet_fail(error, GEMLET_ERROR_MEMORY, "out of memory for tools");
+}
+
+/* `*none` where the model is not to call. */
+static gemlet_status read_tool_choice(request *r, const cJSON *tools, const cJSON *choice, bool *none, gemlet_error *error) {
     const char *word = cJSON_IsString(choice) ? choice->valuestring : choice == NULL ? "auto" : "";
-    const cJSON *name = json_member(json_member(choice, "function"), "name");
-    if (strcmp(word, "required") == 0) {
-        return demand_call(r, NULL, error);
+    const cJSON *tool = find_tool(tools, json_member(json_member(choice, "function"), "name"));
+    *none = strcmp(word, "none") == 0;
+    r->must_call = strcmp(word, "required") == 0;
+    if (tool != NULL) {
+        return demand_tool(r, tool, error);
     }
-    if (cJSON_IsString(name) && tools_find(tools, name->valuestring, strlen(name->valuestring)) != NULL) {
-        return demand_call(r, name->valuestring, error);
-    }
-    if (strcmp(word, "auto") == 0 || strcmp(word, "none") == 0) {
-        r->calls = *word == 'a' ? REQUEST_CALLS_AUTO : REQUEST_CALLS_NONE;
+    if (*none || r->must_call || strcmp(word, "auto") == 0) {
         return GEMLET_OK;
     }
     return json_expected(choice, "tool_choice", "none, auto, required, or the name of one of the tools", error);
@@ -614,7 +624,7 @@ static gemlet_status read_tool_choice(request *r, const cJSON *tools, const cJSO
 
 static gemlet_status read_tools(request *r, const request_reader *reader, const cJSON *json, gemlet_error *error) {
     const cJSON *tools = json_member(json, "tools"), *choice = json_member(json, "tool_choice");
-    bool parallel = true;
+    bool parallel = true, none = false;
     if (tools == NULL || (cJSON_IsArray(tools) && cJSON_GetArraySize(tools) == 0)) {
         bool idle = choice == NULL || (cJSON_IsString(choice) && strcmp(choice->valuestring, "required") != 0);
         return idle ? GEMLET_OK : refuse(error, GEMLET_ERROR_ARGUMENT, "tool_choice", "expected tools too");
@@ -628,44 +638,21 @@ static gemlet_status read_tools(request *r, const request_reader *reader, const 
     if (r->choice_count > 0) {
         return refuse(error, GEMLET_ERROR_UNSUPPORTED, "choices", "expected no tools with them");
     }
-    gemlet_status status = read_tool_choice(r, tools, choice, error);
+    gemlet_status status = read_tool_choice(r, tools, choice, &none, error);
     if (status == GEMLET_OK) {
         status = json_read_flag(json, "parallel_tool_calls", &parallel, error);
     }
     r->single_call = !parallel || cJSON_IsObject(choice);
-    if (status == GEMLET_OK && r->calls != REQUEST_CALLS_NONE) {
+    if (status == GEMLET_OK && !none) {
         r->tools = cJSON_PrintUnformatted(tools);
         status = r->tools != NULL ? status : gemlet_fail(error, GEMLET_ERROR_MEMORY, "out of memory for tools");
     }
     return status;
 }
 
-/* The answer begins with these tokens, where it must call. */
-static gemlet_status append_call_start(request *r, const gemlet_model *model, gemlet_error *error) {
-    const gemlet_tokenizer *tokenizer = gemlet_model_tokenizer(model);
-    gemlet_status status = tokens_append_special(&r->prompt, tokenizer, GEMLET_SPECIAL_START_OF_TOOL_CALL);
-    return status == GEMLET_OK ? tokens_append_text(&r->prompt, tokenizer, r->call_start, strlen(r->call_start), error) : status;
-}
-
 /* ---- The form of the answer ---- */
 
-enum { MOST_FORM_BYTES = 1 << 20 /* of a compiled schema */ };
-
-static gemlet_status open_form(request *r, const request_reader *reader, gemlet_grammar_kind kind, const cJSON *schema,
-                               gemlet_error *error) {
-    char *text = schema != NULL ? cJSON_PrintUnformatted(schema) : NULL;
-    r->form = calloc(1, sizeof *r->form);
-    if (r->form == NULL || (schema != NULL && text == NULL)) {
-        cJSON_free(text);
-        return gemlet_fail(error, GEMLET_ERROR_MEMORY, "out of memory for the form of the answer");
-    }
-    gemlet_status status = form_open(r->form, kind, text, text != NULL ? strlen(text) : 0, MOST_FORM_BYTES, reader->words, error);
-    form_ask(r->form, &r->sampling);
-    cJSON_free(text);
-    return status;
-}
-
-static gemlet_status read_form(request *r, const request_reader *reader, const cJSON *json, gemlet_error *error) {
+static gemlet_status read_form(request *r, const cJSON *json, gemlet_error *error) {
     const cJSON *format = json_member(json, "response_format"), *type = json_member(format, "type");
     if (format == NULL || (cJSON_IsString(type) && strcmp(type->valuestring, "text") == 0)) {
         return GEMLET_OK;
@@ -676,14 +663,22 @@ static gemlet_status read_form(request *r, const request_reader *reader, const c
         return refuse(error, GEMLET_ERROR_UNSUPPORTED, "response_format",
                       "expected type text, json_object, or json_schema with json_schema.schema");
     }
-    if (r->tools != NULL || r->choice_count > 0) {
-        return refuse(error, GEMLET_ERROR_UNSUPPORTED, "response_format", "expected neither tools nor choices beside it");
+    if (r->choice_count > 0) {
+        return refuse(error, GEMLET_ERROR_UNSUPPORTED, "response_format", "expected no choices beside it");
     }
-    if (reader->words->memory == NULL) {
-        return refuse(error, GEMLET_ERROR_UNSUPPORTED, "response_format",
-                      "the model's vocabulary has no token for each single byte");
+    r->form = (request_form){.wanted = true, .kind = any ? GEMLET_GRAMMAR_JSON : GEMLET_GRAMMAR_SCHEMA};
+    r->form.schema = any ? NULL : cJSON_PrintUnformatted(schema);
+    return any || r->form.schema != NULL ? GEMLET_OK
+                                         : gemlet_fail(error, GEMLET_ERROR_MEMORY, "out of memory for the form of the answer");
+}
+
+/* What is held to a form, and calls, need a vocabulary that is fit. */
+static gemlet_status check_words(const request *r, const request_reader *reader, gemlet_error *error) {
+    if ((!r->form.wanted && r->tools == NULL) || reader->words->memory != NULL) {
+        return GEMLET_OK;
     }
-    return open_form(r, reader, any ? GEMLET_GRAMMAR_JSON : GEMLET_GRAMMAR_SCHEMA, any ? NULL : schema, error);
+    return refuse(error, GEMLET_ERROR_UNSUPPORTED, r->tools != NULL ? "tools" : "response_format",
+                  "the model's vocabulary has no token for each single byte");
 }
 
 static gemlet_status read_settings(request *r, const request_reader *reader, const cJSON *json, gemlet_error *error) {
@@ -707,7 +702,10 @@ static gemlet_status read_settings(request *r, const request_reader *reader, con
         status = read_tools(r, reader, json, error);
     }
     if (status == GEMLET_OK) {
-        status = read_form(r, reader, json, error);
+        status = read_form(r, json, error);
+    }
+    if (status == GEMLET_OK) {
+        status = check_words(r, reader, error);
     }
     if (status == GEMLET_OK) {
         status = json_read_flag(json, "stream", &r->stream, error);
@@ -735,9 +733,6 @@ gemlet_status request_read(request *r, const request_reader *reader, const char 
                                          .tools = r->tools,
                                          .tools_bytes = r->tools != NULL ? strlen(r->tools) : 0};
         status = turn_append_messages(&r->prompt, reader->model, g.messages, g.message_count, how, error);
-    }
-    if (status == GEMLET_OK && r->calls == REQUEST_CALLS_ONE) {
-        status = append_call_start(r, reader->model, error);
     }
     if (status == GEMLET_OK) {
         status = number_prompt(r, reader->session, error);
@@ -769,11 +764,8 @@ void request_free(request *r) {
         free(r->choices[i].text);
         tokens_free(&r->choices[i].tokens);
     }
-    free(r->call_start);
     cJSON_free(r->tools);
-    if (r->form != NULL) {
-        form_close(r->form);
-        free(r->form);
-    }
+    free(r->callable);
+    cJSON_free(r->form.schema);
     *r = (request){.stream = false};
 }

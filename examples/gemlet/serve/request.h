@@ -27,12 +27,12 @@ typedef struct request_choice {
     token_list tokens;
 } request_choice;
 
-/* Whether the model is to call a function. */
-typedef enum request_calls {
-    REQUEST_CALLS_NONE, /* it can't */
-    REQUEST_CALLS_AUTO, /* as it likes */
-    REQUEST_CALLS_ONE   /* its answer begins with a call: `call_start` */
-} request_calls;
+/* What the answer is held to, compiled when it begins. */
+typedef struct request_form {
+    bool wanted;
+    gemlet_grammar_kind kind;
+    char *schema; /* JSON; NULL: there is none; ours */
+} request_form;
 
 /* What requests are read with; constant while the server runs. */
 typedef struct request_reader {
@@ -55,10 +55,10 @@ typedef struct request {
     request_choice choices[REQUEST_MOST_CHOICES];
     size_t choice_count; /* 0: the model says what it likes */
     char *tools;         /* a JSON list of functions; NULL: none; ours */
-    request_calls calls;
-    char *call_start; /* what a call begins with that the answer must make: "call:", or with a function's name "call:NAME{"; ours */
+    char *callable;      /* those of them that may be called, where they are not all; ours */
+    bool must_call;
     bool single_call; /* the answer ends with its first call */
-    form *form;       /* of the answer; NULL: it may say what it likes; ours */
+    request_form form;
     uint32_t most_tokens; /* 0: no limit but the context */
     uint32_t top_logprobs;
     bool logprobs;

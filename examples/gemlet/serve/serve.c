@@ -49,6 +49,7 @@ static void add_plan(const server *s, text_buffer *out) {
     }
     add_holder(out, "other slots", (all->count - 1) * all->session_bytes);
     add_holder(out, "samplers", all->program_bytes);
+    add_holder(out, "forms of answers", all->count * all->form_bytes);
     text_buffer_add_text(out, "]");
 }
 

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-enum { CONTEXT = 4096 /* where there is no --ctx */ };
+enum { CONTEXT = 4096 /* where there is no --ctx */, MEBIBYTE = 1 << 20 };
 
 /* ---- Memory ---- */
 
@@ -70,6 +70,18 @@ static gemlet_status take_program_memory(slots *s, const options *o, gemlet_erro
     return GEMLET_OK;
 }
 
+static gemlet_status take_form_memory(slots *s, const options *o, gemlet_error *error) {
+    s->form_bytes = form_scratch_bytes(s->engine.tokenizer) + (size_t)o->form_memory * MEBIBYTE;
+    s->form_memory = aligned_alloc(GEMLET_ALIGNMENT, s->count * s->form_bytes);
+    if (s->form_memory == NULL) {
+        return gemlet_fail(error, GEMLET_ERROR_MEMORY, "option --form-memory: the system refuses so much for each slot");
+    }
+    for (size_t i = 0; i < s->count; i++) {
+        s->slots[i].form_memory = (char *)s->form_memory + i * s->form_bytes;
+    }
+    return GEMLET_OK;
+}
+
 gemlet_status slots_open(slots *s, const options *o, gemlet_error *error) {
     gemlet_options chosen = options_for_library(o, CONTEXT);
     *s = (slots){.count = o->slots};
@@ -84,13 +96,15 @@ gemlet_status slots_open(slots *s, const options *o, gemlet_error *error) {
     }
     s->slots[0].session = s->engine.session;
     status = open_sessions(s, &chosen, error);
-    return status == GEMLET_OK ? take_program_memory(s, o, error) : status;
+    status = status == GEMLET_OK ? take_program_memory(s, o, error) : status;
+    return status == GEMLET_OK ? take_form_memory(s, o, error) : status;
 }
 
 void slots_close(slots *s) {
     engine_close(&s->engine);
     free(s->memory);
     free(s->program_memory);
+    free(s->form_memory);
     free(s->slots);
     pthread_mutex_destroy(&s->lock);
 }

@@ -8,6 +8,7 @@
 #include <pthread.h>
 
 #include "examples/gemlet/engine.h"
+#include "examples/gemlet/form.h"
 #include <gemlet/image.h>
 #include <gemlet/sampler.h>
 #include <gemlet/sound.h>
@@ -17,8 +18,10 @@ typedef struct slot {
     gemlet_arena arena; /* of the session; the first slot's is the model's */
     gemlet_sampler sampler;
     void *sampler_scratch; /* for any settings of a request */
-    uint64_t *keys;        /* of what the session holds: a token, or the identity of a picture or sound */
-    uint32_t *positions;   /* that each takes */
+    form form;             /* of the answer under way, in form_memory */
+    void *form_memory;
+    uint64_t *keys;      /* of what the session holds: a token, or the identity of a picture or sound */
+    uint32_t *positions; /* that each takes */
     size_t count;
     uint64_t last_used;
     bool busy;
@@ -31,8 +34,9 @@ typedef struct slots {
     size_t session_bytes; /* of each session but the first, whose bytes are in engine.plan */
     size_t program_bytes; /* of what is beside the arenas: sampler scratch and what slots remember */
     size_t sampler_bytes; /* of a slot */
+    size_t form_bytes;    /* of a slot */
     void *memory;         /* arenas of the sessions but the first */
-    void *program_memory;
+    void *program_memory, *form_memory;
     pthread_mutex_t lock; /* of busy and last_used */
     uint64_t clock;
 } slots;
