@@ -46,8 +46,8 @@ gemlet_status gemlet_grammar_bytes(gemlet_grammar_kind kind, const char *text, s
                                    gemlet_error *error);
 
 /* Compiles into `memory`, aligned to GEMLET_ALIGNMENT, which is the grammar's as long as it is used; the text is not.
- * GEMLET_ERROR_UNSUPPORTED, naming the keyword and the byte, for what can't be held; GEMLET_ERROR_FORMAT for what is no schema or
- * no pattern, or has no value; GEMLET_ERROR_MEMORY where `bytes` is less than gemlet_grammar_bytes says. */
+ * GEMLET_ERROR_UNSUPPORTED, naming the keyword and its JSON pointer, for what can't be held; GEMLET_ERROR_FORMAT for what is no
+ * schema or no pattern, or has no value; GEMLET_ERROR_MEMORY where `bytes` is less than gemlet_grammar_bytes says. */
 gemlet_status gemlet_grammar_compile(gemlet_grammar_kind kind, const char *text, size_t text_bytes, void *memory, size_t bytes,
                                      const gemlet_grammar **grammar, gemlet_error *error);
 

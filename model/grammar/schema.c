@@ -94,20 +94,29 @@ typedef struct compiler {
     reference references[MOST_REFERENCES];
 } compiler;
 
-static void refuse(compiler *c, gemlet_status status, const char *before, gemlet_json found, const char *behind) {
-    if (c->status == GEMLET_OK) {
-        c->status = gemlet_fail(c->error, status, c->g->notation ? "tools: " : "schema: ");
-        gemlet_error_text(c->error, before);
-        gemlet_error_bytes(c->error, found.text, (size_t)(found.end - found.text));
-        gemlet_error_text(c->error, behind);
-        gemlet_error_text(c->error, ", at byte ");
-        gemlet_error_number(c->error, (uint64_t)(found.text - c->root.text));
+/* Says what is wrong, and where. */
+static void refuse_at(compiler *c, gemlet_status status, const char *at, const char *colon, const char *before, gemlet_json found,
+                      const char *behind) {
+    if (c->status != GEMLET_OK) {
+        return;
     }
+    c->status = gemlet_fail(c->error, status, c->g->notation ? "tools: " : "schema: ");
+    gemlet_json_put_pointer(c->error, c->root, at);
+    gemlet_error_text(c->error, at > c->root.text ? colon : "");
+    gemlet_error_text(c->error, before);
+    gemlet_error_bytes(c->error, found.text, (size_t)(found.end - found.text));
+    gemlet_error_text(c->error, behind);
+    gemlet_error_text(c->error, ", at byte ");
+    gemlet_error_number(c->error, (uint64_t)(at - c->root.text));
 }
 
-/* Says what is wrong with a keyword's value, or with that of a part of it. */
-static void refuse_keyword(compiler *c, gemlet_status status, gemlet_json value, keyword which, const char *why) {
-    refuse(c, status, keyword_names[which], (gemlet_json){value.text, value.text}, why);
+static void refuse(compiler *c, gemlet_status status, const char *before, gemlet_json found, const char *behind) {
+    refuse_at(c, status, found.text, ": ", before, found, behind);
+}
+
+/* Says what is wrong with a keyword's value, or with that of a part of it: its name is in the pointer. */
+static void refuse_keyword(compiler *c, gemlet_status status, gemlet_json value, const char *why) {
+    refuse_at(c, status, value.text, "", why, (gemlet_json){value.text, value.text}, "");
 }
 
 static void refuse_size(compiler *c) {
@@ -349,8 +358,7 @@ static bool is_there(const keywords *k, keyword which) {
 static void check_alone(compiler *c, const keywords *k, keyword alone, keyword also) {
     for (size_t i = 0; i < KEYWORDS; i++) {
         if (is_there(k, (keyword)i) && i != alone && i != also) {
-            refuse_keyword(c, GEMLET_ERROR_UNSUPPORTED, k->at[i], (keyword)i,
-                           " beside enum, const, anyOf, allOf or $ref is not held");
+            refuse_keyword(c, GEMLET_ERROR_UNSUPPORTED, k->at[i], " beside enum, const, anyOf, allOf or $ref is not held");
         }
     }
 }
@@ -365,7 +373,7 @@ static bool has(compiler *c, const keywords *k, keyword which, char kind, const 
         return false;
     }
     if (!is_kind(k->at[which], kind)) {
-        refuse_keyword(c, GEMLET_ERROR_FORMAT, k->at[which], which, expected);
+        refuse_keyword(c, GEMLET_ERROR_FORMAT, k->at[which], expected);
     }
     return c->status == GEMLET_OK;
 }
@@ -379,7 +387,7 @@ static uint32_t count_of(compiler *c, const keywords *k, keyword which, uint32_t
     bool number = gemlet_json_type_of(k->at[which]) == GEMLET_JSON_NUMBER;
     int64_t count = number ? gemlet_read_units(k->at[which], 0, true, &rounded) : -1;
     if (count < 0 || rounded) {
-        refuse_keyword(c, GEMLET_ERROR_FORMAT, k->at[which], which, ": expected a whole number from 0 on");
+        refuse_keyword(c, GEMLET_ERROR_FORMAT, k->at[which], ": expected a whole number from 0 on");
         return otherwise;
     }
     return count < GEMLET_UNBOUNDED ? (uint32_t)count : GEMLET_UNBOUNDED;
@@ -415,7 +423,7 @@ static unsigned types_of(compiler *c, const keywords *k) {
             found |= type_named(c, name);
         }
         if (found == 0) {
-            refuse_keyword(c, GEMLET_ERROR_FORMAT, k->at[TYPE], TYPE, ": expected at least one type");
+            refuse_keyword(c, GEMLET_ERROR_FORMAT, k->at[TYPE], ": expected at least one type");
         }
         return found;
     }
@@ -465,7 +473,7 @@ static gemlet_node literals_node(compiler *c, const keywords *k) {
         }
     }
     if (n.count == 0) {
-        refuse_keyword(c, GEMLET_ERROR_FORMAT, k->at[which], which, ": no value of the type");
+        refuse_keyword(c, GEMLET_ERROR_FORMAT, k->at[which], ": no value of the type");
     }
     return n;
 }
@@ -490,21 +498,32 @@ static bool has_lengths(const gemlet_pattern *pattern, uint32_t least, uint32_t 
     return right && (most == GEMLET_UNBOUNDED || gemlet_no_positions(&now)) && (least <= length || gemlet_no_positions(&now));
 }
 
+/* Adds where it is to what is wrong with a pattern. */
+static void tell_place(compiler *c, gemlet_json pattern) {
+    if (c->status != GEMLET_OK) {
+        gemlet_error_text(c->error, c->g->notation ? ", in tools: " : ", in schema: ");
+        gemlet_json_put_pointer(c->error, c->root, pattern.text);
+    }
+}
+
 static gemlet_node string_node(compiler *c, const keywords *k) {
     gemlet_node n = simple_node(GEMLET_NODE_STRING, GEMLET_NO_NODE);
     n.least = count_of(c, k, LEAST_LENGTH, 0);
     n.most = count_of(c, k, MOST_LENGTH, GEMLET_UNBOUNDED);
     if (n.least > n.most) {
-        refuse_keyword(c, GEMLET_ERROR_FORMAT, k->at[LEAST_LENGTH], LEAST_LENGTH, " is greater than maxLength");
+        refuse_keyword(c, GEMLET_ERROR_FORMAT, k->at[LEAST_LENGTH], " is greater than maxLength");
     }
     if (has(c, k, PATTERN, '"', ": expected a string")) {
         n.has_pattern = true;
         n.first = (uint16_t)c->g->pattern_count;
         const char *text = NULL;
         size_t bytes = plain_text(c, k->at[PATTERN], &text);
-        c->status = c->status != GEMLET_OK ? c->status : gemlet_pattern_compile(c->g, c->room, text, bytes, false, c->error);
+        if (c->status == GEMLET_OK) {
+            c->status = gemlet_pattern_compile(c->g, c->room, text, bytes, false, c->error);
+            tell_place(c, k->at[PATTERN]);
+        }
         if (c->status == GEMLET_OK && !has_lengths(&c->g->patterns[n.first], n.least, n.most)) {
-            refuse_keyword(c, GEMLET_ERROR_UNSUPPORTED, k->at[PATTERN], PATTERN,
+            refuse_keyword(c, GEMLET_ERROR_UNSUPPORTED, k->at[PATTERN],
                            " allows lengths that minLength or maxLength does not: say it in the pattern");
         }
     }
@@ -523,7 +542,7 @@ static int64_t bound(compiler *c, const keywords *k, keyword inclusive, keyword 
             continue;
         }
         if (gemlet_json_type_of(value) != GEMLET_JSON_NUMBER) {
-            refuse_keyword(c, GEMLET_ERROR_FORMAT, value, both[i], ": expected a number");
+            refuse_keyword(c, GEMLET_ERROR_FORMAT, value, ": expected a number");
             continue;
         }
         bool rounded = false;
@@ -542,7 +561,7 @@ static gemlet_node bounded_number(compiler *c, const keywords *k, bool integer) 
     n.high = bound(c, k, MAXIMUM, BELOW, integer, false, n.high);
     if (n.low > n.high) {
         keyword named = is_there(k, MINIMUM) ? MINIMUM : is_there(k, ABOVE) ? ABOVE : is_there(k, MAXIMUM) ? MAXIMUM : BELOW;
-        refuse_keyword(c, GEMLET_ERROR_FORMAT, k->at[named], named,
+        refuse_keyword(c, GEMLET_ERROR_FORMAT, k->at[named],
                        ": no number of at most 18 digits, 6 of them behind the point, is within the bounds");
     }
     return n;
@@ -572,7 +591,7 @@ static gemlet_node array_node(compiler *c, const keywords *k) {
         n.other = add_schema(c, k->at[ITEMS]);
     }
     if (n.least > n.most) {
-        refuse_keyword(c, GEMLET_ERROR_FORMAT, k->at[LEAST_ITEMS], LEAST_ITEMS, " is greater than maxItems");
+        refuse_keyword(c, GEMLET_ERROR_FORMAT, k->at[LEAST_ITEMS], " is greater than maxItems");
     }
     return n;
 }
@@ -645,7 +664,7 @@ static void add_required(compiler *c, const keywords *k, gemlet_node *n) {
     gemlet_json key, name;
     while (gemlet_json_walk_next(&names, &key, &name)) {
         if (!is_kind(name, '"')) {
-            refuse_keyword(c, GEMLET_ERROR_FORMAT, name, REQUIRED, ": expected names");
+            refuse_keyword(c, GEMLET_ERROR_FORMAT, name, ": expected names");
             return;
         }
         gemlet_entry e = key_of(c, name), *found = find_key(c, n, &e);
@@ -666,12 +685,10 @@ static void check_member_counts(compiler *c, const keywords *k, const gemlet_nod
         required += c->g->entries[n->first + i].required;
     }
     if (least > required) {
-        refuse_keyword(c, GEMLET_ERROR_UNSUPPORTED, k->at[LEAST_PROPERTIES], LEAST_PROPERTIES,
-                       " beyond the required ones is not held");
+        refuse_keyword(c, GEMLET_ERROR_UNSUPPORTED, k->at[LEAST_PROPERTIES], " beyond the required ones is not held");
     }
     if (most < n->count) {
-        refuse_keyword(c, GEMLET_ERROR_UNSUPPORTED, k->at[MOST_PROPERTIES], MOST_PROPERTIES,
-                       " below the number of properties is not held");
+        refuse_keyword(c, GEMLET_ERROR_UNSUPPORTED, k->at[MOST_PROPERTIES], " below the number of properties is not held");
     }
 }
 
@@ -693,7 +710,7 @@ static gemlet_node object_node(compiler *c, const keywords *k) {
     n.least = count_of(c, k, LEAST_PROPERTIES, 0);
     n.most = count_of(c, k, MOST_PROPERTIES, GEMLET_UNBOUNDED);
     if (n.least > n.most) {
-        refuse_keyword(c, GEMLET_ERROR_FORMAT, k->at[LEAST_PROPERTIES], LEAST_PROPERTIES, " is greater than maxProperties");
+        refuse_keyword(c, GEMLET_ERROR_FORMAT, k->at[LEAST_PROPERTIES], " is greater than maxProperties");
     }
     return n;
 }
@@ -806,7 +823,7 @@ static gemlet_node any_of_node(compiler *c, const keywords *k) {
         add_schemas(c, &n, k->at[ANY_OF]);
     }
     if (n.count == 0) {
-        refuse_keyword(c, GEMLET_ERROR_FORMAT, k->at[ANY_OF], ANY_OF, ": expected at least one schema that has a value");
+        refuse_keyword(c, GEMLET_ERROR_FORMAT, k->at[ANY_OF], ": expected at least one schema that has a value");
     }
     return n;
 }
@@ -817,7 +834,7 @@ static gemlet_node all_of_node(compiler *c, const keywords *k) {
     gemlet_json_walk schemas = gemlet_json_walk_begin(k->at[ALL_OF]);
     if (!is_kind(k->at[ALL_OF], '[') || !gemlet_json_walk_next(&schemas, &key, &schema) ||
         gemlet_json_walk_next(&schemas, &key, &another)) {
-        refuse_keyword(c, GEMLET_ERROR_UNSUPPORTED, k->at[ALL_OF], ALL_OF, " of other than one schema is not held");
+        refuse_keyword(c, GEMLET_ERROR_UNSUPPORTED, k->at[ALL_OF], " of other than one schema is not held");
         return alias_of(0);
     }
     return alias_of(add_schema(c, schema));

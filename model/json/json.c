@@ -385,3 +385,57 @@ bool gemlet_json_next_sorted(gemlet_json object, gemlet_json last, gemlet_json *
     }
     return key->text != NULL;
 }
+
+/* ---- Pointers ---- */
+
+/* The member or element that has the byte at `at`: its place, and whether there is one. */
+static bool find_byte(gemlet_json within, const char *at, gemlet_json *key, gemlet_json *value, uint64_t *index) {
+    gemlet_json_type type = gemlet_json_type_of(within);
+    gemlet_json_walk walk = gemlet_json_walk_begin(within);
+    *index = 0;
+    while ((type == GEMLET_JSON_OBJECT || type == GEMLET_JSON_ARRAY) && gemlet_json_walk_next(&walk, key, value)) {
+        if (at < value->end) {
+            return at >= (type == GEMLET_JSON_OBJECT ? key->text : value->text);
+        }
+        ++*index;
+    }
+    return false;
+}
+
+/* A part of a pointer, in which ~0 stands for '~' and ~1 for '/', of at most `room` bytes; answers how many it has. */
+static size_t put_part(gemlet_error *error, gemlet_json name, size_t room) {
+    const char *piece;
+    size_t bytes, used = 0;
+    for (gemlet_json_text text = gemlet_json_text_begin(name); gemlet_json_text_next(&text, &piece, &bytes) && used < room;) {
+        for (size_t i = 0; i < bytes && used < room; used++) {
+            size_t length = 1; /* of a character */
+            while (i + length < bytes && ((unsigned char)piece[i + length] & 0xC0) == 0x80) {
+                length++;
+            }
+            bool escaped = piece[i] == '~' || piece[i] == '/';
+            gemlet_error_bytes(error, escaped ? (piece[i] == '~' ? "~0" : "~1") : piece + i, escaped ? 2 : length);
+            i += length;
+        }
+    }
+    return used;
+}
+
+void gemlet_json_put_pointer(gemlet_error *error, gemlet_json within, const char *at) {
+    gemlet_json key = {NULL, NULL}, value = {NULL, NULL};
+    uint64_t index = 0;
+    size_t room = GEMLET_JSON_POINTER_BYTES;
+    while (at > within.text && find_byte(within, at, &key, &value, &index)) {
+        gemlet_error_text(error, "/");
+        if (gemlet_json_type_of(within) == GEMLET_JSON_OBJECT) {
+            room -= put_part(error, key, room);
+        } else {
+            gemlet_error_number(error, index);
+        }
+        if (room < 2) {
+            gemlet_error_text(error, "...");
+            return;
+        }
+        room--;
+        within = value;
+    }
+}

@@ -9,7 +9,7 @@
 
 #include <gemlet/status.h>
 
-enum { GEMLET_JSON_NESTING = 32 };
+enum { GEMLET_JSON_NESTING = 32, GEMLET_JSON_POINTER_BYTES = 120 };
 
 typedef enum gemlet_json_type {
     GEMLET_JSON_NONE, /* of a member that is not there */
@@ -48,6 +48,10 @@ bool gemlet_json_next_sorted(gemlet_json object, gemlet_json last, gemlet_json *
 
 /* The member; none where there is no such one, or `object` is no object.  Of two with one name it is the last. */
 gemlet_json gemlet_json_member(gemlet_json object, const char *name);
+
+/* Adds to a message the pointer (RFC 6901) to the innermost value of `within` that has the byte at `at`, a member's name being its
+ * value's; nothing for `within` itself.  What is longer than GEMLET_JSON_POINTER_BYTES ends in dots. */
+void gemlet_json_put_pointer(gemlet_error *error, gemlet_json within, const char *at);
 
 /* A string's text in pieces: runs of it as it stands, and what its escapes mean. */
 typedef struct gemlet_json_text {

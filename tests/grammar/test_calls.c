@@ -164,9 +164,9 @@ static void what_is_no_list_of_functions_is_refused(void **state) {
     static const char *const wrong[][2] = {
         {"[]", "expected a list of functions"},
         {"{}", "expected a list of functions"},
-        {"[{}]", "tools: expected {\"type\": \"function\", \"function\": {\"name\""},
-        {"[1]", "tools: expected {\"type\": \"function\", \"function\": {\"name\""},
-        {"[" FUNCTION("a b", "{}") "]", "tools: expected {\"type\": \"function\", \"function\": {\"name\""},
+        {"[{}]", "tools: /0: expected {\"type\": \"function\", \"function\": {\"name\""},
+        {"[1]", "tools: /0: expected {\"type\": \"function\", \"function\": {\"name\""},
+        {"[" FUNCTION("a b", "{}") "]", "tools: /0: expected {\"type\": \"function\", \"function\": {\"name\""},
         {"[" FUNCTION("f", "{\"type\":\"object\"}") "," FUNCTION("f", "{\"type\":\"object\"}") "]", "two functions are named"},
         {"[" FUNCTION("f", "{\"type\":\"string\"}") "]", "the parameters of call:f: expected the schema of an object"},
         {"[" FUNCTION("f", "{\"enum\":[{}]}") "]", "expected the schema of an object"},

@@ -101,6 +101,65 @@ static void texts_are_allowed_as_jsonschema_has_it(void **state) {
     assert_int_equal(l.wrong, 0);
 }
 
+/* What is wrong is told with the pointer to it. */
+static void refusals_tell_the_place(void **state) {
+    (void)state;
+    size_t wrong = 0;
+    static const char *const cases[][2] = {
+        {"{\"not\":{}}", "schema: /not: the keyword \"not\" is not held, at byte 1"},
+        {"{\"minimum\":\"3\"}", "schema: /minimum: expected a number, at byte 11"},
+        {"{\"properties\":{\"age\":{\"minimum\":\"x\"}}}", "schema: /properties/age/minimum: expected a number, at byte 32"},
+        {"{\"properties\":{\"a/b\":{\"x~y\":1}}}", "schema: /properties/a~1b/x~0y: the keyword \"x~y\" is not held, at byte 22"},
+        {"{\"properties\":{\"q\\\"\":{\"type\":\"text\"}}}",
+         "schema: /properties/q\"/type: type: expected the name of a type, found \"text\", at byte 29"},
+        {"{\"properties\":{\"\\u00e9\":{\"type\":[]}}}",
+         "schema: /properties/\xC3\xA9/type: expected at least one type, at byte 32"},
+        {"{\"anyOf\":[{},{\"minItems\":2,\"maxItems\":1}]}", "schema: /anyOf/1/minItems is greater than maxItems, at byte 25"},
+        {"{\"items\":{\"$ref\":\"#/$defs/x\"},\"$defs\":{\"x\":{\"enum\":3}}}",
+         "schema: /$defs/x/enum: expected an array of values, at byte 51"},
+        {"{\"prefixItems\":[true,{\"properties\":[]}]}",
+         "schema: /prefixItems/1/properties: expected an object of schemas, at byte 35"},
+        {"{\"properties\":{\"a\":{}},\"required\":[\"a\",3]}", "schema: /required/1: expected names, at byte 39"},
+        {"{\"properties\":{\"a\":{},\"a\":{}}}", "schema: /properties/a: two properties are named \"a\", at byte 22"},
+        {"{\"items\":{\"items\":{\"items\":7}}}",
+         "schema: /items/items/items: expected a schema that has a value, found 7, at byte 27"},
+        {"{\"additionalProperties\":{\"$ref\":\"#/nothing\"}}",
+         "schema: /additionalProperties/$ref: $ref: expected # or a pointer into this schema, found \"#/nothing\", at byte 32"},
+        {"{\"items\":{\"const\":1,\"title\":\"t\",\"minimum\":0}}",
+         "schema: /items/minimum beside enum, const, anyOf, allOf or $ref is not held, at byte 42"},
+        {"{\"items\":{\"allOf\":[{},{}]}}", "schema: /items/allOf of other than one schema is not held, at byte 18"},
+        {"{\"items\":{\"pattern\":\"a*\",\"maxLength\":3}}",
+         "schema: /items/pattern allows lengths that minLength or maxLength does not: say it in the pattern, at byte 20"},
+        {"3", "schema: expected a schema that has a value, found 3, at byte 0"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        compiled c;
+        assert_int_not_equal(compile(&c, GEMLET_GRAMMAR_SCHEMA, cases[i][0]), GEMLET_OK);
+        if (strcmp(c.error.message, cases[i][1]) != 0) {
+            print_message("%s\n  %s\n", c.error.message, cases[i][1]);
+            wrong++;
+        }
+        free(c.memory);
+    }
+    assert_int_equal(wrong, 0);
+    compiled c;
+    assert_int_not_equal(compile(&c, GEMLET_GRAMMAR_SCHEMA, "{\"items\":{\"pattern\":\"(\"}}"), GEMLET_OK);
+    assert_non_null(strstr(c.error.message, ", in schema: /items/pattern"));
+    free(c.memory);
+    /* A long pointer leaves room for what is wrong. */
+    static char deep[8192];
+    size_t used = 0;
+    for (int i = 0; i < 12; i++) {
+        used += (size_t)snprintf(deep + used, sizeof deep - used, "{\"properties\":{\"a member with a long name\":");
+    }
+    used += (size_t)snprintf(deep + used, sizeof deep - used, "{\"not\":1}");
+    for (int i = 0; i < 12; i++) {
+        used += (size_t)snprintf(deep + used, sizeof deep - used, "}}");
+    }
+    assert_int_not_equal(compile(&c, GEMLET_GRAMMAR_SCHEMA, deep), GEMLET_OK);
+    assert_non_null(strstr(c.error.message, "...: the keyword \"not\" is not held, at byte "));
+    free(c.memory);
+}
+
 /* ---- Walks ---- */
 
 /* Goes on with random bytes, rather with those that end something, and checks that there always is one or an end. */
@@ -243,6 +302,7 @@ static void memory_is_as_planned(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(texts_are_allowed_as_jsonschema_has_it),
+        cmocka_unit_test(refusals_tell_the_place),
         cmocka_unit_test(no_walk_ends_in_nothing),
         cmocka_unit_test(a_pattern_is_the_whole_answer),
         cmocka_unit_test(damaged_characters_are_not_allowed),
