@@ -51,18 +51,16 @@ static void put_text(reader *r, const char *text) {
 
 /* A character of a string; what is no UTF-8 becomes U+FFFD. */
 static void put_character(reader *r, const char *text, size_t bytes) {
-    static const char digits[] = "0123456789abcdef";
     uint32_t character;
     int length = gemlet_utf8_read((const unsigned char *)text, bytes, &character);
     if (length <= 0) {
-        unsigned char written[4];
-        put(r, (const char *)written, gemlet_utf8_write(GEMLET_REPLACEMENT_CHARACTER, written));
-    } else if (character < 0x20) {
-        const char escape[] = {'\\', 'u', '0', '0', digits[character >> 4], digits[character & 15]};
-        put(r, escape, sizeof escape);
-    } else {
-        put_text(r, character == '"' || character == '\\' ? "\\" : "");
+        unsigned char replacement[4];
+        put(r, (const char *)replacement, gemlet_utf8_write(GEMLET_REPLACEMENT_CHARACTER, replacement));
+    } else if (length > 1) {
         put(r, text, (size_t)length);
+    } else {
+        char written[6];
+        put(r, written, gemlet_json_escape(*text, written));
     }
 }
 

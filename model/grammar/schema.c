@@ -73,7 +73,10 @@ static const struct {
 
 enum { TYPES = sizeof types / sizeof *types };
 
+/* A pointer that was followed once: from which document, and to where. */
 typedef struct reference {
+    const char *document;
+    gemlet_json pointer; /* as it is written */
     const char *at;
     uint16_t node;
 } reference;
@@ -89,7 +92,8 @@ typedef struct compiler {
     gemlet_json root;
     gemlet_status status;
     gemlet_error *error;
-    uint16_t any; /* the node of any value */
+    uint16_t any;         /* the node of any value */
+    gemlet_json document; /* of document_of, the last one */
     size_t reference_count;
     reference references[MOST_REFERENCES];
 } compiler;
@@ -166,20 +170,6 @@ static void put_text(compiler *c, const char *text, size_t bytes) {
     g->text_bytes += bytes;
 }
 
-/* A byte of a string as JSON writes it: with an escape only where it needs one. */
-static void put_escaped(compiler *c, char byte) {
-    static const char special[] = "\"\\\b\f\n\r\t", names[] = "\"\\bfnrt", digits[] = "0123456789abcdef";
-    const char *found = byte != '\0' ? gemlet_text_find(special, byte) : NULL;
-    const unsigned number = (unsigned char)byte;
-    if (found != NULL) {
-        put_text(c, (const char[]){'\\', names[found - special]}, 2);
-    } else if (number < 0x20) {
-        put_text(c, (const char[]){'\\', 'u', '0', '0', digits[number >> 4], digits[number & 15]}, 6);
-    } else {
-        put_text(c, &byte, 1);
-    }
-}
-
 /* A string's text as it is. */
 static void put_plain(compiler *c, gemlet_json string) {
     const char *piece = NULL;
@@ -213,7 +203,8 @@ static void put_string(compiler *c, gemlet_json string) {
     put_text(c, "\"", 1);
     for (gemlet_json_text text = gemlet_json_text_begin(string); gemlet_json_text_next(&text, &piece, &bytes);) {
         for (size_t i = 0; i < bytes; i++) {
-            put_escaped(c, piece[i]);
+            char written[6];
+            put_text(c, written, gemlet_json_escape(piece[i], written));
         }
     }
     put_text(c, "\"", 1);
@@ -749,20 +740,21 @@ static gemlet_json find_part(compiler *c, gemlet_json within, const char *part, 
 }
 
 /* What a pointer in this place points into: the schema, or a function's parameters. */
-static gemlet_json document_of(const compiler *c, const char *at) {
+static gemlet_json document_of(compiler *c, const char *at) {
     gemlet_json_walk tools = gemlet_json_walk_begin(c->root);
     gemlet_json key, tool;
-    while (c->g->notation && gemlet_json_walk_next(&tools, &key, &tool)) {
-        if (at < tool.end) {
-            return gemlet_json_member(gemlet_json_member(tool, "function"), "parameters");
-        }
+    if (!c->g->notation) {
+        return c->root;
     }
-    return c->root;
+    while ((at < c->document.text || at >= c->document.end) && gemlet_json_walk_next(&tools, &key, &tool)) {
+        c->document = gemlet_json_member(gemlet_json_member(tool, "function"), "parameters");
+    }
+    return c->document;
 }
 
-static gemlet_json find_reference(compiler *c, gemlet_json string) {
+static gemlet_json find_reference(compiler *c, gemlet_json document, gemlet_json string) {
     const char *at = NULL;
-    gemlet_json found = document_of(c, string.text), none = {NULL, NULL};
+    gemlet_json found = document, none = {NULL, NULL};
     size_t bytes = plain_text(c, string, &at);
     const char *end = at + bytes;
     const size_t kept = c->g->text_bytes;
@@ -782,19 +774,31 @@ static gemlet_json find_reference(compiler *c, gemlet_json string) {
     return found;
 }
 
-static uint16_t node_of_reference(compiler *c, gemlet_json schema) {
+/* The one with this pointer; NULL where it was not followed yet.  Following costs a walk over the text, and there may be a pointer
+ * in every part of it. */
+static const reference *find_followed(const compiler *c, gemlet_json document, gemlet_json pointer) {
+    size_t bytes = (size_t)(pointer.end - pointer.text);
+    for (size_t i = 0; i < c->reference_count; i++) {
+        const reference *r = &c->references[i];
+        if (r->document == document.text && (size_t)(r->pointer.end - r->pointer.text) == bytes &&
+            memcmp(r->pointer.text, pointer.text, bytes) == 0) {
+            return r;
+        }
+    }
+    return NULL;
+}
+
+/* The node of a schema that something refers to, which is compiled once. */
+static uint16_t node_of_target(compiler *c, gemlet_json schema) {
+    if (schema.text == c->root.text) {
+        return 0;
+    }
     for (size_t i = 0; i < c->reference_count; i++) {
         if (c->references[i].at == schema.text) {
             return c->references[i].node;
         }
     }
-    if (c->reference_count == MOST_REFERENCES) {
-        refuse(c, GEMLET_ERROR_UNSUPPORTED, "$ref to more than 128 schemas, the last: ", schema, "");
-        return 0;
-    }
-    uint16_t node = add_schema(c, schema);
-    c->references[c->reference_count++] = (reference){schema.text, node};
-    return node;
+    return add_schema(c, schema);
 }
 
 static gemlet_node alias_of(uint16_t node) {
@@ -802,16 +806,28 @@ static gemlet_node alias_of(uint16_t node) {
 }
 
 static gemlet_node reference_node(compiler *c, const keywords *k) {
+    gemlet_json pointer = k->at[REFERENCE];
     check_alone(c, k, REFERENCE, REFERENCE);
     if (!has(c, k, REFERENCE, '"', ": expected a string")) {
         return alias_of(0);
     }
-    gemlet_json found = find_reference(c, k->at[REFERENCE]);
+    gemlet_json document = document_of(c, pointer.text);
+    const reference *followed = find_followed(c, document, pointer);
+    if (followed != NULL) {
+        return alias_of(followed->node);
+    }
+    gemlet_json found = find_reference(c, document, pointer);
     if (found.text == NULL) {
-        refuse(c, GEMLET_ERROR_UNSUPPORTED, "$ref: expected # or a pointer into this schema, found ", k->at[REFERENCE], "");
+        refuse(c, GEMLET_ERROR_UNSUPPORTED, "$ref: expected # or a pointer into this schema, found ", pointer, "");
         return alias_of(0);
     }
-    return alias_of(node_of_reference(c, found));
+    if (c->reference_count == MOST_REFERENCES) {
+        refuse(c, GEMLET_ERROR_UNSUPPORTED, "$ref: more than 128 pointers, the last: ", pointer, "");
+        return alias_of(0);
+    }
+    reference made = {document.text, pointer, found.text, node_of_target(c, found)};
+    c->references[c->reference_count++] = made;
+    return alias_of(made.node);
 }
 
 /* ---- Choices ---- */
@@ -982,8 +998,7 @@ static void compile_pending(compiler *c) {
 }
 
 gemlet_status gemlet_schema_compile(gemlet_grammar *g, const gemlet_grammar_room *room, gemlet_json schema, gemlet_error *error) {
-    compiler c = {.g = g, .room = room, .root = schema, .error = error, .reference_count = 1};
-    c.references[0] = (reference){schema.text, 0};
+    compiler c = {.g = g, .room = room, .root = schema, .error = error};
     add_pending(&c, schema);
     add_any_value(&c);
     if (g->notation) {

@@ -50,6 +50,22 @@ int gemlet_json_escaped(char name) {
     return found != NULL ? meanings[found - names] : -1;
 }
 
+size_t gemlet_json_escape(char byte, char written[6]) {
+    static const char special[] = "\"\\\b\f\n\r\t", names[] = "\"\\bfnrt", digits[] = "0123456789abcdef";
+    const char *found = byte != '\0' ? gemlet_text_find(special, byte) : NULL;
+    const unsigned number = (unsigned char)byte;
+    if (found != NULL) {
+        memcpy(written, (const char[]){'\\', names[found - special]}, 2);
+        return 2;
+    }
+    if (number < 0x20) {
+        memcpy(written, (const char[]){'\\', 'u', '0', '0', digits[number >> 4], digits[number & 15]}, 6);
+        return 6;
+    }
+    *written = byte;
+    return 1;
+}
+
 /* `at` is behind the backslash. */
 static const char *scan_escape(const char *at, const char *end, uint32_t *character) {
     if (at == end) {

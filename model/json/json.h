@@ -74,6 +74,9 @@ int gemlet_json_hexadecimal(char c);
 /* The character that a backslash and this one mean, 'u' not being one; -1 where they mean none. */
 int gemlet_json_escaped(char name);
 
+/* How a string writes a byte of its text, with an escape only where it needs one; answers how many bytes that are. */
+size_t gemlet_json_escape(char byte, char written[6]);
+
 /* Behind the string that begins at `at`, of text that was opened. */
 const char *gemlet_json_behind_string(const char *at);
 

@@ -110,24 +110,33 @@ static void weigh(const gemlet_kernels *kernels, const gemlet_attention_keys *k,
     kernels->real->scale(share, sum == 0.0f ? 0.0f : 1.0f / sum, k->blocks);
 }
 
-/* Adds to y what block `b` gives the rows.  Its weights lack their center and what rounding left: both are the mean's. */
+/* Adds to y (the first block: makes of it) what the weights of block `b`, less their center, give the rows. */
 static void mix_block(const gemlet_kernels *kernels, const gemlet_attention_keys *k, const gemlet_attention_scratch *s, size_t b,
                       size_t count, float *y, size_t y_stride) {
     gemlet_conv conv = block_conv(k, b);
-    float center = (float)(GEMLET_WEIGHT_UNITS * GEMLET_WEIGHT_CENTER) * (float)keys_of_block(k, b);
     float *mix = b == 0 ? y : s->mix;
-    size_t mix_stride = b == 0 ? y_stride : k->value_width;
     for (size_t i = 0; i < count; i++) {
         s->scale[i] = (float)GEMLET_WEIGHT_UNITS * s->share[i * k->blocks + b];
     }
-    multiply(kernels, &conv, s, s->weights + b * k->block, gemlet_padded_channels(k->keys), count, mix, mix_stride);
-    for (size_t i = 0; i < count; i++) {
-        float to_mean = s->share[i * k->blocks + b] * (center + (float)s->parts[i * k->blocks + b].rest);
-        if (b > 0) {
-            kernels->real->add_scaled(y + i * y_stride, 1.0f, mix + i * mix_stride, k->value_width);
-        }
-        kernels->real->add_scaled(y + i * y_stride, to_mean, k->column_mean + b * k->value_width, k->value_width);
+    multiply(kernels, &conv, s, s->weights + b * k->block, gemlet_padded_channels(k->keys), count, mix,
+             b == 0 ? y_stride : k->value_width);
+    for (size_t i = 0; i < count && b > 0; i++) {
+        kernels->real->add_scaled(y + i * y_stride, 1.0f, mix + i * k->value_width, k->value_width);
     }
+}
+
+/* What the weights lack, their center and what rounding left, is their block's mean's: s->share becomes what that gets. */
+static void add_means(const gemlet_kernels *kernels, const gemlet_attention_keys *k, const gemlet_attention_scratch *s,
+                      size_t count, float *y, size_t y_stride) {
+    const gemlet_rows means = {
+        .data = k->column_mean, .count = k->blocks, .length = k->value_width, .stride = k->value_width, .type = GEMLET_ROW_F32};
+    for (size_t b = 0; b < k->blocks; b++) {
+        float center = (float)(GEMLET_WEIGHT_UNITS * GEMLET_WEIGHT_CENTER) * (float)keys_of_block(k, b);
+        for (size_t i = 0; i < count; i++) {
+            s->share[i * k->blocks + b] *= center + (float)s->parts[i * k->blocks + b].rest;
+        }
+    }
+    kernels->real->mix(&means, s->share, k->blocks, count, y, y_stride);
 }
 
 void gemlet_attend(const gemlet_kernels *kernels, const gemlet_attention_keys *k, const gemlet_attention_scratch *s,
@@ -142,4 +151,5 @@ void gemlet_attend(const gemlet_kernels *kernels, const gemlet_attention_keys *k
     for (size_t b = 0; b < k->blocks; b++) {
         mix_block(kernels, k, s, b, count, y, y_stride);
     }
+    add_means(kernels, k, s, count, y, y_stride);
 }
