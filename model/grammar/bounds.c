@@ -14,7 +14,7 @@ static bool is_digit(char c) {
 }
 
 static void add_digit(decimal *d, char digit, bool behind_point) {
-    if (d->digits <= MOST_UNITS / 100) {
+    if (d->digits <= MOST_UNITS / 10) {
         d->digits = d->digits * 10 + (digit - '0');
         d->exponent -= behind_point;
     } else {

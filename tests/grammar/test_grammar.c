@@ -160,6 +160,84 @@ static void refusals_tell_the_place(void **state) {
     free(c.memory);
 }
 
+/* ---- The ends of what is held ---- */
+
+static void allows_only(gemlet_grammar_kind kind, const char *text, const char *const *good, const char *const *bad) {
+    compiled c;
+    if (compile(&c, kind, text) != GEMLET_OK) {
+        fail_msg("%s: %s", text, c.error.message);
+    }
+    for (; *good != NULL; good++) {
+        if (!matches(c.grammar, *good)) {
+            fail_msg("%s: %s is refused", text, *good);
+        }
+    }
+    for (; *bad != NULL; bad++) {
+        if (matches(c.grammar, *bad)) {
+            fail_msg("%s: %s is allowed", text, *bad);
+        }
+    }
+    free(c.memory);
+}
+
+static void bounds_of_many_digits(void **state) {
+    (void)state;
+    allows_only(GEMLET_GRAMMAR_SCHEMA, "{\"type\":\"integer\",\"maximum\":999999999999999998}",
+                (const char *const[]){"999999999999999998", "0", NULL}, (const char *const[]){"999999999999999999", NULL});
+    allows_only(GEMLET_GRAMMAR_SCHEMA, "{\"type\":\"integer\",\"minimum\":999999999999999999}",
+                (const char *const[]){"999999999999999999", NULL}, (const char *const[]){"999999999999999998", "0", NULL});
+    allows_only(GEMLET_GRAMMAR_SCHEMA, "{\"type\":\"integer\",\"maximum\":12345678901234567890123}",
+                (const char *const[]){"999999999999999999", NULL}, (const char *const[]){"1000000000000000000", NULL});
+    allows_only(GEMLET_GRAMMAR_SCHEMA, "{\"type\":\"integer\",\"minimum\":-12345678901234567890123}",
+                (const char *const[]){"-999999999999999999", NULL}, (const char *const[]){NULL});
+    allows_only(GEMLET_GRAMMAR_SCHEMA, "{\"type\":\"integer\",\"maximum\":1.5e2}", (const char *const[]){"150", NULL},
+                (const char *const[]){"151", NULL});
+    allows_only(GEMLET_GRAMMAR_SCHEMA, "{\"type\":\"integer\",\"maximum\":12e-1}", (const char *const[]){"1", NULL},
+                (const char *const[]){"2", NULL});
+    allows_only(GEMLET_GRAMMAR_SCHEMA, "{\"type\":\"number\",\"maximum\":0.0000005}", (const char *const[]){"0", "-0.000001", NULL},
+                (const char *const[]){"0.000001", NULL});
+    allows_only(GEMLET_GRAMMAR_SCHEMA, "{\"type\":\"number\",\"minimum\":0.0000005}", (const char *const[]){"0.000001", NULL},
+                (const char *const[]){"0", NULL});
+}
+
+/* Choices within each other: eight, however far their nodes are apart. */
+static void choices_within_choices(void **state) {
+    (void)state;
+    for (size_t depth = 8; depth <= 9; depth++) {
+        char text[512];
+        size_t used = 0;
+        for (size_t i = 0; i < depth; i++) {
+            used += (size_t)snprintf(text + used, sizeof text - used, "{\"anyOf\":[{\"const\":%zu},", i);
+        }
+        used += (size_t)snprintf(text + used, sizeof text - used, "{\"const\":\"x\"}");
+        for (size_t i = 0; i < depth; i++) {
+            used += (size_t)snprintf(text + used, sizeof text - used, "]}");
+        }
+        compiled c;
+        gemlet_status status = compile(&c, GEMLET_GRAMMAR_SCHEMA, text);
+        assert_int_equal(status, depth == 8 ? GEMLET_OK : GEMLET_ERROR_UNSUPPORTED);
+        if (status == GEMLET_OK) {
+            assert_true(matches(c.grammar, "\"x\"") && matches(c.grammar, "0") && matches(c.grammar, "7"));
+        }
+        free(c.memory);
+    }
+}
+
+static void counts_of_repetitions_are_digits(void **state) {
+    (void)state;
+    static const char *const wrong[] = {"a{1:}", "a{:}", "a{1,:}", "a{/}", "a{1", "a{,2}", "a{}"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        compiled c;
+        if (compile(&c, GEMLET_GRAMMAR_PATTERN, wrong[i]) == GEMLET_OK) {
+            assert_true(matches(c.grammar, wrong[i])); /* taken as it is written */
+            assert_false(matches(c.grammar, "aaaaaaaaaa"));
+        }
+        free(c.memory);
+    }
+    allows_only(GEMLET_GRAMMAR_PATTERN, "a{2}b{0,1}c{09,10}", (const char *const[]){"aaccccccccc", "aabcccccccccc", NULL},
+                (const char *const[]){"aacccccccc", "aaccccccccccc", "acccccccccc", NULL});
+}
+
 /* ---- Walks ---- */
 
 /* Goes on with random bytes, rather with those that end something, and checks that there always is one or an end. */
@@ -303,6 +381,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(texts_are_allowed_as_jsonschema_has_it),
         cmocka_unit_test(refusals_tell_the_place),
+        cmocka_unit_test(bounds_of_many_digits),
+        cmocka_unit_test(choices_within_choices),
+        cmocka_unit_test(counts_of_repetitions_are_digits),
         cmocka_unit_test(no_walk_ends_in_nothing),
         cmocka_unit_test(a_pattern_is_the_whole_answer),
         cmocka_unit_test(damaged_characters_are_not_allowed),

@@ -176,6 +176,18 @@ static void arrays_are_aligned(void **state) {
     }
 }
 
+static void memory_is_aligned_and_enough(void **state) {
+    (void)state;
+    static _Alignas(64) unsigned char memory[192];
+    gemlet_error error = {GEMLET_OK, ""};
+    assert_int_equal(gemlet_check_memory("table", memory, 128, 128, &error), GEMLET_OK);
+    assert_int_equal(gemlet_check_memory("table", memory + 1, 191, 128, &error), GEMLET_ERROR_ALIGNMENT);
+    assert_string_equal(error.message, "table: expected memory at a multiple of 64");
+    assert_int_equal(gemlet_check_memory("table", memory, 127, 128, &error), GEMLET_ERROR_MEMORY);
+    assert_non_null(strstr(error.message, "128"));
+    assert_non_null(strstr(error.message, "127"));
+}
+
 /* ---- Types ---- */
 
 static void types_are_those_of_ggml(void **state) {
@@ -1117,6 +1129,7 @@ int main(void) {
         cmocka_unit_test(messages_are_printable),
         cmocka_unit_test(messages_end_with_a_character),
         cmocka_unit_test(arrays_are_aligned),
+        cmocka_unit_test(memory_is_aligned_and_enough),
         cmocka_unit_test(types_are_those_of_ggml),
         cmocka_unit_test(kinds_are_matrices_or_not),
         cmocka_unit_test(names_are_hashed_by_fnv),

@@ -1,5 +1,6 @@
 /* What a session answers, to the bit and to the letter: every bound from both sides, every message whole, and each way of feeding
  * against the same fed by hand.  Small enough that tests/proof/mutate.py can run it on every mutant. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -906,6 +907,80 @@ static void sampling_asks_the_session(void **state) {
     rig_close(&r);
 }
 
+/* ---- Choices ---- */
+
+enum { CHOICES = 7 };
+
+/* The log-softmax of one token. */
+static double logprob_of(rig *r, uint32_t token) {
+    const float *logits = NULL;
+    size_t count = 0;
+    double sum = 0.0;
+    must(r, gemlet_logits(r->session, &logits, &count, &r->error));
+    for (size_t i = 0; i < count; i++) {
+        sum += exp((double)logits[i]);
+    }
+    return (double)logits[token] - log(sum);
+}
+
+static void count_up(rig *r, const gemlet_choice *choice, double *logprob) {
+    size_t before = gemlet_session_length(r->session);
+    *logprob = 0.0;
+    for (size_t i = 0; i < choice->count; i++) {
+        *logprob += logprob_of(r, choice->tokens[i]);
+        must(r, gemlet_feed(r->session, &choice->tokens[i], 1, &r->error));
+    }
+    must(r, gemlet_session_rewind(r->session, before - 1, &r->error));
+    must(r, gemlet_feed(r->session, &ids[before - 1], 1, &r->error));
+}
+
+typedef struct told_steps {
+    size_t calls, last, total;
+} told_steps;
+
+static bool tell_steps(void *context, size_t done, size_t total) {
+    told_steps *told = context;
+    told->calls++;
+    told->last = done;
+    told->total = total;
+    return true;
+}
+
+/* As if each were said alone, in any order; what they share is computed once. */
+static void choices_are_as_likely_as_said(void **state) {
+    (void)state;
+    static const uint32_t tokens[] = {9, 8, 7, 6, 5}, other[] = {9, 8, 3}, third[] = {4, 9};
+    const gemlet_choice choices[CHOICES] = {{tokens, 5}, {other, 3}, {tokens, 2}, {third, 2}, {tokens, 1}, {other, 3}, {third, 1}};
+    static _Alignas(8) unsigned char scratch[4096];
+    double wanted[CHOICES], found[CHOICES];
+    rig r;
+    told_steps told = {0, 0, 0};
+    rig_start(&r, &small, &text_only);
+    must(&r, gemlet_feed(r.session, ids, 6, &r.error));
+    for (size_t i = 0; i < CHOICES; i++) {
+        count_up(&r, &choices[i], &wanted[i]);
+    }
+    size_t bytes = gemlet_choose_bytes(r.session, CHOICES);
+    assert_true(bytes <= sizeof scratch);
+    const float *logits = NULL;
+    size_t count = 0;
+    static float before[RIG_VOCABULARY_MOST];
+    must(&r, gemlet_logits(r.session, &logits, &count, &r.error));
+    memcpy(before, logits, count * sizeof *before);
+    gemlet_session_on_progress(r.session, tell_steps, &told);
+    must(&r, gemlet_choose(r.session, choices, CHOICES, found, scratch, bytes, &r.error));
+    assert_int_equal(gemlet_session_length(r.session), 6);
+    must(&r, gemlet_logits(r.session, &logits, &count, &r.error));
+    assert_memory_equal(before, logits, count * sizeof *before);
+    for (size_t i = 0; i < CHOICES; i++) {
+        assert_true(fabs(found[i] - wanted[i]) < 1e-5);
+    }
+    /* 9 8 7 6 and 4: all that stands before a last token. */
+    assert_int_equal(told.total, 5);
+    assert_true(told.last <= 5);
+    rig_close(&r);
+}
+
 /* ---- Sounds ---- */
 
 static int16_t samples[32000];
@@ -1132,6 +1207,7 @@ int main(void) {
         cmocka_unit_test(line_ends_join),
         cmocka_unit_test(a_frame_fits_to_the_last_position),
         cmocka_unit_test(sampling_asks_the_session),
+        cmocka_unit_test(choices_are_as_likely_as_said),
         cmocka_unit_test(a_sound_is_spliced),
         cmocka_unit_test(a_sound_fits_or_not),
         cmocka_unit_test(pieces_of_a_sound_are_counted),

@@ -33,6 +33,8 @@ def well_formed(rng):
                "stream": rng.random() < 0.5, "top_k": rng.choice([0, 1, 64]), "top_p": rng.random(), "stop": rng.choice([None, "a", ["b", "cd"]])}
     if rng.random() < 0.3:
         members |= {"logprobs": True, "top_logprobs": rng.randrange(21)}
+    if rng.random() < 0.15:
+        members["response_format"] = rng.choice([{"type": "json_object"}, {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "array", "items": {"enum": ["a", 1, None]}}}}])
     if rng.random() < 0.05:
         members["messages"] = [says(shown, "what?")]
     if rng.random() < 0.2:
@@ -110,7 +112,7 @@ def send(server, rng, data, good, manner):
                 stream.sendall(data[at : at + max(1, len(data) // 5)])
                 time.sleep(0.01)
         elif manner == "part":
-            stream.sendall(data[: rng.randrange(len(data))])
+            stream.sendall(data[: rng.randrange(max(len(data), 1))])
             return manner
         else:
             stream.sendall(data)
