@@ -36,7 +36,7 @@ if(TARGET gemlet-program AND TARGET gemlet-pack AND NOT GEMLET_SANITIZE STREQUAL
         list(GET test_cpus 0 test_cpu)
         gemlet_add_check(camera camera $<TARGET_FILE:gemlet-program> $<TARGET_FILE:gemlet-pack> ${test_cpu})
         if(NOT CMAKE_CROSSCOMPILING)
-            gemlet_add_check(hard-stops hard_stops $<TARGET_FILE:gemlet-pack>)
+            gemlet_add_check(hard-stops hard_stops $<TARGET_FILE:gemlet-pack> $<TARGET_FILE:gemlet-program>)
             gemlet_add_check(manners manners $<TARGET_FILE:gemlet-program> $<TARGET_FILE:gemlet-pack>)
             gemlet_add_check(pictures pictures $<TARGET_FILE:gemlet-program> $<TARGET_FILE:gemlet-pack>)
             gemlet_add_check(sources-of-models sources_of_models $<TARGET_FILE:gemlet-program> $<TARGET_FILE:gemlet-pack>)
