@@ -30,8 +30,12 @@ static bool take(reader *r, const char *text) {
     return there;
 }
 
+static bool is_space(char c) {
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 static void skip_space(reader *r) {
-    while (r->at < r->end && gemlet_text_find(" \t\r\n", *r->at) != NULL && *r->at != '\0') {
+    while (r->at < r->end && is_space(*r->at)) {
         r->at++;
     }
 }
@@ -103,13 +107,18 @@ static void read_key(reader *r) {
     if (take(r, quote)) {
         read_string(r);
     } else {
-        const char *end = r->at;
-        while (end < r->end && gemlet_text_find(":,{}[]", *end) == NULL) {
-            end++;
+        const char *colon = r->at;
+        while (colon < r->end && gemlet_text_find(":,{}[]", *colon) == NULL) {
+            colon++;
         }
-        expect(r, end > r->at && end < r->end && *end == ':', "a name and a colon");
+        const char *end = colon;
+        while (end > r->at && is_space(end[-1])) {
+            end--;
+        }
+        expect(r, end > r->at && colon < r->end && *colon == ':', "a name and a colon");
         if (r->problem == NULL) {
             put_run(r, end);
+            r->at = colon;
         }
     }
     skip_space(r);

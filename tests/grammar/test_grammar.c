@@ -192,6 +192,8 @@ static void bounds_of_many_digits(void **state) {
                 (const char *const[]){"-999999999999999999", NULL}, (const char *const[]){NULL});
     allows_only(GEMLET_GRAMMAR_SCHEMA, "{\"type\":\"integer\",\"maximum\":1.5e2}", (const char *const[]){"150", NULL},
                 (const char *const[]){"151", NULL});
+    allows_only(GEMLET_GRAMMAR_SCHEMA, "{\"type\":\"integer\",\"maximum\":1e10}", (const char *const[]){"10000000000", NULL},
+                (const char *const[]){"10000000001", NULL});
     allows_only(GEMLET_GRAMMAR_SCHEMA, "{\"type\":\"integer\",\"maximum\":12e-1}", (const char *const[]){"1", NULL},
                 (const char *const[]){"2", NULL});
     allows_only(GEMLET_GRAMMAR_SCHEMA, "{\"type\":\"number\",\"maximum\":0.0000005}", (const char *const[]){"0", "-0.000001", NULL},
@@ -225,6 +227,12 @@ static void choices_within_choices(void **state) {
 
 static void counts_of_repetitions_are_digits(void **state) {
     (void)state;
+    static const char *const alone[] = {"*a", "+", "a|?", "({1}", "}", "]", "(*)"};
+    for (size_t i = 0; i < sizeof alone / sizeof *alone; i++) {
+        compiled c;
+        assert_int_equal(compile(&c, GEMLET_GRAMMAR_PATTERN, alone[i]), GEMLET_ERROR_FORMAT);
+        free(c.memory);
+    }
     static const char *const wrong[] = {"a{1:}", "a{:}", "a{1,:}", "a{/}", "a{1", "a{,2}", "a{}"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         compiled c;

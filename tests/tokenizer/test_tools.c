@@ -407,6 +407,26 @@ static void calls_of_the_cases_come_back(void **state) {
 
 /* ---- JSON ---- */
 
+/* What is cut anywhere is refused, whatever stands behind. */
+static void what_is_cut_is_refused(void **state) {
+    (void)state;
+    static const char json[] = " {\"a\" : [1, \"x\\u0041\\n\"] , \"b\":{\"c\":true}, \"n\":-1.5e+7}";
+    static const char call[] = " call: f { a : 1 , b:[<|\"|>x<|\"|> , None ],c:{<|\"|>d<|\"|> : true} }";
+    char out[256];
+    gemlet_json value;
+    gemlet_call read;
+    gemlet_error error;
+    for (size_t bytes = 0; bytes < sizeof json - 1; bytes++) {
+        assert_int_equal(gemlet_json_open(&value, json, bytes, "it", &error), GEMLET_ERROR_FORMAT);
+    }
+    assert_int_equal(gemlet_json_open(&value, json, sizeof json - 1, "it", &error), GEMLET_OK);
+    for (size_t bytes = 0; bytes < sizeof call - 1; bytes++) {
+        assert_int_equal(gemlet_call_read(call, bytes, out, sizeof out, &read, &error), GEMLET_ERROR_FORMAT);
+    }
+    assert_int_equal(gemlet_call_read(call, sizeof call - 1, out, sizeof out, &read, &error), GEMLET_OK);
+    assert_string_equal(out, "{\"a\":1,\"b\":[\"x\",null],\"c\":{\"d\":true}}");
+}
+
 static void json_is_checked(void **state) {
     (void)state;
     static const char *const good[] = {"0",
@@ -476,6 +496,7 @@ int main(void) {
         cmocka_unit_test(calls_are_read),
         cmocka_unit_test(what_is_no_call_is_not_read),
         cmocka_unit_test(calls_of_the_cases_come_back),
+        cmocka_unit_test(what_is_cut_is_refused),
         cmocka_unit_test(json_is_checked),
         cmocka_unit_test(json_is_read),
     };
