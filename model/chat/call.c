@@ -34,6 +34,14 @@ static bool is_space(char c) {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
+/* The end of a text without the spaces that it ends with. */
+static const char *trimmed(const char *text, const char *end) {
+    while (end > text && is_space(end[-1])) {
+        end--;
+    }
+    return end;
+}
+
 static void skip_space(reader *r) {
     while (r->at < r->end && is_space(*r->at)) {
         r->at++;
@@ -111,10 +119,7 @@ static void read_key(reader *r) {
         while (colon < r->end && gemlet_text_find(":,{}[]", *colon) == NULL) {
             colon++;
         }
-        const char *end = colon;
-        while (end > r->at && is_space(end[-1])) {
-            end--;
-        }
+        const char *end = trimmed(r->at, colon);
         expect(r, end > r->at && colon < r->end && *colon == ':', "a name and a colon");
         if (r->problem == NULL) {
             put_run(r, end);
@@ -210,7 +215,7 @@ static void read_name(reader *r, gemlet_call *call) {
     while (r->at < r->end && gemlet_text_find("{}:,<\"\n", *r->at) == NULL) {
         r->at++;
     }
-    call->name_bytes = (size_t)(r->at - call->name);
+    call->name_bytes = (size_t)(trimmed(call->name, r->at) - call->name);
     expect(r, call->name_bytes > 0, "the name of a function");
 }
 

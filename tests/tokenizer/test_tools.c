@@ -323,7 +323,7 @@ static void calls_are_read(void **state) {
                "{\"a\":[1,\"}]\",[],{}],\"b\":{\"c\":{\"d e\":false}}}", 0);
     check_call("call:f{a:<|\"|>\"q\" \\ \n\x01<|\"|>}", "f", "{\"a\":\"\\\"q\\\" \\\\ \\n\\u0001\"}", 0);
     check_call("call:f{a:<|\"|>\xFF\xC3<|\"|>}", "f", "{\"a\":\"\xEF\xBF\xBD\xEF\xBF\xBD\"}", 0);
-    check_call(" call: f { a : 1 , b : [ 2 , 3 ] } call:g{}", "f ", "{\"a\":1,\"b\":[2,3]}", 9);
+    check_call(" call: f { a : 1 , b : [ 2 , 3 ] } call:g{}", "f", "{\"a\":1,\"b\":[2,3]}", 9);
     check_call("call:f{a:1}call:g{b:2}", "f", "{\"a\":1}", 11);
 }
 
