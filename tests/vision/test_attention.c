@@ -146,7 +146,8 @@ static void many_keys_are_mixed_within_the_bound(void **state) {
     test_random r = {2};
     for (size_t d = 0; d < sizeof deviations / sizeof *deviations; d++) {
         for (size_t keys = 250; keys <= 4096; keys *= 4) {
-            for (float mean = 0.0f; mean <= 30.0f; mean += 30.0f) {
+            for (int i = 0; i < 2; i++) {
+                float mean = i == 0 ? 0.0f : 30.0f;
                 picture p = make_picture(&r, keys, deviations[d], mean);
                 double error = error_of(&p);
                 print_message("%zu keys, scores' deviation %.1f, values' mean %.0f: %.4f\n", keys, (double)deviations[d],
