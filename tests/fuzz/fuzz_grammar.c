@@ -1,5 +1,5 @@
-/* libFuzzer: any bytes as a JSON schema, a pattern, or text that goes through a compiled one.  The first byte says which; of a text
- * the first zero byte ends the grammar. */
+/* libFuzzer: any bytes as a JSON schema, a pattern, a list of functions, or text that goes through a compiled one.  The first byte
+ * says which; of a text the first zero byte ends the grammar. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,7 +39,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const char *text = (const char *)data + 1;
     const uint8_t *end = memchr(data + 1, '\0', size - 1);
     size_t bytes = end != NULL ? (size_t)(end - data - 1) : size - 1, needed = 0;
-    gemlet_grammar_kind kind = data[0] % 2 == 0 ? GEMLET_GRAMMAR_SCHEMA : GEMLET_GRAMMAR_PATTERN;
+    gemlet_grammar_kind kind = data[0] == 2       ? GEMLET_GRAMMAR_CALLS
+                               : data[0] % 2 == 0 ? GEMLET_GRAMMAR_SCHEMA
+                                                  : GEMLET_GRAMMAR_PATTERN;
     gemlet_error error = {GEMLET_OK, ""};
     const gemlet_grammar *grammar = NULL;
     /* In memory of its own, so that the sanitizer sees a read beyond the text. */

@@ -763,6 +763,72 @@ static void an_image_is_spliced(void **state) {
     rig_close(&hand);
 }
 
+static uint32_t budget_seen;
+
+static uint32_t fake_budget(const gemlet_image_run *run, uint32_t width, uint32_t height) {
+    budget_seen = run->image_tokens;
+    return fake_soft_tokens(run, width, height);
+}
+
+/* Frames with their times between: minutes and seconds of two digits or more, whole seconds. */
+static void a_clip_is_its_frames(void **state) {
+    (void)state;
+    static const uint8_t pixels[64];
+    static const gemlet_image_encoder counting = {.soft_tokens = fake_budget, .prepare = fake_prepare, .encode = fake_encode};
+    static const gemlet_splice plain = {.before = "", .after = ""};
+    static const char *const stamps[] = {"00:03 ", " 01:05 ", " 100:09 "};
+    const gemlet_image frame = {.format = GEMLET_PIXELS_GREY, .width = 3, .height = 1, .pixels = pixels, .stride = 3};
+    const gemlet_clip_frame frames[] = {{frame, 3.9}, {frame, 65.0}, {frame, 6009.5}};
+    rig r, hand;
+    const float *soft = NULL;
+    size_t count = 0;
+    open_eyes(&r, &text_only);
+    open_eyes(&hand, &text_only);
+    says(&r, gemlet_feed_clip(r.session, frames, 3, &r.error), GEMLET_ERROR_UNSUPPORTED,
+         "this session takes no clips: Gemma 4 does, where it is not opened without its image encoder");
+    gemlet_family family = *r.model->family;
+    family.clips = true;
+    r.model->family = &family;
+    r.session->images = &counting;
+    for (uint32_t budget = 30; budget <= 280; budget += 125) {
+        gemlet_session_reset(r.session);
+        r.session->image.run.image_tokens = budget;
+        must(&r, gemlet_feed_clip(r.session, frames, 3, &r.error));
+        assert_int_equal(r.session->image.run.image_tokens, budget);
+        assert_int_equal(budget_seen, budget < 70 ? budget : 70);
+    }
+    must(&hand, gemlet_encode_image(hand.session, &frame, &soft, &count, &hand.error));
+    for (size_t i = 0; i < 3; i++) {
+        splice(&hand, &plain, stamps[i], 7, soft, count, 9);
+    }
+    assert_int_equal(gemlet_session_length(r.session), gemlet_session_length(hand.session));
+    assert_memory_equal(r.session->history, hand.session->history, gemlet_session_length(r.session) * sizeof *r.session->history);
+    assert_states(&r, &hand);
+    says(&r, gemlet_feed_clip(r.session, frames, 0, &r.error), GEMLET_ERROR_ARGUMENT,
+         "the frames of a clip must be 1 to 32 but are 0");
+    static const double wrong[] = {-0.1, 360000.0, (double)NAN};
+    for (size_t i = 0; i < 3; i++) {
+        const gemlet_clip_frame bad[] = {{frame, 359999.0}, {frame, wrong[i]}};
+        says(&r, gemlet_feed_clip(r.session, bad, 2, &r.error), GEMLET_ERROR_ARGUMENT,
+             "the seconds of a frame must be from 0 to 360000; those of number 1 are not");
+    }
+    rig_close(&r);
+    rig_close(&hand);
+}
+
+static void crops_are_for_who_was_made_for_them(void **state) {
+    (void)state;
+    rig r;
+    rig_start(&r, &whole_model, &(gemlet_options){.context = 512});
+    gemlet_image frame = rig_frame(&r);
+    saved_state before = rig_save(&r);
+    says(&r, gemlet_feed_image_with_crops(r.session, &frame, &r.error), GEMLET_ERROR_UNSUPPORTED,
+         "this session takes no crops of images: Gemma 3 does");
+    assert_unchanged(&r, &before);
+    free(before.bytes);
+    rig_close(&r);
+}
+
 static void an_image_fits_or_not(void **state) {
     (void)state;
     static const uint8_t pixels[64];
@@ -862,6 +928,22 @@ static void line_ends_join(void **state) {
     }
     rig_close(&r);
     rig_close(&hand);
+}
+
+/* One line end before the image is enough. */
+static void a_line_end_joins(void **state) {
+    (void)state;
+    static const gemlet_splice around = {.before = "\nb", .after = ""};
+    rig r;
+    rig_start(&r, &small, &text_only);
+    const uint32_t before[] = {token_of(&r, "a"), token_of(&r, "\n")};
+    gemlet_frame frame;
+    must(&r, gemlet_feed(r.session, before, 2, &r.error));
+    must(&r, gemlet_session_frame(r.session, &around, 7, 9, 3, &frame, &r.error));
+    assert_int_equal(frame.joined, 1);
+    assert_int_equal(frame.opening[0].bytes, 3);
+    assert_memory_equal(frame.before, "\n\nb", 3);
+    rig_close(&r);
 }
 
 static void a_frame_fits_to_the_last_position(void **state) {
@@ -1203,6 +1285,9 @@ int main(void) {
         cmocka_unit_test(a_forged_state_is_refused),
         cmocka_unit_test(states_of_others_are_refused),
         cmocka_unit_test(an_image_is_spliced),
+        cmocka_unit_test(a_clip_is_its_frames),
+        cmocka_unit_test(crops_are_for_who_was_made_for_them),
+        cmocka_unit_test(a_line_end_joins),
         cmocka_unit_test(an_image_fits_or_not),
         cmocka_unit_test(line_ends_join),
         cmocka_unit_test(a_frame_fits_to_the_last_position),
