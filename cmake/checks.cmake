@@ -74,6 +74,7 @@ if(NOT GEMLET_SANITIZE)
                          cortex-a72=neon cortex-a76=dotprod max=dotprod)
     else()
         gemlet_add_check(complexity ../proof/complexity)
+        gemlet_add_check(mutation ../proof/mutate --sample 2 --limit 95) # of all files: by hand
         gemlet_add_check(eva ../proof/eva)
         set_tests_properties(${GEMLET_TEST_PREFIX}/check/eva PROPERTIES SKIP_RETURN_CODE 77)
         find_program(HOST_CXX NAMES c++ g++)
