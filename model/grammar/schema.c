@@ -73,11 +73,9 @@ static const struct {
 
 enum { TYPES = sizeof types / sizeof *types };
 
-/* A pointer that was followed once: from which document, and to where. */
+/* A pointer that was followed once: from which document, how it is written, and to where; places in the text. */
 typedef struct reference {
-    const char *document;
-    gemlet_json pointer; /* as it is written */
-    const char *at;
+    uint32_t document, pointer, bytes, target;
     uint16_t node;
 } reference;
 
@@ -780,8 +778,8 @@ static const reference *find_followed(const compiler *c, gemlet_json document, g
     size_t bytes = (size_t)(pointer.end - pointer.text);
     for (size_t i = 0; i < c->reference_count; i++) {
         const reference *r = &c->references[i];
-        if (r->document == document.text && (size_t)(r->pointer.end - r->pointer.text) == bytes &&
-            memcmp(r->pointer.text, pointer.text, bytes) == 0) {
+        if (c->root.text + r->document == document.text && r->bytes == bytes &&
+            memcmp(c->root.text + r->pointer, pointer.text, bytes) == 0) {
             return r;
         }
     }
@@ -794,11 +792,15 @@ static uint16_t node_of_target(compiler *c, gemlet_json schema) {
         return 0;
     }
     for (size_t i = 0; i < c->reference_count; i++) {
-        if (c->references[i].at == schema.text) {
+        if (c->root.text + c->references[i].target == schema.text) {
             return c->references[i].node;
         }
     }
     return add_schema(c, schema);
+}
+
+static uint32_t place_of(const compiler *c, const char *at) {
+    return (uint32_t)(at - c->root.text);
 }
 
 static gemlet_node alias_of(uint16_t node) {
@@ -825,7 +827,8 @@ static gemlet_node reference_node(compiler *c, const keywords *k) {
         refuse(c, GEMLET_ERROR_UNSUPPORTED, "$ref: more than 128 pointers, the last: ", pointer, "");
         return alias_of(0);
     }
-    reference made = {document.text, pointer, found.text, node_of_target(c, found)};
+    reference made = {place_of(c, document.text), place_of(c, pointer.text), (uint32_t)(pointer.end - pointer.text),
+                      place_of(c, found.text), node_of_target(c, found)};
     c->references[c->reference_count++] = made;
     return alias_of(made.node);
 }
