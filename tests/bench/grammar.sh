@@ -26,6 +26,7 @@ done <<'SCHEMAS'
 record {"type":"object","properties":{"name":{"type":"string","maxLength":40},"age":{"type":"integer","minimum":0,"maximum":150},"tags":{"type":"array","items":{"enum":["red","green","blue"]},"maxItems":3}},"required":["name","age","tags"]}
 text {"type":"string"}
 letter {"type":"array","items":{"type":"string","pattern":"^[a-z]$"}}
+capitals {"type":"array","items":{"type":"string","pattern":"^[^a-z]*$"}}
 digits {"type":"array","items":{"type":"string","pattern":"^[0-9]{4}$"}}
 any {}
 SCHEMAS

@@ -405,8 +405,8 @@ static void check_block(const float *x, size_t length) {
         int w = weights[i] + GEMLET_WEIGHT_CENTER;
         double exact = i < length ? exp2((double)x[i] - largest) : 0.0;
         assert_in_range(w, 0, 2 * GEMLET_WEIGHT_CENTER);
-        assert_true(fabs(w - exact * 2 * GEMLET_WEIGHT_CENTER) <= 0.53);
-        sum += exact * UNITS;
+        assert_true(fabs(w - exact * (double)(2 * GEMLET_WEIGHT_CENTER)) <= 0.53);
+        sum += exact * (double)UNITS;
         steps += w;
     }
     assert_true(length == 0 || (double)block.largest == largest);
