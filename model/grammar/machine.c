@@ -266,7 +266,7 @@ static bool is_in(const gemlet_grammar *g, const gemlet_pattern_position *positi
 /* The positions of a pattern that take one of these characters. */
 static gemlet_positions taking(const gemlet_grammar *g, const gemlet_pattern *pattern, const gemlet_positions *next, range wanted) {
     gemlet_positions taken = {{0}};
-    for (size_t i = 0; i < GEMLET_PATTERN_POSITIONS; i++) {
+    for (size_t i = 0; i < pattern->position_count; i++) {
         if (next->words[i / 64] == 0) {
             i += 63; /* none of these */
         } else if (gemlet_has_position(next, i) && is_in(g, &pattern->positions[i], wanted)) {
@@ -307,7 +307,7 @@ static bool follow(const gemlet_grammar *g, const gemlet_pattern *pattern, scala
     }
     s->next = (gemlet_positions){{0}};
     s->ends = 0;
-    for (size_t i = 0; i < GEMLET_PATTERN_POSITIONS; i++) {
+    for (size_t i = 0; i < pattern->position_count; i++) {
         if (gemlet_has_position(&taken, i)) {
             gemlet_add_positions(&s->next, &pattern->positions[i].follow);
             s->ends |= gemlet_has_position(&pattern->last, i);

@@ -561,7 +561,11 @@ gemlet_status gemlet_pattern_compile(gemlet_grammar *g, const gemlet_grammar_roo
         append(&p, &all, &any);
     }
     if (p.status == GEMLET_OK) {
-        g->patterns[g->pattern_count++] = (gemlet_pattern){g->positions + p.first_position, all.first, all.last, all.empty};
+        g->patterns[g->pattern_count++] = (gemlet_pattern){.positions = g->positions + p.first_position,
+                                                           .position_count = (uint16_t)(g->position_count - p.first_position),
+                                                           .empty = all.empty,
+                                                           .first = all.first,
+                                                           .last = all.last};
     }
     return p.status;
 }

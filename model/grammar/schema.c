@@ -476,7 +476,7 @@ static bool has_lengths(const gemlet_pattern *pattern, uint32_t least, uint32_t 
     uint32_t length = 1;
     for (; !gemlet_no_positions(&now) && length <= GEMLET_PATTERN_POSITIONS + 1; length++) {
         gemlet_positions next = {{0}};
-        for (size_t i = 0; i < GEMLET_PATTERN_POSITIONS; i++) {
+        for (size_t i = 0; i < pattern->position_count; i++) {
             if (gemlet_has_position(&now, i)) {
                 right = right && (!gemlet_has_position(&pattern->last, i) || (length >= least && length <= most));
                 gemlet_add_positions(&next, &pattern->positions[i].follow);

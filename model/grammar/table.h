@@ -38,8 +38,9 @@ typedef struct gemlet_pattern_position {
 
 typedef struct gemlet_pattern {
     gemlet_pattern_position *positions;
-    gemlet_positions first, last;
+    uint16_t position_count;
     bool empty; /* no character at all is right, too */
+    gemlet_positions first, last;
 } gemlet_pattern;
 
 typedef enum gemlet_node_kind {
