@@ -5,13 +5,9 @@
 
 #include <gemlet/arena.h>
 
-static size_t rounded(size_t bytes) {
-    return (bytes + GEMLET_ALIGNMENT - 1) / GEMLET_ALIGNMENT * GEMLET_ALIGNMENT;
-}
-
 gemlet_status form_words_open(form_words *w, const gemlet_tokenizer *tokenizer, gemlet_error *error) {
     size_t bytes = gemlet_token_order_bytes(tokenizer);
-    w->memory = aligned_alloc(GEMLET_ALIGNMENT, rounded(bytes));
+    w->memory = aligned_alloc(GEMLET_ALIGNMENT, bytes);
     if (w->memory == NULL) {
         return gemlet_fail(error, GEMLET_ERROR_MEMORY, "out of memory for the form of the answer");
     }
@@ -26,24 +22,24 @@ void form_words_close(form_words *w) {
 gemlet_status form_count(gemlet_grammar_kind kind, const char *text, size_t bytes, size_t *sum, gemlet_error *error) {
     size_t needed = 0;
     gemlet_status status = gemlet_grammar_bytes(kind, text, bytes, &needed, error);
-    *sum += rounded(needed);
+    *sum += needed;
     return status;
 }
 
 size_t form_scratch_bytes(const gemlet_tokenizer *tokenizer) {
-    return rounded(gemlet_constraint_bytes(tokenizer));
+    return gemlet_constraint_bytes(tokenizer);
 }
 
-/* A piece of the form's memory. */
+/* A piece of the form's memory; what the library asks for is a multiple of GEMLET_ALIGNMENT. */
 static gemlet_status take(form *f, size_t bytes, void **piece, gemlet_error *error) {
-    if (f->bytes - f->used < rounded(bytes)) {
+    if (f->bytes - f->used < bytes) {
         char problem[GEMLET_MESSAGE_BYTES];
         snprintf(problem, sizeof problem, "the form of an answer: expected one of at most %zu bytes of memory, found %zu",
                  f->bytes - f->used, bytes);
         return gemlet_fail(error, GEMLET_ERROR_UNSUPPORTED, problem);
     }
     *piece = (char *)f->memory + f->used;
-    f->used += rounded(bytes);
+    f->used += bytes;
     return GEMLET_OK;
 }
 
