@@ -75,8 +75,8 @@ if(NOT GEMLET_SANITIZE)
     else()
         gemlet_add_check(complexity ../proof/complexity)
         gemlet_add_check(mutation ../proof/mutate --sample 2 --limit 95) # of all files: by hand
-        gemlet_add_check(eva ../proof/eva)
-        set_tests_properties(${GEMLET_TEST_PREFIX}/check/eva PROPERTIES SKIP_RETURN_CODE 77)
+        gemlet_add_check(frama-c ../proof/frama_c)
+        set_tests_properties(${GEMLET_TEST_PREFIX}/check/frama-c PROPERTIES SKIP_RETURN_CODE 77)
         find_program(HOST_CXX NAMES c++ g++)
         if(arm)
             set(expected_level "[a-z0-9]*") # whatever this board has

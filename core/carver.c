@@ -2,15 +2,18 @@
 
 #include <stdint.h>
 
+#include "core/checked.h"
 #include <gemlet/arena.h>
 
 size_t gemlet_aligned(size_t bytes) {
-    return (bytes + GEMLET_ALIGNMENT - 1) / GEMLET_ALIGNMENT * GEMLET_ALIGNMENT;
+    const size_t most = GEMLET_ALIGNMENT - 1;
+    return bytes > SIZE_MAX - most ? SIZE_MAX : (bytes + most) / GEMLET_ALIGNMENT * GEMLET_ALIGNMENT;
 }
 
 void *gemlet_carve(gemlet_carver *carver, size_t count, size_t bytes) {
     void *out = carver->memory != NULL ? carver->memory + carver->used : NULL;
-    carver->used = gemlet_aligned(carver->used + count * bytes);
+    uint64_t used = gemlet_plus(carver->used, gemlet_times(count, bytes));
+    carver->used = gemlet_aligned(used < SIZE_MAX ? (size_t)used : SIZE_MAX);
     return out;
 }
 

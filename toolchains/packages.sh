@@ -8,7 +8,7 @@ case ${1:-all} in
 all)
     packages=(cmake cppcheck gcovr ninja-build gcc g++ clang clang-format-14 clang-tidy-14 libclang-rt-14-dev pkg-config libsimde-dev
         libcmocka-dev libcjson-dev libjpeg-dev libpng-dev libwebp-dev libsndfile1-dev libsamplerate0-dev libmicrohttpd-dev libjpeg-turbo-progs gcc-aarch64-linux-gnu g++-aarch64-linux-gnu qemu-user
-        qemu-system-arm picolibc-aarch64-linux-gnu llvm-19 clang-19 libclang-rt-19-dev musl-tools dpkg-dev groff-base python3 python3-venv chromium
+        qemu-system-arm picolibc-aarch64-linux-gnu llvm-19 clang-19 libclang-rt-19-dev musl-tools frama-c-base why3 cvc4 dpkg-dev groff-base python3 python3-venv chromium
         espeak-ng)
     [ "$machine" = arm64 ] || packages+=(libc6-dev:arm64 libcmocka-dev:arm64 libcjson-dev:arm64 libjpeg-dev:arm64 libpng-dev:arm64
         libwebp-dev:arm64 libsndfile1-dev:arm64 libsamplerate0-dev:arm64 libmicrohttpd-dev:arm64)

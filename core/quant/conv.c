@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/checked.h"
+
 enum {
     /* The 64-byte block of the packed layout: 8 outputs x 8 channels as 2 x 2 groups of 4 outputs x 4 channels. */
     GROUP = 4,
@@ -21,16 +23,12 @@ static size_t panels_of(size_t outputs) {
 }
 
 size_t gemlet_conv_bytes(size_t outputs, size_t taps, size_t channels) {
-    size_t padded = gemlet_padded_channels(channels);
-    size_t panels = panels_of(outputs);
-    if (padded < channels || panels == 0 || taps == 0 || padded == 0 || padded > SIZE_MAX / GEMLET_CONV_PANEL) {
+    if (channels > SIZE_MAX - GEMLET_CHANNEL_PADDING) {
         return 0;
     }
-    size_t tap_bytes = GEMLET_CONV_PANEL * padded;
-    if (taps > SIZE_MAX / tap_bytes || panels > SIZE_MAX / (tap_bytes * taps)) {
-        return 0;
-    }
-    return panels * taps * tap_bytes;
+    uint64_t panel_bytes = gemlet_times(gemlet_times(gemlet_padded_channels(channels), GEMLET_CONV_PANEL), taps);
+    uint64_t bytes = gemlet_times(panel_bytes, panels_of(outputs));
+    return bytes < SIZE_MAX ? (size_t)bytes : 0;
 }
 
 /* Where the weight of output `o` (of all), tap and channel lies in the packed data. */

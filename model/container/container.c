@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "core/checked.h"
 #include "core/quant/packing.h"
 #include "core/text.h"
 #include "model/container/cursor.h"
@@ -163,15 +164,6 @@ static gemlet_status check_tables(gemlet_container *c, gemlet_error *error) {
 
 /* ---- Tensors ---- */
 
-/* a * b * c into `*product`; false on overflow. */
-static bool multiply(uint64_t a, uint64_t b, uint64_t c, uint64_t *product) {
-    if ((b != 0 && a > UINT64_MAX / b) || (c != 0 && a * b > UINT64_MAX / c)) {
-        return false;
-    }
-    *product = a * b * c;
-    return true;
-}
-
 /* Reads a tensor's name and its number of dimensions. */
 static gemlet_status read_name(gemlet_cursor *at, uint32_t index, gemlet_tensor *t, gemlet_error *error) {
     const gemlet_container *c = at->container;
@@ -203,7 +195,8 @@ static gemlet_status read_shape(gemlet_cursor *at, gemlet_tensor *t, uint64_t *e
         if (!at->failed && t->dimensions[i] == 0) {
             return part_failed(c, "tensor", t->name, "has a dimension of zero", error);
         }
-        if (!at->failed && !multiply(*elements, t->dimensions[i], 1, elements)) {
+        *elements = gemlet_times(*elements, t->dimensions[i]);
+        if (!at->failed && *elements == UINT64_MAX) {
             return part_failed(c, "tensor", t->name, "has more elements than a number can count", error);
         }
     }
@@ -221,7 +214,8 @@ static gemlet_status read_shape(gemlet_cursor *at, gemlet_tensor *t, uint64_t *e
         found(GEMLET_ERROR_FORMAT, "", block_elements, error);
         return found(GEMLET_ERROR_FORMAT, ", but they have ", t->dimensions[0], error);
     }
-    if (!multiply(*elements / block_elements, block_bytes, 1, &t->bytes)) {
+    t->bytes = gemlet_times(*elements / block_elements, block_bytes);
+    if (t->bytes == UINT64_MAX) {
         return part_failed(c, "tensor", t->name, "has more bytes than a number can count", error);
     }
     return GEMLET_OK;
@@ -248,21 +242,16 @@ static gemlet_status check_place(const gemlet_container *c, gemlet_tensor *t, ge
 /* Bytes that a packed tensor of this kind and shape has; 0 where there is no such tensor. */
 static uint64_t expected_bytes(const gemlet_tensor *t) {
     gemlet_matrix matrix;
-    uint64_t elements, padded;
-    if (t->rows == 0 || t->columns == 0 || t->taps == 0 || t->taps > GEMLET_MAX_TAPS ||
-        !multiply(t->rows, t->columns, t->taps, &elements)) {
+    if (t->taps > GEMLET_MAX_TAPS) {
         return 0;
     }
     if (gemlet_tensor_matrix(t, &matrix)) {
         return t->taps == 1 ? gemlet_packed_bytes(matrix.type, matrix.packing, t->rows, t->columns) : 0;
     }
     if (t->kind == GEMLET_KIND_CONV) {
-        /* Rounded up generously first: what fits a size_t is then computed exactly. */
-        bool fits =
-            multiply((uint64_t)t->rows + GEMLET_CONV_PANEL, (uint64_t)t->columns + GEMLET_CHANNEL_PADDING, t->taps, &padded);
-        return fits && padded <= SIZE_MAX ? gemlet_conv_bytes(t->rows, t->taps, t->columns) : 0;
+        return gemlet_conv_bytes(t->rows, t->taps, t->columns);
     }
-    return elements; /* plain and real convolutions: the caller compares elements */
+    return gemlet_times(gemlet_times(t->rows, t->columns), t->taps); /* plain and real: the caller compares elements */
 }
 
 /* Holds the rows of the tables around the one of tensor `index`; not in the window, which stays on the descriptions. */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "model/text/decoder.h"
+#include "model/text/ring.h"
 
 void gemlet_text_rotate_tables(const gemlet_text_decoder *d) {
     for (size_t kind = 0; kind < GEMLET_LAYER_KINDS; kind++) {
@@ -57,7 +58,7 @@ void gemlet_text_store(const gemlet_text_decoder *d, uint32_t layer, size_t toke
         if (c->traits->value_norm) {
             d->kernels.real->rms_norm(value, NULL, c->epsilon, kind->head_width, value);
         }
-        size_t row = h * cache->slots + (d->position + token) % cache->slots;
+        size_t row = h * cache->slots + gemlet_ring_slot(cache->slots, d->position + token);
         store_row(d, kind, key, cache->keys, cache->key_scale, row);
         store_row(d, kind, value, cache->values, cache->value_scale, row);
     }
@@ -95,10 +96,9 @@ static void attend_heads(const attend_job *job, size_t token, size_t first, floa
     size_t h = first / (c->heads / kind->kv_heads);
     size_t own = d->position + job->skipped + token + 1; /* where positions end that it sees in any case */
     size_t end = d->together ? d->position + d->rotated : own;
-    size_t seen = gemlet_positions_seen(kind, own) + end - own;
-    size_t slot = (end - seen) % cache->slots;
-    size_t pieces[2] = {seen < cache->slots - slot ? seen : cache->slots - slot, 0};
-    pieces[1] = seen - pieces[0];
+    size_t seen = gemlet_ring_seen(kind->window, own) + end - own;
+    gemlet_ring_span span = gemlet_ring_last(cache->slots, end, seen);
+    const size_t starts[2] = {h * cache->slots + span.first, h * cache->slots}, pieces[2] = {span.count, span.wrapped};
     float *query = d->scratch.query + (token * c->heads + first) * width;
     for (size_t q = 0; q < group; q++) {
         norm_and_rotate(d, job->layer, d->weights->layers[job->layer].query_norm, job->skipped + token, query + q * width);
@@ -108,7 +108,7 @@ static void attend_heads(const attend_job *job, size_t token, size_t first, floa
     }
     size_t done = 0;
     for (size_t p = 0; p < 2; done += pieces[p++]) {
-        gemlet_rows keys = cached_rows(d, kind, cache->keys, cache->key_scale, h * cache->slots + (p == 0 ? slot : 0), pieces[p]);
+        gemlet_rows keys = cached_rows(d, kind, cache->keys, cache->key_scale, starts[p], pieces[p]);
         real->dot(&keys, query, width, group, scores + done, seen);
     }
     for (size_t q = 0; q < group; q++) {
@@ -117,8 +117,7 @@ static void attend_heads(const attend_job *job, size_t token, size_t first, floa
     memset(query, 0, group * width * sizeof *query);
     done = 0;
     for (size_t p = 0; p < 2; done += pieces[p++]) {
-        gemlet_rows values =
-            cached_rows(d, kind, cache->values, cache->value_scale, h * cache->slots + (p == 0 ? slot : 0), pieces[p]);
+        gemlet_rows values = cached_rows(d, kind, cache->values, cache->value_scale, starts[p], pieces[p]);
         real->mix(&values, scores + done, seen, group, query, width);
     }
 }

@@ -114,9 +114,4 @@ static inline uint32_t gemlet_text_common_layers(const gemlet_text_config *confi
 size_t gemlet_most_queries(const gemlet_text_config *config);
 size_t gemlet_most_keys(const gemlet_text_config *config);
 
-/* How many of `end` positions a layer sees from the last of them. */
-static inline size_t gemlet_positions_seen(const gemlet_attention_config *kind, size_t end) {
-    return kind->window != 0 && end > kind->window ? kind->window : end;
-}
-
 #endif

@@ -1,5 +1,7 @@
 #include "core/carver.h"
+#include "core/checked.h"
 #include "model/text/decoder.h"
+#include "model/text/ring.h"
 #include "model/text/tensors.h"
 
 /* Takes arrays from one end of the arena and remembers the first failure. */
@@ -13,29 +15,23 @@ typedef struct taker {
 static void *take(taker *t, const char *name, size_t count, size_t bytes) {
     void *out = NULL;
     if (t->status == GEMLET_OK && count > 0) {
-        if (bytes > SIZE_MAX / count) {
+        uint64_t all = gemlet_times(count, bytes);
+        if (all >= SIZE_MAX) {
             t->status = gemlet_fail(t->error, GEMLET_ERROR_MEMORY, "a size overflows: ");
             gemlet_error_text(t->error, name);
         } else {
-            t->status = (t->kept ? gemlet_arena_keep : gemlet_arena_scratch)(t->arena, name, count * bytes, &out, t->error);
+            t->status = (t->kept ? gemlet_arena_keep : gemlet_arena_scratch)(t->arena, name, (size_t)all, &out, t->error);
         }
     }
     return out;
-}
-
-/* Rings hold what the first token of a chunk still sees after its last one was written. */
-static uint32_t ring_slots(const gemlet_text_decoder *d, uint32_t layer) {
-    const gemlet_attention_config *kind = gemlet_attention_of(d->config, layer);
-    uint32_t ring = kind->window + d->chunk;
-    return kind->window != 0 && ring < d->context ? ring : d->context;
 }
 
 static void take_caches(gemlet_text_decoder *d, taker *t) {
     const gemlet_text_config *c = d->config;
     d->caches = take(t, "session", c->first_shared, sizeof *d->caches);
     for (uint32_t i = 0; i < c->first_shared; i++) {
-        gemlet_text_cache cache = {.slots = ring_slots(d, i)};
         const gemlet_attention_config *kind = gemlet_attention_of(c, i);
+        gemlet_text_cache cache = {.slots = gemlet_ring_slots(kind->window, d->chunk, d->context)};
         size_t row_bytes = gemlet_text_cache_row_bytes(d, kind);
         size_t rows = (size_t)kind->kv_heads * cache.slots;
         cache.keys = take(t, "KV cache", rows, row_bytes);
@@ -120,14 +116,10 @@ gemlet_status gemlet_text_open(gemlet_text_decoder *decoder, gemlet_arena *arena
     return scratch.status;
 }
 
-/* The next token at `length` sees length - window + 1 and later; a ring holds the last `slots` that were written. */
 bool gemlet_text_reaches(const gemlet_text_decoder *decoder, size_t written, size_t length) {
     for (size_t kind = 0; kind < GEMLET_LAYER_KINDS; kind++) {
-        size_t window = decoder->config->kinds[kind].window;
-        size_t ring = window + decoder->chunk;
-        size_t oldest = window != 0 && ring < decoder->context && written > ring ? written - ring : 0;
-        size_t needed = length + 1 > window ? length + 1 - window : 0;
-        if (needed < oldest) {
+        uint32_t window = decoder->config->kinds[kind].window;
+        if (!gemlet_ring_reaches(gemlet_ring_slots(window, decoder->chunk, decoder->context), window, written, length)) {
             return false;
         }
     }

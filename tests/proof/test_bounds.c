@@ -874,7 +874,9 @@ static void shapes_end_at_what_a_number_counts(void **state) {
         {1, UINT32_MAX, NULL},
         {1, UINT64_C(1) << 32, "F: tensor \"t\" has a dimension beyond 4294967295"},
         {UINT64_C(1) << 32, UINT64_C(1) << 32, "F: tensor \"t\" has more elements than a number can count"},
-        {UINT32_MAX, UINT64_C(4294967297), "F: tensor \"t\" has a dimension beyond 4294967295"}, /* 2^64 - 1 elements */
+        {UINT32_MAX, UINT64_C(4294967297),
+         "F: tensor \"t\" has more elements than a number can count"},                           /* 2^64 - 1 stands for that */
+        {UINT32_MAX, UINT64_C(4294967296), "F: tensor \"t\" has a dimension beyond 4294967295"}, /* 2^64 - 2^32 */
         {UINT64_MAX, 2, "F: tensor \"t\" has more elements than a number can count"},
         {0, 1, "F: tensor \"t\" has a dimension of zero"},
     };

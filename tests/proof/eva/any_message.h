@@ -15,6 +15,12 @@ void gemlet_error_text(gemlet_error *error, const char *text) {
     (void)text;
 }
 
+void gemlet_error_bytes(gemlet_error *error, const char *text, size_t bytes) {
+    (void)error;
+    (void)text;
+    (void)bytes;
+}
+
 void gemlet_error_number(gemlet_error *error, uint64_t number) {
     (void)error;
     (void)number;

@@ -1,0 +1,51 @@
+/* prove: gemlet_times gemlet_plus gemlet_aligned gemlet_carve gemlet_padded_channels panels_of gemlet_conv_bytes gemlet_share
+ * Products and sums of sizes: exact where 64 bits have room for them, UINT64_MAX where not.  What a carver counts is enough for
+ * what was cut off it, or beyond all memory.  Bytes of packed convolutions: nothing wraps on the way to them.  Shares of work: in
+ * order, and all of it. */
+#include <stddef.h>
+#include <stdint.h>
+
+/*@ assigns \nothing;
+  @ ensures exact: a * b <= UINT64_MAX ==> \result == a * b;
+  @ ensures full: a * b > UINT64_MAX ==> \result == UINT64_MAX; */
+static uint64_t gemlet_times(uint64_t a, uint64_t b);
+
+/*@ assigns \nothing;
+  @ ensures exact: a + b <= UINT64_MAX ==> \result == a + b;
+  @ ensures full: a + b > UINT64_MAX ==> \result == UINT64_MAX; */
+static uint64_t gemlet_plus(uint64_t a, uint64_t b);
+
+/*@ assigns \nothing;
+  @ ensures enough: \result >= bytes;
+  @ ensures aligned: \result == SIZE_MAX || (\result % 64 == 0 && \result - bytes < 64); */
+size_t gemlet_aligned(size_t bytes);
+
+#include "core/carver.h"
+#include "core/parallel.h"
+#include "core/quant/conv.h"
+
+/*@ requires \valid(carver);
+  @ assigns carver->used;
+  @ ensures room: carver->used >= \old(carver->used) + count * bytes || carver->used == SIZE_MAX; */
+void *gemlet_carve(gemlet_carver *carver, size_t count, size_t bytes);
+
+/*@ requires channels <= SIZE_MAX - GEMLET_CHANNEL_PADDING;
+  @ assigns \nothing;
+  @ ensures \result % GEMLET_CHANNEL_PADDING == 0 && channels <= \result < channels + GEMLET_CHANNEL_PADDING; */
+size_t gemlet_padded_channels(size_t channels);
+
+/*@ assigns \nothing;
+  @ ensures enough: \result * GEMLET_CONV_PANEL >= outputs;
+  @ ensures none: \result * GEMLET_CONV_PANEL < outputs + GEMLET_CONV_PANEL; */
+static size_t panels_of(size_t outputs);
+
+/*@ requires task < tasks && tasks <= 64 && items <= UINT32_MAX;
+  @ requires \valid(first) && \valid(end) && \separated(first, end);
+  @ assigns *first, *end;
+  @ ensures order: *first <= *end <= items;
+  @ ensures begin: task == 0 ==> *first == 0;
+  @ ensures end: task + 1 == tasks ==> *end == items; */
+static void gemlet_share(size_t items, size_t task, size_t tasks, size_t *first, size_t *end);
+
+#include "core/carver.c"
+#include "core/quant/conv.c"
