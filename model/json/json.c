@@ -418,40 +418,51 @@ static bool find_byte(gemlet_json within, const char *at, gemlet_json *key, geml
     return false;
 }
 
-/* A part of a pointer, in which ~0 stands for '~' and ~1 for '/', of at most `room` bytes; answers how many it has. */
-static size_t put_part(gemlet_error *error, gemlet_json name, size_t room) {
+/* A part of a pointer, in which ~0 stands for '~' and ~1 for '/', as far as there is room; false where it was cut. */
+static bool put_part(gemlet_error *error, gemlet_json name, size_t *room) {
     const char *piece;
-    size_t bytes, used = 0;
-    for (gemlet_json_text text = gemlet_json_text_begin(name); gemlet_json_text_next(&text, &piece, &bytes) && used < room;) {
-        for (size_t i = 0; i < bytes && used < room; used++) {
-            size_t length = 1; /* of a character */
+    size_t bytes;
+    for (gemlet_json_text text = gemlet_json_text_begin(name); gemlet_json_text_next(&text, &piece, &bytes);) {
+        for (size_t i = 0, length = 1; i < bytes; i += length, length = 1) {
             while (i + length < bytes && ((unsigned char)piece[i + length] & 0xC0) == 0x80) {
-                length++;
+                length++; /* of a character */
             }
             bool escaped = piece[i] == '~' || piece[i] == '/';
-            gemlet_error_bytes(error, escaped ? (piece[i] == '~' ? "~0" : "~1") : piece + i, escaped ? 2 : length);
-            i += length;
+            size_t needed = escaped ? 2 : length;
+            if (*room < needed) {
+                return false;
+            }
+            gemlet_error_bytes(error, escaped ? (piece[i] == '~' ? "~0" : "~1") : piece + i, needed);
+            *room -= needed;
         }
     }
-    return used;
+    return true;
+}
+
+static bool put_index(gemlet_error *error, uint64_t index, size_t *room) {
+    char digits[GEMLET_NUMBER_CHARACTERS];
+    size_t length = gemlet_text_number(digits, index);
+    if (*room < length) {
+        return false;
+    }
+    gemlet_error_bytes(error, digits, length);
+    *room -= length;
+    return true;
 }
 
 void gemlet_json_put_pointer(gemlet_error *error, gemlet_json within, const char *at) {
     gemlet_json key = {NULL, NULL}, value = {NULL, NULL};
     uint64_t index = 0;
-    size_t room = GEMLET_JSON_POINTER_BYTES;
-    while (at > within.text && find_byte(within, at, &key, &value, &index)) {
-        gemlet_error_text(error, "/");
-        if (gemlet_json_type_of(within) == GEMLET_JSON_OBJECT) {
-            room -= put_part(error, key, room);
-        } else {
-            gemlet_error_number(error, index);
+    for (size_t room = GEMLET_JSON_POINTER_BYTES; at > within.text && find_byte(within, at, &key, &value, &index); within = value) {
+        bool object = gemlet_json_type_of(within) == GEMLET_JSON_OBJECT, whole = room > 0;
+        if (whole) {
+            gemlet_error_text(error, "/");
+            room--;
+            whole = object ? put_part(error, key, &room) : put_index(error, index, &room);
         }
-        if (room < 2) {
+        if (!whole) {
             gemlet_error_text(error, "...");
             return;
         }
-        room--;
-        within = value;
     }
 }

@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""usage: mutate.py [--sample N] [--most SECONDS] [--only TEXT] [--list] [--limit PERCENT] [--jobs N]
+"""usage: mutate.py [--sample N] [--most SECONDS] [--only TEXT] [--list] [--limit PERCENT] [--jobs N] [--sanitize]
 
 Mutation testing of what parses strangers' bytes.  A mutant is a source with one thing changed: an operator, a bound, a constant, a
 condition that never holds, a statement left out.  It is compiled, laid over the library (LD_PRELOAD), and the tests that run the changed
-line are run on it, the fastest first.  A mutant that no test fails on shows what no test checks.
+line are run on it, the fastest first.  A mutant that no test fails on shows what no test checks.  --sanitize compiles those again with the
+address and undefined-behaviour sanitizers and with variables that begin as a pattern, and runs the tests on that: what reads one element
+further than it should changes no result.
 
 Mutants are tried in an order that looks random but is the same everywhere, so that those tried so far are a fair sample; --sample N stops
 at N of each file, --most SECONDS when so many have passed.  What is known is kept in build/mutation/state.tsv: a killed mutant stays killed
-while its line stays as it is; those that live are tried again once a test has changed.
+while its line stays as it is; those that live are tried again on tests that have changed.
 
 equivalent.tsv lists mutants that mean the same as the original, with the reason; mutants whose optimised code is the original's need no line
 there.  Ends with an error where less than --limit percent (95) of the others are killed, or a line of equivalent.tsv has no mutant.
@@ -30,7 +32,7 @@ from pathlib import Path
 TARGETS = ["model/container/*.c", "model/tokenizer/*.c", "model/session/*.c", "model/chat/*.c", "model/json/*.c", "model/grammar/*.c", "model/audio/mel.c", "model/vision/resize.c",
            "core/arena.c", "core/status.c", "core/text.c", "core/utf8.c", "core/crc32.c", "core/carver.c"]
 TESTS = ["unit/test_arena", "unit/test_status", "unit/test_sampler", "container/test_container", "container/test_broken",
-         "tokenizer/test_tokenizer", "tokenizer/test_reference", "tokenizer/test_chat", "tokenizer/test_tools", "tokenizer/test_json", "grammar/test_grammar", "grammar/test_calls", "vision/test_resize", "robust/test_refusals",
+         "tokenizer/test_tokenizer", "tokenizer/test_reference", "tokenizer/test_chat", "tokenizer/test_tools", "tokenizer/test_json", "proof/test_json", "grammar/test_grammar", "grammar/test_calls", "vision/test_resize", "robust/test_refusals",
          "proof/test_bounds", "proof/test_texts", "proof/test_signals", "proof/test_session", "proof/test_ports"]
 BUILD = Path("build/mutation")
 STATE = BUILD / "state.tsv"
@@ -214,18 +216,20 @@ def program(test):
 # ---- Running ----
 
 
-def run_test(test, layer, seconds, more=None):
+def run_test(test, layer, seconds, way, more=None):
     """Whether the test passes on the layer; a test that takes longer fails."""
     scratch = BUILD / "scratch" / f"{os.getpid()}-{Path(layer).stem}"
     scratch.mkdir(parents=True, exist_ok=True)
 
     def limit():
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
-        resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+        if not way.before: # the address sanitizer reserves terabytes
+            resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_FSIZE, (256 << 20, 256 << 20))
 
-    environment = {**os.environ, "LD_PRELOAD": str(Path(layer).resolve()), "TMPDIR": str(scratch.resolve()), **(more or {})}
+    environment = {**os.environ, "LD_PRELOAD": ":".join([*way.before, str(Path(layer).resolve())]), "TMPDIR": str(scratch.resolve()), **way.more,
+                   **(more or {})}
     with open(os.devnull, "w") as nothing:
         child = subprocess.Popen([str(program(test))], stdout=nothing, stderr=nothing, env=environment, preexec_fn=limit, start_new_session=True)
         try:
@@ -245,7 +249,7 @@ def count_lines(targets, tests):
         counts = (BUILD / "counts").resolve()
         shutil.rmtree(counts, ignore_errors=True)
         before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.time()
-        if not run_test(test, BUILD / "counted.so", 600, {"GCOV_PREFIX": str(counts)}):
+        if not run_test(test, BUILD / "counted.so", 600, Way(False), {"GCOV_PREFIX": str(counts)}):
             sys.exit(f"mutate.py: {test} fails on the library as it is")
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         seconds[test] = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
@@ -270,7 +274,19 @@ def code_of(source):
     return subprocess.run(["gcc", *FLAGS, "-O2", "-fno-ident", "-S", "-o", "-", source], capture_output=True).stdout
 
 
-def try_mutant(mutant, lines, seconds):
+class Way:
+    """How a mutant is compiled and run: as it is, or under sanitizers."""
+
+    def __init__(self, sanitize):
+        self.name = "sanitized" if sanitize else "plain"
+        self.flags = ["-O0"] + (["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-ftrivial-auto-var-init=pattern"] if sanitize else [])
+        self.before = [run(["gcc", f"-print-file-name={library}.so"]).strip() for library in ("libasan", "libubsan")] if sanitize else []
+        # What the tests and the rest of the library leave behind is not this mutant's.
+        self.more = {"ASAN_OPTIONS": "detect_leaks=0:max_malloc_fill_size=1048576:malloc_fill_byte=190"} if sanitize else {}
+        self.slower = 3 if sanitize else 1
+
+
+def try_mutant(mutant, tests, seconds, way):
     """killed BY, alive, same (the compiler makes the original's code of it), or invalid (it makes none)."""
     folder = BUILD / "mutants" / mutant.key
     folder.mkdir(parents=True, exist_ok=True)
@@ -278,10 +294,10 @@ def try_mutant(mutant, lines, seconds):
     original = Path(mutant.path).read_text()
     source.write_text(mutant.apply(original))
     try:
-        if subprocess.run(["gcc", *FLAGS, "-O0", "-shared", "-o", layer, source], capture_output=True).returncode != 0:
+        if subprocess.run(["gcc", *FLAGS, *way.flags, "-shared", "-o", layer, source], capture_output=True).returncode != 0:
             return "invalid"
-        for test in tests_for(mutant, lines, seconds):
-            if not run_test(test, layer, int(3 * seconds[test]) + 2):
+        for test in tests:
+            if not run_test(test, layer, way.slower * (int(3 * seconds[test]) + 2), way):
                 return f"killed {test}"
         changed = code_of(source)
         source.write_text(original)
@@ -308,16 +324,14 @@ def read_equivalents():
     return found
 
 
-def read_state(tests_hash):
-    state = {}
-    if STATE.exists():
-        for line in STATE.read_text().splitlines():
-            key, tests, result = line.split("\t")
-            if result.startswith("alive") and tests != tests_hash:
-                state.pop(key, None)
-            else:
-                state[key] = result
-    return state
+def read_state():
+    """key -> result, and key -> what it has survived: ways, tests and their hashes."""
+    state, survived = {}, {}
+    for line in STATE.read_text().splitlines() if STATE.exists() else []:
+        key, tried, result = line.split("\t")
+        state[key] = result
+        survived.setdefault(key, set()).update(tried.split(","))
+    return state, survived
 
 
 def main():
@@ -327,6 +341,7 @@ def main():
     parser.add_argument("--only", default="")
     parser.add_argument("--limit", type=float, default=95.0)
     parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--sanitize", action="store_true")
     parser.add_argument("--list", action="store_true", help="print those that live, and try none")
     options = parser.parse_args()
     os.chdir(Path(__file__).resolve().parents[2])
@@ -338,13 +353,15 @@ def main():
     stale = [line for line in equivalents if line not in known]
     for line in stale:
         print(f"{EQUIVALENT}: no mutant of {line[0]} makes \"{line[2]}\" of \"{line[1]}\"")
-    tests_hash = hashlib.sha256(b"".join(Path(f"tests/{test}.c").read_bytes() for test in tests)).hexdigest()[:16]
+    hashes = {test: hashlib.sha256(Path(f"tests/{test}.c").read_bytes()).hexdigest()[:8] for test in tests}
+    way = Way(options.sanitize)
     (BUILD / "mutants").mkdir(parents=True, exist_ok=True)
-    state = read_state(tests_hash)
+    state, survived = read_state()
     # In turns: the first of each file, then the second, ...
     wanted = [m for path in targets for m in (mutants[path][:options.sample] if options.sample else mutants[path]) if options.only in path]
     wanted.sort(key=lambda m: m.key)
-    queue = [m for m in wanted if m.key not in state and (m.path, m.old_text, m.new_text) not in equivalents]
+    queue = [m for m in wanted if state.get(m.key, "alive" if not options.sanitize else "") == "alive" and
+             (m.path, m.old_text, m.new_text) not in equivalents]
     print(f"{sum(map(len, mutants.values()))} mutants of {len(targets)} files, {len(wanted)} wanted, {len(queue)} to try", flush=True)
     begin = time.time()
     if queue and not options.list:
@@ -353,15 +370,18 @@ def main():
             lines, seconds = count_lines(targets, tests)
 
             def step(mutant):
-                if time.time() - begin < options.most:
-                    result = try_mutant(mutant, lines, seconds)
-                    with open(STATE, "a") as file:
-                        file.write(f"{mutant.key}\t{tests_hash}\t{result}\n")
-                    if result == "alive":
-                        print(f"{mutant.path}:{mutant.line}: lives: {mutant.old_text}  ->  {mutant.new_text}", flush=True)
+                names = {test: f"{way.name} {test} {hashes[test]}" for test in tests_for(mutant, lines, seconds)}
+                left = [test for test in names if names[test] not in survived.get(mutant.key, ())]
+                if time.time() - begin >= options.most or (mutant.key in state and not left):
+                    return
+                result = try_mutant(mutant, left, seconds, way)
+                with open(STATE, "a") as file:
+                    file.write(f"{mutant.key}\t{','.join(names[test] for test in left) if result == 'alive' else ''}\t{result}\n")
+                if result == "alive":
+                    print(f"{mutant.path}:{mutant.line}: lives: {mutant.old_text}  ->  {mutant.new_text}", flush=True)
 
             list(pool.map(step, queue))
-        state = read_state(tests_hash)
+        state, _ = read_state()
     return report(wanted, state, equivalents, options, stale)
 
 
