@@ -204,9 +204,9 @@ static uint32_t bracket_item(parser *p) {
 }
 
 static void add_bracket(parser *p) {
-    bool others = take(p, '^');
+    bool others = take(p, '^'), closed = false;
     size_t from = p->g->range_count;
-    while (!at_end(p) && !take(p, ']')) {
+    while (!at_end(p) && !(closed = take(p, ']'))) {
         uint32_t first = bracket_item(p), last = first;
         size_t behind = 0, dash = p->at;
         if (first == NO_CHARACTER) {
@@ -225,7 +225,7 @@ static void add_bracket(parser *p) {
         }
         add_range(p, first, last);
     }
-    if (p->text[p->at - 1] != ']') {
+    if (!closed) {
         refuse(p, GEMLET_ERROR_FORMAT, "expected ]");
     }
     if (others) {
