@@ -233,28 +233,14 @@ static void add_bracket(parser *p) {
     }
 }
 
-/* Halves of surrogate pairs are no characters. */
-static void drop_surrogates(parser *p, size_t from) {
-    size_t end = p->g->range_count;
-    for (size_t i = from; i < end; i++) {
-        gemlet_character_range *r = &p->g->ranges[i];
-        if (r->last < FIRST_SURROGATE || r->first > LAST_SURROGATE) {
-            continue;
-        }
-        uint32_t last = r->last;
-        if (r->first < FIRST_SURROGATE) {
-            r->last = FIRST_SURROGATE - 1;
-            if (last > LAST_SURROGATE) {
-                add_range(p, LAST_SURROGATE + 1, last);
-            }
-        } else if (last > LAST_SURROGATE) {
-            r->first = LAST_SURROGATE + 1;
-        } else {
-            p->g->ranges[i] = p->g->ranges[--end];
-            p->g->range_count--;
-            i--;
+/* Whether there is one to take: the machine takes no halves of surrogate pairs. */
+static bool has_character(const parser *p, size_t from) {
+    for (size_t i = from; i < p->g->range_count; i++) {
+        if (p->g->ranges[i].first < FIRST_SURROGATE || p->g->ranges[i].last > LAST_SURROGATE) {
+            return true;
         }
     }
+    return false;
 }
 
 /* ---- Fragments ---- */
@@ -280,8 +266,7 @@ static size_t add_position(parser *p, gemlet_pattern_position made) {
 
 /* One of the characters whose ranges begin at `from`. */
 static fragment characters(parser *p, size_t from) {
-    drop_surrogates(p, from);
-    if (p->g->range_count == from) {
+    if (!has_character(p, from)) {
         refuse(p, GEMLET_ERROR_FORMAT, "a class without characters");
     }
     fragment f = nothing(p);

@@ -456,6 +456,75 @@ static void as_many_as_there_may_be(void **state) {
     }
 }
 
+/* A '$' behind an odd number of backslashes is a character. */
+static void backslashes_before_the_end(void **state) {
+    (void)state;
+    static const struct {
+        const char *pattern, *text;
+    } cases[] = {{"\\$", "$"},   {"\\\\$", "\\"},   {"\\\\\\$", "\\$"}, {"\\\\\\\\$", "\\\\"},
+                 {"a\\$", "a$"}, {"a\\\\$", "a\\"}, {"^\\$$", "$"},     {"$", ""},
+                 {"^$", ""},     {"^", ""}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        compiled c;
+        compile_good(&c, GEMLET_GRAMMAR_PATTERN, cases[i].pattern);
+        if (!matches_bytes(c.grammar, cases[i].text, strlen(cases[i].text)) || matches_bytes(c.grammar, "x", 1)) {
+            fail_msg("%s", cases[i].pattern);
+        }
+        free(c.memory);
+    }
+}
+
+/* What stands behind the text has no part in it. */
+static void patterns_end_where_they_end(void **state) {
+    (void)state;
+    static const struct {
+        const char *pattern;
+        size_t bytes;
+        bool good;
+    } cases[] = {{"\xC3\xA9", 1, false}, {"[a]", 2, false}, {"(a)", 2, false}, {"a{1}", 3, false}, {"a{1,2}", 5, false},
+                 {"\\x41", 3, false},    {"a*", 1, true},   {"a$", 1, true},   {"a\\$", 2, false}, {"^a", 0, true}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        compiled c;
+        if ((compile(&c, GEMLET_GRAMMAR_PATTERN, cases[i].pattern, cases[i].bytes) == GEMLET_OK) != cases[i].good) {
+            fail_msg("%s, %zu bytes of it", cases[i].pattern, cases[i].bytes);
+        }
+        free(c.memory);
+    }
+}
+
+/* Each of a schema's patterns is its own, anywhere in a string unless it is anchored. */
+static void several_patterns_in_a_schema(void **state) {
+    (void)state;
+    static const char schema[] =
+        "{\"prefixItems\":[{\"type\":\"string\",\"pattern\":\"^(a|bc){1,2}$\"},{\"type\":\"string\",\"pattern\":\"x[yz]\"},"
+        "{\"type\":\"string\",\"pattern\":\"^\\\\d{2}\"},{\"type\":\"string\",\"pattern\":\"q|w$\"}],\"items\":false,\"minItems\":"
+        "4}";
+    static const char another[] =
+        "{\"prefixItems\":[{\"type\":\"string\",\"pattern\":\"^(a|bc){1,2}$\"},{\"type\":\"string\",\"pattern\":\"x[yz]\"},"
+        "{\"type\":\"string\",\"pattern\":\"^\\\\d{2}\"},{\"type\":\"string\",\"pattern\":\"(q|w+)$\"}],\"items\":false,"
+        "\"minItems\":4}";
+    static const struct {
+        const char *text;
+        bool good;
+    } cases[] = {{"[\"abc\",\"xy\",\"12\",\"q\"]", true},       {"[\"bcbc\",\"\\u0000xz\\u0000\",\"12\",\"w\"]", true},
+                 {"[\"a\",\"..xzx.\",\"123\",\"aqww\"]", true}, {"[\"b\",\"xy\",\"12\",\"q\"]", false},
+                 {"[\"aaa\",\"xy\",\"12\",\"q\"]", false},      {"[\"a\",\"x.y\",\"12\",\"q\"]", false},
+                 {"[\"a\",\"xy\",\"1\",\"q\"]", false},         {"[\"a\",\"xy\",\".12\",\"q\"]", false},
+                 {"[\"a\",\"xy\",\"12\",\"wq.\"]", false},      {"[\"a\",\"xy\",\"12\",\"\"]", false}};
+    compiled c;
+    assert_int_equal(compile(&c, GEMLET_GRAMMAR_SCHEMA, schema, strlen(schema)), GEMLET_ERROR_UNSUPPORTED);
+    assert_string_equal(c.error.message,
+                        "pattern: | beside ^ or $: put what it parts into a group, at byte 3, in schema: /prefixItems/3/pattern");
+    free(c.memory);
+    compile_good(&c, GEMLET_GRAMMAR_SCHEMA, another);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        if (matches_bytes(c.grammar, cases[i].text, strlen(cases[i].text)) != cases[i].good) {
+            fail_msg("%s", cases[i].text);
+        }
+    }
+    free(c.memory);
+}
+
 /* Classes of as many ranges as a pattern of so many bytes can write are held. */
 static void classes_of_many_ranges(void **state) {
     (void)state;
@@ -536,10 +605,12 @@ static void short_patterns_match_as_elsewhere(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(classes_have_their_characters), cmocka_unit_test(bytes_begin_characters),
-        cmocka_unit_test(only_bytes_of_the_class_begin), cmocka_unit_test(characters_written_by_number),
-        cmocka_unit_test(refusals_say_what_and_where),   cmocka_unit_test(as_many_as_there_may_be),
-        cmocka_unit_test(classes_of_many_ranges),        cmocka_unit_test(short_patterns_match_as_elsewhere),
+        cmocka_unit_test(classes_have_their_characters),     cmocka_unit_test(bytes_begin_characters),
+        cmocka_unit_test(only_bytes_of_the_class_begin),     cmocka_unit_test(characters_written_by_number),
+        cmocka_unit_test(refusals_say_what_and_where),       cmocka_unit_test(as_many_as_there_may_be),
+        cmocka_unit_test(backslashes_before_the_end),        cmocka_unit_test(patterns_end_where_they_end),
+        cmocka_unit_test(several_patterns_in_a_schema),      cmocka_unit_test(classes_of_many_ranges),
+        cmocka_unit_test(short_patterns_match_as_elsewhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
