@@ -545,6 +545,9 @@ gemlet_status gemlet_pattern_compile(gemlet_grammar *g, const gemlet_grammar_roo
         fragment any = any_text(&p);
         append(&p, &all, &any);
     }
+    if (g->pattern_count == room->patterns) {
+        refuse(&p, GEMLET_ERROR_MEMORY, "too many patterns");
+    }
     if (p.status == GEMLET_OK) {
         g->patterns[g->pattern_count++] = (gemlet_pattern){.positions = g->positions + p.first_position,
                                                            .position_count = (uint16_t)(g->position_count - p.first_position),

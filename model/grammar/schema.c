@@ -127,6 +127,10 @@ static void refuse_size(compiler *c) {
 
 /* ---- The table ---- */
 
+static uint32_t place_of(const compiler *c, const char *at) {
+    return (uint32_t)(at - c->root.text);
+}
+
 static uint16_t add_node(compiler *c, gemlet_node made) {
     gemlet_grammar *g = c->g;
     if (g->node_count == c->room->nodes || g->node_count == GEMLET_NO_NODE) {
@@ -141,8 +145,8 @@ static uint16_t add_node(compiler *c, gemlet_node made) {
 static uint16_t add_pending(compiler *c, gemlet_json schema) {
     return add_node(c, (gemlet_node){.kind = GEMLET_NODE_PENDING,
                                      .other = GEMLET_NO_NODE,
-                                     .least = (uint32_t)(schema.text - c->root.text),
-                                     .most = (uint32_t)(schema.end - c->root.text)});
+                                     .least = place_of(c, schema.text),
+                                     .most = place_of(c, schema.end)});
 }
 
 static void add_entry(compiler *c, gemlet_node *n, gemlet_entry made) {
@@ -495,6 +499,28 @@ static void tell_place(compiler *c, gemlet_json pattern) {
     }
 }
 
+/* A pattern's number.  A schema that is compiled where it stands and where something refers to it has one pattern. */
+static uint16_t pattern_of(compiler *c, gemlet_json string) {
+    gemlet_grammar *g = c->g;
+    const uint32_t source = place_of(c, string.text);
+    const char *text = NULL;
+    for (size_t i = 0; i < g->pattern_count; i++) {
+        if (g->patterns[i].source == source) {
+            return (uint16_t)i;
+        }
+    }
+    size_t bytes = plain_text(c, string, &text);
+    if (c->status == GEMLET_OK) {
+        c->status = gemlet_pattern_compile(g, c->room, text, bytes, false, c->error);
+        tell_place(c, string);
+    }
+    if (c->status != GEMLET_OK) {
+        return 0;
+    }
+    g->patterns[g->pattern_count - 1].source = source;
+    return (uint16_t)(g->pattern_count - 1);
+}
+
 static gemlet_node string_node(compiler *c, const keywords *k) {
     gemlet_node n = simple_node(GEMLET_NODE_STRING, GEMLET_NO_NODE);
     n.least = count_of(c, k, LEAST_LENGTH, 0);
@@ -504,13 +530,7 @@ static gemlet_node string_node(compiler *c, const keywords *k) {
     }
     if (has(c, k, PATTERN, '"', ": expected a string")) {
         n.has_pattern = true;
-        n.first = (uint16_t)c->g->pattern_count;
-        const char *text = NULL;
-        size_t bytes = plain_text(c, k->at[PATTERN], &text);
-        if (c->status == GEMLET_OK) {
-            c->status = gemlet_pattern_compile(c->g, c->room, text, bytes, false, c->error);
-            tell_place(c, k->at[PATTERN]);
-        }
+        n.first = pattern_of(c, k->at[PATTERN]);
         if (c->status == GEMLET_OK && !has_lengths(&c->g->patterns[n.first], n.least, n.most)) {
             refuse_keyword(c, GEMLET_ERROR_UNSUPPORTED, k->at[PATTERN],
                            " allows lengths that minLength or maxLength does not: say it in the pattern");
@@ -799,10 +819,6 @@ static uint16_t node_of_target(compiler *c, gemlet_json schema) {
     return add_schema(c, schema);
 }
 
-static uint32_t place_of(const compiler *c, const char *at) {
-    return (uint32_t)(at - c->root.text);
-}
-
 static gemlet_node alias_of(uint16_t node) {
     return (gemlet_node){.kind = GEMLET_NODE_ALIAS, .first = node, .other = GEMLET_NO_NODE};
 }
@@ -920,13 +936,14 @@ static gemlet_node node_of_schema(compiler *c, gemlet_json schema) {
  * many bytes as it has, and what stands around keys. What is not counted here is what stands for any value; and the text of a
  * pointer and of a key beside it are put for a moment. */
 gemlet_grammar_room gemlet_schema_room(gemlet_json schema, bool functions) {
-    static const char pattern[] = "\"pattern\"";
     enum { BUILT_IN = 16, BUILT_IN_TEXT = 64 };
     const size_t bytes = (size_t)(schema.end - schema.text);
     size_t values = 1, patterns = 0;
-    for (const char *at = schema.text; at < schema.end; at++) {
+    for (const char *at = schema.text, *behind; at < schema.end; at = behind) {
+        bool string = *at == '"';
+        behind = string ? gemlet_json_behind_string(at) : at + 1;
         values += *at == ',' || *at == ':' || *at == '[' || *at == '{';
-        patterns += (size_t)(schema.end - at) >= sizeof pattern - 1 && memcmp(at, pattern, sizeof pattern - 1) == 0;
+        patterns += string && gemlet_json_is((gemlet_json){at, behind}, keyword_names[PATTERN], false);
     }
     return (gemlet_grammar_room){.nodes = values + BUILT_IN,
                                  .entries = (functions ? 2 : 1) * values + BUILT_IN,

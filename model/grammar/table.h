@@ -38,6 +38,7 @@ typedef struct gemlet_pattern_position {
 
 typedef struct gemlet_pattern {
     gemlet_pattern_position *positions;
+    uint32_t source; /* where it is in the schema's text */
     uint16_t position_count;
     bool empty; /* no character at all is right, too */
     gemlet_positions first, last;

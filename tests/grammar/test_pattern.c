@@ -525,6 +525,33 @@ static void several_patterns_in_a_schema(void **state) {
     free(c.memory);
 }
 
+/* However their names are written, and however often something refers to them: memory is counted for all. */
+static void patterns_are_counted(void **state) {
+    (void)state;
+    char schema[30000] = "{\"properties\":{";
+    static const char *const members[] = {"{\"\\u0070attern\":\"^$\"}", "{\"pattern\":\"^a\\u002eb$\"}",
+                                          "{\"$ref\":\"#/properties/0\"}", "{\"$ref\":\"#/properties/1\"}"};
+    for (size_t i = 0; i < 300; i++) {
+        size_t used = strlen(schema);
+        snprintf(schema + used, sizeof schema - used, "%s\"%zu\":%s", i > 0 ? "," : "", i, members[i % 4]);
+    }
+    strcat(schema, "}}");
+    compiled c;
+    compile_good(&c, GEMLET_GRAMMAR_SCHEMA, schema);
+    static const struct {
+        const char *text;
+        bool good;
+    } cases[] = {{"{\"0\":\"\",\"1\":\"axb\",\"2\":\"\",\"3\":\"a.b\"}", true},
+                 {"{\"2\":\"x\"}", false},
+                 {"{\"3\":\"ab\"}", false},
+                 {"{\"296\":\"x\"}", false},
+                 {"{\"299\":\"a-b\"}", true}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_int_equal(matches_bytes(c.grammar, cases[i].text, strlen(cases[i].text)), cases[i].good);
+    }
+    free(c.memory);
+}
+
 /* Classes of as many ranges as a pattern of so many bytes can write are held. */
 static void classes_of_many_ranges(void **state) {
     (void)state;
@@ -605,12 +632,12 @@ static void short_patterns_match_as_elsewhere(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(classes_have_their_characters),     cmocka_unit_test(bytes_begin_characters),
-        cmocka_unit_test(only_bytes_of_the_class_begin),     cmocka_unit_test(characters_written_by_number),
-        cmocka_unit_test(refusals_say_what_and_where),       cmocka_unit_test(as_many_as_there_may_be),
-        cmocka_unit_test(backslashes_before_the_end),        cmocka_unit_test(patterns_end_where_they_end),
-        cmocka_unit_test(several_patterns_in_a_schema),      cmocka_unit_test(classes_of_many_ranges),
-        cmocka_unit_test(short_patterns_match_as_elsewhere),
+        cmocka_unit_test(classes_have_their_characters), cmocka_unit_test(bytes_begin_characters),
+        cmocka_unit_test(only_bytes_of_the_class_begin), cmocka_unit_test(characters_written_by_number),
+        cmocka_unit_test(refusals_say_what_and_where),   cmocka_unit_test(as_many_as_there_may_be),
+        cmocka_unit_test(backslashes_before_the_end),    cmocka_unit_test(patterns_end_where_they_end),
+        cmocka_unit_test(several_patterns_in_a_schema),  cmocka_unit_test(patterns_are_counted),
+        cmocka_unit_test(classes_of_many_ranges),        cmocka_unit_test(short_patterns_match_as_elsewhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
