@@ -76,6 +76,12 @@ static bool count_choices(gemlet_grammar *g) {
     return false;
 }
 
+static gemlet_status refuse(const gemlet_grammar *g, gemlet_status status, const char *why, gemlet_error *error) {
+    gemlet_fail(error, status, g->notation ? "tools: " : "schema: ");
+    gemlet_error_text(error, why);
+    return status;
+}
+
 gemlet_status gemlet_schema_measure_depths(gemlet_grammar *g, gemlet_error *error) {
     for (size_t i = 0; i < g->node_count; i++) {
         g->nodes[i].depth = GEMLET_NEVER;
@@ -91,9 +97,8 @@ gemlet_status gemlet_schema_measure_depths(gemlet_grammar *g, gemlet_error *erro
         }
     }
     if (g->nodes[0].depth > GEMLET_GRAMMAR_DEPTH) {
-        return gemlet_fail(error, GEMLET_ERROR_FORMAT, "schema: it has no value, or none of at most 24 values within each other");
+        return refuse(g, GEMLET_ERROR_FORMAT, "it has no value, or none of at most 24 values within each other", error);
     }
-    return count_choices(g)
-               ? GEMLET_OK
-               : gemlet_fail(error, GEMLET_ERROR_UNSUPPORTED, "schema: anyOf within anyOf more than 8 times, or in a circle");
+    return count_choices(g) ? GEMLET_OK
+                            : refuse(g, GEMLET_ERROR_UNSUPPORTED, "anyOf within anyOf more than 8 times, or in a circle", error);
 }

@@ -742,12 +742,26 @@ static bool is_part(compiler *c, gemlet_json key, const char *part, const char *
     return i == bytes && part == end;
 }
 
+/* An element's number, as a pointer writes it; -1 where it is none that a text could have. */
+static int64_t index_of(const char *part, const char *end) {
+    int64_t index = 0;
+    if (part == end || (*part == '0' && end - part > 1)) {
+        return -1;
+    }
+    for (; part < end; part++) {
+        if (*part < '0' || *part > '9' || index > GEMLET_GRAMMAR_MOST_BYTES) {
+            return -1;
+        }
+        index = index * 10 + (*part - '0');
+    }
+    return index;
+}
+
 /* What a part of a pointer names in a value; none where there is no such thing. */
 static gemlet_json find_part(compiler *c, gemlet_json within, const char *part, const char *end) {
     gemlet_json key, value, found = {NULL, NULL};
-    bool object = is_kind(within, '{'), array = is_kind(within, '['), rounded = false;
-    bool number = array && part < end && *part >= '0' && *part <= '9';
-    int64_t index = number ? gemlet_read_units((gemlet_json){part, end}, 0, true, &rounded) : -1;
+    const bool object = is_kind(within, '{'), array = is_kind(within, '[');
+    const int64_t index = array ? index_of(part, end) : -1;
     gemlet_json_walk walk = gemlet_json_walk_begin(within);
     for (int64_t i = 0; (object || array) && found.text == NULL && gemlet_json_walk_next(&walk, &key, &value); i++) {
         if (object ? is_part(c, key, part, end) : i == index) {
@@ -955,9 +969,19 @@ gemlet_grammar_room gemlet_schema_room(gemlet_json schema, bool functions) {
 
 /* ---- Functions ---- */
 
+static const char call_opening[] = "call:";
+
+static bool is_empty(gemlet_json object) {
+    gemlet_json_walk members = gemlet_json_walk_begin(object);
+    gemlet_json key, value;
+    return !gemlet_json_walk_next(&members, &key, &value);
+}
+
+/* To templates, parameters that are empty are none. */
 static uint16_t node_of_parameters(compiler *c, gemlet_json function) {
     gemlet_json parameters = gemlet_json_member(function, "parameters");
-    if (parameters.text == NULL || gemlet_json_type_of(parameters) == GEMLET_JSON_NULL) {
+    gemlet_json_type type = gemlet_json_type_of(parameters);
+    if (type == GEMLET_JSON_NONE || type == GEMLET_JSON_NULL || (type == GEMLET_JSON_OBJECT && is_empty(parameters))) {
         return add_node(c, simple_node(GEMLET_NODE_OBJECT, GEMLET_NO_NODE));
     }
     return add_pending(c, parameters);
@@ -974,7 +998,7 @@ static gemlet_node call_node(compiler *c) {
             refuse(c, GEMLET_ERROR_FORMAT, "expected {\"type\": \"function\", \"function\": {\"name\": ...}}, found ", tool, "");
             return n;
         }
-        gemlet_entry e = word(c, "call:");
+        gemlet_entry e = word(c, call_opening);
         put_plain(c, name);
         e.bytes = (uint32_t)(c->g->text_bytes - e.text);
         if (find_key(c, &n, &e) != NULL) {
@@ -1000,7 +1024,7 @@ static void check_parameters(compiler *c) {
         if (g->nodes[number].kind != GEMLET_NODE_OBJECT && g->nodes[number].kind != GEMLET_NODE_MAP) {
             const gemlet_entry *e = &g->entries[g->nodes[0].first + i];
             c->status = gemlet_fail(c->error, GEMLET_ERROR_UNSUPPORTED, "tools: the parameters of ");
-            gemlet_error_bytes(c->error, g->text + e->text, e->bytes);
+            gemlet_error_bytes(c->error, g->text + e->text + sizeof call_opening - 1, e->bytes - (sizeof call_opening - 1));
             gemlet_error_text(c->error, ": expected the schema of an object");
         }
     }

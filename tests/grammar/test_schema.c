@@ -1,0 +1,292 @@
+/* Schemas and lists of functions, one after the other: taken, or refused in just these words (verdicts.txt); in as much memory as
+ * they ask for and not a byte beyond, whatever that was full of and whatever stands behind the text.  And how many there may be of
+ * what is counted. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/golden/golden.h"
+#include <gemlet/arena.h>
+#include <gemlet/grammar.h>
+
+enum { GUARD = 256, FILL = 0xA5 };
+
+typedef struct compiled {
+    const gemlet_grammar *grammar;
+    unsigned char *memory;
+    size_t bytes;
+    gemlet_error error;
+} compiled;
+
+/* `fill` is what the memory is full of; behind it is what must stay. */
+static gemlet_status compile(compiled *c, gemlet_grammar_kind kind, const char *schema, size_t length, int fill) {
+    *c = (compiled){.grammar = NULL};
+    gemlet_status status = gemlet_grammar_bytes(kind, schema, length, &c->bytes, &c->error);
+    if (status == GEMLET_OK) {
+        c->memory = aligned_alloc(GEMLET_ALIGNMENT, c->bytes + GUARD);
+        memset(c->memory, fill, c->bytes);
+        memset(c->memory + c->bytes, FILL, GUARD);
+        status = gemlet_grammar_compile(kind, schema, length, c->memory, c->bytes, &c->grammar, &c->error);
+        for (size_t i = 0; i < GUARD; i++) {
+            assert_int_equal(c->memory[c->bytes + i], FILL);
+        }
+    }
+    return status;
+}
+
+static bool matches(const gemlet_grammar *grammar, const char *answer) {
+    gemlet_grammar_state state;
+    gemlet_grammar_begin(grammar, &state);
+    for (; *answer != '\0'; answer++) {
+        if (!gemlet_grammar_advance(grammar, &state, (unsigned char)*answer, &state)) {
+            return false;
+        }
+    }
+    return gemlet_grammar_is_complete(grammar, &state);
+}
+
+/* ---- Verdicts ---- */
+
+static size_t check_verdict(gemlet_grammar_kind kind, const char *schema, const char *wanted) {
+    static const char behind[] = "\"]},:0eE.*u\\";
+    char buffer[1024];
+    const size_t length = strlen(schema);
+    size_t wrong = 0;
+    for (size_t i = 0; i < sizeof behind; i++) {
+        compiled c;
+        memcpy(buffer, schema, length);
+        memset(buffer + length, behind[i], 8);
+        gemlet_status status = compile(&c, kind, buffer, length, i % 2 == 0 ? 0 : 0xFF);
+        if ((status == GEMLET_OK) != (*wanted == '\0') || strcmp(c.error.message, wanted) != 0) {
+            print_message("%s: expected \"%s\", found %d, \"%s\"\n", schema, wanted, (int)status, c.error.message);
+            wrong++;
+        }
+        free(c.memory);
+    }
+    return wrong;
+}
+
+static void schemas_are_taken_or_refused_in_these_words(void **state) {
+    (void)state;
+    size_t bytes = 0, lines = 0, wrong = 0;
+    char *all = file_read("tests/grammar/verdicts.txt", &bytes);
+    assert_non_null(all);
+    for (char *line = all, *end; line < all + bytes; line = end + 1, lines++) {
+        end = memchr(line, '\n', (size_t)(all + bytes - line));
+        assert_non_null(end);
+        *end = '\0';
+        char *wanted = strchr(line, '\t');
+        assert_non_null(wanted);
+        *wanted++ = '\0';
+        wrong += check_verdict(line[0] == 'S' ? GEMLET_GRAMMAR_SCHEMA : GEMLET_GRAMMAR_CALLS, line + 1, wanted);
+    }
+    free(all);
+    assert_true(lines > 120);
+    assert_int_equal(wrong, 0);
+}
+
+/* ---- How many ---- */
+
+static char text[1 << 17];
+static size_t used;
+
+static void put(const char *more) {
+    size_t length = strlen(more);
+    assert_true(used + length < sizeof text);
+    memcpy(text + used, more, length + 1);
+    used += length;
+}
+
+static void put_number(const char *before, size_t number, const char *behind) {
+    char digits[24];
+    snprintf(digits, sizeof digits, "%zu", number);
+    put(before);
+    put(digits);
+    put(behind);
+}
+
+/* Compiles what was written, and wants this message of it, or none. */
+static compiled compile_text(gemlet_grammar_kind kind, const char *wanted) {
+    compiled c;
+    gemlet_status status = compile(&c, kind, text, used, 0xFF);
+    if (strcmp(c.error.message, wanted) != 0 || (status == GEMLET_OK) != (*wanted == '\0')) {
+        fail_msg("expected \"%s\", found %d, \"%s\"", wanted, (int)status, c.error.message);
+    }
+    used = 0;
+    return c;
+}
+
+/* 128 pointers are remembered; one that is followed again is not another. */
+static void as_many_pointers_as_are_held(void **state) {
+    (void)state;
+    for (size_t count = 127; count <= 129; count++) {
+        put("{\"$defs\":{\"\":true");
+        for (size_t i = 0; i < count; i++) {
+            put_number(",\"d", i, "\":{\"const\":");
+            put_number("", i, "}");
+        }
+        put("},\"properties\":{\"\":true");
+        for (size_t i = 0; i < 2 * count; i++) {
+            put_number(",\"p", i, "\":{\"$ref\":\"#/$defs/d");
+            put_number("", i % count, "\"}");
+        }
+        put("}}");
+        char wanted[160] = "";
+        const char *last = strstr(text, "\"#/$defs/d128\"");
+        if (count == 129) {
+            snprintf(wanted, sizeof wanted,
+                     "schema: /properties/p128/$ref: $ref: more than 128 pointers, the last: \"#/$defs/d128\", at byte %zu",
+                     (size_t)(last - text));
+        }
+        compiled c = compile_text(GEMLET_GRAMMAR_SCHEMA, wanted);
+        if (count < 129) {
+            assert_true(matches(c.grammar, "{\"p0\":0,\"p126\":126,\"p127\":0}") == (count == 127));
+            assert_true(matches(c.grammar, "{\"p1\":1,\"p128\":0}") == (count == 128));
+            assert_false(matches(c.grammar, "{\"p1\":2}"));
+        }
+        free(c.memory);
+    }
+}
+
+/* Members of functions' parameters are sorted, 256 of them. */
+static void as_many_members_as_are_sorted(void **state) {
+    (void)state;
+    for (size_t count = 255; count <= 257; count++) {
+        put("[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":{\"type\":\"object\",\"properties\":{");
+        for (size_t i = count; i-- > 0;) {
+            put_number("\"m", 1000 + i, i > 0 ? "\":{\"type\":\"integer\"}," : "\":{\"type\":\"integer\"}");
+        }
+        put("}}}}]");
+        char wanted[200] = "";
+        if (count == 257) {
+            snprintf(wanted, sizeof wanted,
+                     "tools: /0/function/parameters/properties/m1000: more than 256 properties, the first: \"m1000\", at byte %zu",
+                     (size_t)(strstr(text, "\"m1000\"") - text));
+        }
+        compiled c = compile_text(GEMLET_GRAMMAR_CALLS, wanted);
+        if (count < 257) {
+            assert_true(matches(c.grammar, "call:f{m1000:1,m1001:2,m1254:3}"));
+            assert_true(matches(c.grammar, "call:f{m1255:1}") == (count == 256));
+            assert_false(matches(c.grammar, "call:f{m1001:1,m1000:2}"));
+        }
+        free(c.memory);
+    }
+}
+
+/* A text of as many bytes as it may have, of nothing but values, of escapes, of names: the table holds it. */
+static void texts_of_as_many_bytes_as_there_may_be(void **state) {
+    (void)state;
+    static const struct {
+        const char *begin, *part, *end, *answer;
+    } cases[] = {
+        {"{\"enum\":[0", ",1", "]}", "1"},
+        {"{\"anyOf\":[true", ",{}", "]}", "[]"},
+        {"{\"prefixItems\":[true", ",true", "]}", "[0]"},
+        {"{\"enum\":[\"", "\\u0001", "\"]}", NULL},
+        {"{\"enum\":[\"", "\\\"", "\"]}", NULL},
+        {"{\"enum\":[\"", "\x7F", "\"]}", NULL},
+        {"{\"enum\":[[", "\"\",", "0]]}", NULL},
+        {"{\"const\":[0", ",[]", "]}", NULL},
+        {"{\"required\":[\"\"", ",\"a\"", "]}", "{\"\":1,\"a\":[]}"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const size_t room = GEMLET_GRAMMAR_MOST_BYTES - strlen(cases[i].end);
+        put(cases[i].begin);
+        while (used + strlen(cases[i].part) <= room) {
+            put(cases[i].part);
+        }
+        while (used < room) {
+            put(cases[i].part[0] == '\\' || cases[i].part[0] == '\x7F' ? "x" : " ");
+        }
+        put(cases[i].end);
+        assert_int_equal(used, GEMLET_GRAMMAR_MOST_BYTES);
+        compiled c = compile_text(GEMLET_GRAMMAR_SCHEMA, "");
+        assert_true(cases[i].answer == NULL || matches(c.grammar, cases[i].answer));
+        free(c.memory);
+    }
+    put("{\"title\":\"");
+    while (used < GEMLET_GRAMMAR_MOST_BYTES - 1) {
+        put("x");
+    }
+    put("\"}");
+    compile_text(GEMLET_GRAMMAR_SCHEMA, "grammar: expected a text of at most 65536 bytes, found 65537");
+}
+
+/* ---- Pointers ---- */
+
+static void pointers_lead_where_they_say(void **state) {
+    (void)state;
+    static const struct {
+        const char *schema, *good, *bad;
+    } cases[] = {
+        {"{\"$defs\":{\"a\":{\"const\":1},\"b\":{\"const\":2}},\"items\":{\"$ref\":\"#/$defs/b\"}}", "[2]", "[1]"},
+        {"{\"$defs\":{\"a/b\":{\"const\":1},\"a~b\":{\"const\":2}},\"items\":{\"$ref\":\"#/$defs/a~1b\"}}", "[1]", "[2]"},
+        {"{\"$defs\":{\"a/b\":{\"const\":1},\"a~b\":{\"const\":2}},\"items\":{\"$ref\":\"#/$defs/a~0b\"}}", "[2]", "[1]"},
+        {"{\"$defs\":{\"\":{\"const\":1}},\"items\":{\"$ref\":\"#/$defs/\"}}", "[1]", "[2]"},
+        {"{\"$defs\":{\"a\":{\"$defs\":{\"a\":{\"const\":3}},\"const\":1}},\"items\":{\"$ref\":\"#/$defs/a/$defs/a\"}}", "[3]",
+         "[1]"},
+        {"{\"$defs\":{\"ab\":{\"const\":1},\"a\":{\"const\":2}},\"items\":{\"$ref\":\"#/$defs/a\"}}", "[2]", "[1]"},
+        {"{\"$defs\":{\"a\":{\"const\":1},\"ab\":{\"const\":2}},\"items\":{\"$ref\":\"#/$defs/ab\"}}", "[2]", "[1]"},
+        {"{\"prefixItems\":[{\"const\":4},{\"const\":5},{\"$ref\":\"#/prefixItems/0\"}]}", "[4,5,4]", "[4,5,5]"},
+        {"{\"prefixItems\":[{\"const\":4},{\"const\":5},{\"$ref\":\"#/prefixItems/1\"}]}", "[4,5,5]", "[4,5,4]"},
+        {"{\"prefixItems\":[{\"$ref\":\"#/prefixItems/9\"},true,true,true,true,true,true,true,true,{\"const\":7}]}", "[7]", "[6]"},
+        {"{\"prefixItems\":[{\"$ref\":\"#/prefixItems/10\"},true,true,true,true,true,true,true,true,true,{\"const\":8}]}", "[8]",
+         "[7]"},
+        {"{\"items\":{\"$ref\":\"#/$d\\u0065fs/a\"},\"$defs\":{\"\\u0061\":{\"const\":9}}}", "[9]", "[8]"},
+        {"{\"anyOf\":[{\"const\":0},{\"type\":\"array\",\"items\":{\"$ref\":\"#\"}}]}", "[[0],0]", "[1]"},
+        {"{\"properties\":{\"a\":{\"$ref\":\"#/properties/b\"},\"b\":{\"$ref\":\"#/properties/c\"},\"c\":{\"const\":1}}}",
+         "{\"a\":1,\"b\":1,\"c\":1}", "{\"a\":2}"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        put(cases[i].schema);
+        compiled c = compile_text(GEMLET_GRAMMAR_SCHEMA, "");
+        if (!matches(c.grammar, cases[i].good) || matches(c.grammar, cases[i].bad)) {
+            fail_msg("%s", cases[i].schema);
+        }
+        free(c.memory);
+    }
+    static const char *const nowhere[] = {"#/$defs/a/",
+                                          "#/$defs/aa",
+                                          "#/$defs/",
+                                          "#/$defs/A",
+                                          "#/$defs/a~",
+                                          "#a",
+                                          "#/default/1x",
+                                          "#/default/01",
+                                          "#/default/1e0",
+                                          "#/default/18446744073709551617",
+                                          "#/default/4294967297",
+                                          "#/default/-1",
+                                          "#/default/2",
+                                          "#/default/",
+                                          "#/default/a",
+                                          "#/default/:",
+                                          "#/default/1/x",
+                                          "$defs"};
+    for (size_t i = 0; i < sizeof nowhere / sizeof *nowhere; i++) {
+        char wanted[160];
+        snprintf(wanted, sizeof wanted,
+                 "schema: /items/$ref: $ref: expected # or a pointer into this schema, found \"%s\", at byte 17", nowhere[i]);
+        put("{\"items\":{\"$ref\":\"");
+        put(nowhere[i]);
+        put("\"},\"$defs\":{\"a\":{\"const\":1},\"e\":3},\"default\":[1,2]}");
+        free(compile_text(GEMLET_GRAMMAR_SCHEMA, wanted).memory);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(schemas_are_taken_or_refused_in_these_words),
+        cmocka_unit_test(as_many_pointers_as_are_held),
+        cmocka_unit_test(as_many_members_as_are_sorted),
+        cmocka_unit_test(texts_of_as_many_bytes_as_there_may_be),
+        cmocka_unit_test(pointers_lead_where_they_say),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
