@@ -12,11 +12,14 @@ typedef struct reader {
     size_t used, capacity;
     uint64_t objects; /* a bit for each level, the innermost lowest: whether it is one */
     unsigned depth;
-    const char *problem; /* NULL for none; what was expected */
+    const char *problem, *place; /* what was expected, and where; NULL for none */
 } reader;
 
 static void expect(reader *r, bool good, const char *what) {
-    r->problem = r->problem == NULL && !good ? what : r->problem;
+    if (r->problem == NULL && !good) {
+        r->problem = what;
+        r->place = r->at;
+    }
 }
 
 static bool starts(const reader *r, const char *text) {
@@ -232,7 +235,7 @@ gemlet_status gemlet_call_read(const char *text, size_t bytes, char *json, size_
         gemlet_fail(error, GEMLET_ERROR_FORMAT, "call: expected ");
         gemlet_error_text(error, r.problem);
         gemlet_error_text(error, " at byte ");
-        gemlet_error_number(error, (uint64_t)(r.at - text));
+        gemlet_error_number(error, (uint64_t)(r.place - text));
         return GEMLET_ERROR_FORMAT;
     }
     if (r.used == capacity) {

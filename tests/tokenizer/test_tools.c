@@ -306,11 +306,15 @@ static void check_call(const char *text, const char *name, const char *json, siz
     assert_int_equal(call.bytes, strlen(text) - rest);
     gemlet_json value;
     assert_int_equal(gemlet_json_open(&value, found, call.json_bytes, "arguments", &error), GEMLET_OK);
-    for (size_t capacity = 1; capacity <= call.json_bytes; capacity++) {
-        char *small = malloc(capacity);
-        assert_non_null(small);
-        assert_int_equal(gemlet_call_read(text, strlen(text), small, capacity, &call, &error), GEMLET_ERROR_MEMORY);
-        free(small);
+    const size_t needed = call.json_bytes + 1;
+    for (size_t capacity = 1; capacity <= needed; capacity++) {
+        char small[512];
+        memset(small, '#', sizeof small);
+        assert_int_equal(gemlet_call_read(text, strlen(text), small, capacity, &call, &error),
+                         capacity < needed ? GEMLET_ERROR_MEMORY : GEMLET_OK);
+        for (size_t i = capacity; i < sizeof small; i++) {
+            assert_int_equal(small[i], '#');
+        }
     }
 }
 
@@ -325,42 +329,147 @@ static void calls_are_read(void **state) {
     check_call("call:f{a:<|\"|>\xFF\xC3<|\"|>}", "f", "{\"a\":\"\xEF\xBF\xBD\xEF\xBF\xBD\"}", 0);
     check_call(" call: f { a : 1 , b : [ 2 , 3 ] } call:g{}", "f", "{\"a\":1,\"b\":[2,3]}", 9);
     check_call("call:f{a:1}call:g{b:2}", "f", "{\"a\":1}", 11);
+    check_call("\t\r\ncall:\t\r\nf\t\r{\t\r\na\t\r\n:\t\r\n1\t\r\n,b:2\r}\t", "f", "{\"a\":1,\"b\":2}", 1);
+    check_call("call:f{<|\"|>a<|\"|>:<|\"|><|\"|>}", "f", "{\"a\":\"\"}", 0);
+    check_call("call:f{a:<|\"|<|\"|>}", "f", "{\"a\":\"<|\\\"|\"}", 0); /* not the whole mark */
+    check_call("call:f{a:<|\"|x<|\"|>}", "f", "{\"a\":\"<|\\\"|x\"}", 0);
+    check_call("call:f{a:True,b:False,c:null,d:false}", "f", "{\"a\":true,\"b\":false,\"c\":null,\"d\":false}", 0);
 }
 
 static void what_is_no_call_is_not_read(void **state) {
     (void)state;
-    static const char *const texts[] = {"",
-                                        "call:",
-                                        "call:{}",
-                                        "call:f",
-                                        "call:f{",
-                                        "call:f{a",
-                                        "call:f{a:",
-                                        "call:f{a:}",
-                                        "call:f{a:1",
-                                        "call:f{a:1,}",
-                                        "call:f{a:1]",
-                                        "call:f{a:01}",
-                                        "call:f{a:1 b:2}",
-                                        "call:f{a:<|\"|>x}",
-                                        "call:f{:1}",
-                                        "call:f{a:[1}",
-                                        "call:f{a:{b:1]}",
-                                        "call:f[1]",
-                                        "call:f{a:\"x\"}",
-                                        "call:f{a:nonsense}",
-                                        "open the door"};
-    char json[256];
+    static const char call_mark[] = "call:", name[] = "the name of a function", open[] = "{ behind the function's name",
+                      key[] = "a name and a colon", value[] = "a value", comma[] = "a comma or }", element[] = "a comma or ]",
+                      string[] = "the end of a string", colon[] = "a colon behind the name";
+    static const struct {
+        const char *text, *expected;
+        unsigned byte;
+    } cases[] = {{"", call_mark, 0},
+                 {"open the door", call_mark, 0},
+                 {"call", call_mark, 0},
+                 {"call:", name, 5},
+                 {"call:{}", name, 5},
+                 {"call: \n{}", name, 7},
+                 {"call:f", open, 6},
+                 {"call:f[1]", open, 9},
+                 {"call:f{", key, 7},
+                 {"call:f{a", key, 7},
+                 {"call:f{:1}", key, 7},
+                 {"call:f{a:1,}", key, 11},
+                 {"call:f{a{:1}", key, 7},
+                 {"call:f{ ,a:1}", key, 8},
+                 {"call:f{a:", value, 9},
+                 {"call:f{a:}", value, 9},
+                 {"call:f{a:\"x\"}", value, 9},
+                 {"call:f{a:nonsense}", value, 9},
+                 {"call:f{a:-}", value, 9},
+                 {"call:f{a:1", comma, 10},
+                 {"call:f{a:1]", comma, 10},
+                 {"call:f{a:01}", comma, 10},
+                 {"call:f{a:1 b:2}", comma, 11},
+                 {"call:f{a:nulls}", comma, 13},
+                 {"call:f{a:[1}", element, 11},
+                 {"call:f{a:{b:1]}", comma, 13},
+                 {"call:f{a:<|\"|>x}", string, 14},
+                 {"call:f{a:<|\"|>", string, 14},
+                 {"call:f{a:<|\"|>x<|\"|", string, 14},
+                 {"call:f{<|\"|>a<|\"|>1}", colon, 18},
+                 {"call:f{<|\"|>a", string, 12}};
+    char json[256], wanted[96];
     gemlet_call call;
     gemlet_error error;
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-        assert_int_equal(gemlet_call_read(texts[i], strlen(texts[i]), json, sizeof json, &call, &error), GEMLET_ERROR_FORMAT);
-        assert_non_null(strstr(error.message, "call: expected "));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_int_equal(gemlet_call_read(cases[i].text, strlen(cases[i].text), json, sizeof json, &call, &error),
+                         GEMLET_ERROR_FORMAT);
+        snprintf(wanted, sizeof wanted, "call: expected %s at byte %u", cases[i].expected, cases[i].byte);
+        if (strcmp(error.message, wanted) != 0) {
+            fail_msg("%s: expected \"%s\", found \"%s\"", cases[i].text, wanted, error.message);
+        }
     }
-    char deep[128] = "call:f{a:";
-    memset(deep + 9, '[', 40);
-    assert_int_equal(gemlet_call_read(deep, 49, json, sizeof json, &call, &error), GEMLET_ERROR_FORMAT);
-    assert_non_null(strstr(error.message, "nested"));
+    for (size_t depth = GEMLET_JSON_NESTING - 1; depth <= GEMLET_JSON_NESTING; depth++) { /* besides the arguments themselves */
+        char deep[128] = "call:f{a:";
+        memset(deep + 9, '[', depth);
+        memset(deep + 9 + depth, ']', depth);
+        deep[9 + 2 * depth] = '}';
+        gemlet_status status = gemlet_call_read(deep, 10 + 2 * depth, json, sizeof json, &call, &error);
+        assert_int_equal(status, depth < GEMLET_JSON_NESTING ? GEMLET_OK : GEMLET_ERROR_FORMAT);
+    }
+    assert_string_equal(error.message, "call: expected values nested less deeply at byte 41");
+    assert_int_equal(gemlet_call_read(NULL, 0, json, sizeof json, &call, &error), GEMLET_ERROR_ARGUMENT);
+    assert_int_equal(gemlet_call_read("call:f{}", 8, NULL, 9, &call, &error), GEMLET_ERROR_ARGUMENT);
+    call.name = "x";
+    assert_int_equal(gemlet_call_read("call:f{}", 8, json, 0, &call, &error), GEMLET_ERROR_ARGUMENT);
+    assert_null(call.name);
+}
+
+/* As templates see it: of a text of JSON, false, null, 0 however it is written, and what is empty. */
+static void what_counts_as_true(void **state) {
+    (void)state;
+    static const char *const no[] = {"0", "-0", "0.0", "0e5", "0.0E-3", "false", "null", "\"\"", "[]", "{}"},
+                             *const yes[] = {"1", "9", "-1", "0.1", "0.09", "5e0", "10", "true", "\"0\"", "[0]"};
+    static receiver r = {.family = &gemma4};
+    const gemlet_message_part hello = {GEMLET_PART_TEXT, "hello", 5};
+    const gemlet_message message = {GEMLET_ROLE_USER, &hello, 1};
+    for (size_t i = 0; i < 20; i++) {
+        char tools[256];
+        int bytes =
+            snprintf(tools, sizeof tools, PARAMETERS("\"properties\": {\"a\": {\"nullable\": %s}}"), i < 10 ? no[i] : yes[i - 10]);
+        gemlet_error error = {GEMLET_OK, ""};
+        r.bytes = 0;
+        gemlet_status status = gemlet_chat_render(
+            gemma4.format, &message, 1, (gemlet_chat_options){.tools = tools, .tools_bytes = (size_t)bytes}, receive, &r, &error);
+        assert_int_equal(status, GEMLET_OK);
+        if ((strstr(r.text, "nullable:true") != NULL) != (i >= 10)) {
+            fail_msg("%s: %s", tools, r.text);
+        }
+    }
+}
+
+static void texts_have_at_most_65536_bytes(void **state) {
+    (void)state;
+    static receiver r = {.family = &gemma4};
+    const gemlet_message_part hello = {GEMLET_PART_TEXT, "hello", 5};
+    const gemlet_message message = {GEMLET_ROLE_USER, &hello, 1};
+    static char tools[65537];
+    memset(tools, ' ', sizeof tools);
+    memcpy(tools, "[]", 2);
+    for (size_t bytes = 65535; bytes <= 65537; bytes++) {
+        gemlet_error error = {GEMLET_OK, ""};
+        r.bytes = 0;
+        gemlet_status status = gemlet_chat_render(gemma4.format, &message, 1,
+                                                  (gemlet_chat_options){.tools = tools, .tools_bytes = bytes}, receive, &r, &error);
+        assert_int_equal(status, bytes <= 65536 ? GEMLET_OK : GEMLET_ERROR_ARGUMENT);
+        assert_string_equal(error.message, bytes <= 65536 ? "" : "chat: tools: expected at most 65536 bytes of JSON");
+    }
+    gemlet_error error = {GEMLET_OK, ""};
+    const gemlet_message_part call = {GEMLET_PART_CALL, NULL, 0};
+    const gemlet_message said[] = {{GEMLET_ROLE_USER, &hello, 1}, {GEMLET_ROLE_MODEL, &call, 1}};
+    assert_int_equal(gemlet_chat_render(gemma4.format, said, 2, (gemlet_chat_options){.bos = false}, receive, &r, &error),
+                     GEMLET_ERROR_ARGUMENT);
+}
+
+/* Names of functions: 1 to 64 of the letters, digits, '_', '-' and '.'. */
+static void names_of_functions(void **state) {
+    (void)state;
+    for (int byte = 1; byte < 256; byte++) {
+        char tools[128];
+        gemlet_error error;
+        bool good = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') || byte == '_' ||
+                    byte == '-' || byte == '.';
+        for (int place = 0; place < 3; place++) {
+            char name[4] = "xyz";
+            name[place] = (char)byte;
+            snprintf(tools, sizeof tools, TOOL("\"name\": \"%s\""), name);
+            assert_int_equal(render(&gemma4, tools, GEMLET_PART_TEXT, NULL, &error) == GEMLET_OK, good);
+        }
+    }
+    for (size_t length = 0; length <= 66; length++) {
+        char tools[160], name[80] = "";
+        gemlet_error error;
+        memset(name, 'n', length);
+        snprintf(tools, sizeof tools, TOOL("\"name\": \"%s\""), name);
+        assert_int_equal(render(&gemma4, tools, GEMLET_PART_TEXT, NULL, &error) == GEMLET_OK, length >= 1 && length <= 64);
+    }
 }
 
 /* What calls are written as, reads back as what they were, for every call of the cases. */
@@ -495,6 +604,9 @@ int main(void) {
         cmocka_unit_test(responses_go_on_after_a_reply),
         cmocka_unit_test(calls_are_read),
         cmocka_unit_test(what_is_no_call_is_not_read),
+        cmocka_unit_test(what_counts_as_true),
+        cmocka_unit_test(texts_have_at_most_65536_bytes),
+        cmocka_unit_test(names_of_functions),
         cmocka_unit_test(calls_of_the_cases_come_back),
         cmocka_unit_test(what_is_cut_is_refused),
         cmocka_unit_test(json_is_checked),
