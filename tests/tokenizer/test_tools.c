@@ -331,8 +331,8 @@ static void calls_are_read(void **state) {
     check_call("call:f{a:1}call:g{b:2}", "f", "{\"a\":1}", 11);
     check_call("\t\r\ncall:\t\r\nf\t\r{\t\r\na\t\r\n:\t\r\n1\t\r\n,b:2\r}\t", "f", "{\"a\":1,\"b\":2}", 1);
     check_call("call:f{<|\"|>a<|\"|>:<|\"|><|\"|>}", "f", "{\"a\":\"\"}", 0);
-    check_call("call:f{a:<|\"|<|\"|>}", "f", "{\"a\":\"<|\\\"|\"}", 0); /* not the whole mark */
-    check_call("call:f{a:<|\"|x<|\"|>}", "f", "{\"a\":\"<|\\\"|x\"}", 0);
+    check_call("call:f{a:<|\"|><|\"|<|\"|>}", "f", "{\"a\":\"<|\\\"|\"}", 0); /* not the whole mark */
+    check_call("call:f{a:<|\"|><|\"|x<|\"|>}", "f", "{\"a\":\"<|\\\"|x\"}", 0);
     check_call("call:f{a:True,b:False,c:null,d:false}", "f", "{\"a\":true,\"b\":false,\"c\":null,\"d\":false}", 0);
 }
 
