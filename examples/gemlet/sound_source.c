@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #ifdef GEMLET_HAVE_SNDFILE
@@ -11,6 +12,7 @@
 #include <samplerate.h>
 #endif
 
+#include "examples/gemlet/sound_riff.h"
 #include <gemlet/sound.h>
 
 enum { LEAST_RATE = 1000, MOST_RATE = 768000, MOST_CHANNELS = 64 };
@@ -121,6 +123,11 @@ static gemlet_status resample(sound_source *s, size_t *count) {
     s->pending += (size_t)data.input_frames_used;
     s->pending_count -= (size_t)data.input_frames_used;
     *count = (size_t)data.output_frames_gen;
+    for (size_t i = 0; i < *count; i++) {
+        if (!isfinite(s->resampled[i])) { /* of samples that were, but close to the largest numbers */
+            return fail_number(s, GEMLET_ERROR_FORMAT, "is too loud to be resampled at sample ", s->given + i);
+        }
+    }
 #else
     (void)s;
     *count = 0;
@@ -209,6 +216,44 @@ static sf_count_t memory_read(void *to, sf_count_t count, void *context) {
     return (sf_count_t)taken;
 }
 
+static size_t memory_read_at(void *context, uint64_t offset, void *out, size_t count) {
+    sound_bytes *m = context;
+    return memory_seek((sf_count_t)offset, SEEK_SET, m) < 0 ? 0 : (size_t)memory_read(out, (sf_count_t)count, m);
+}
+
+static size_t file_read_at(void *context, uint64_t offset, void *out, size_t count) {
+    FILE *file = context;
+    return fseeko(file, (off_t)offset, SEEK_SET) == 0 ? fread(out, 1, count, file) : 0;
+}
+
+static gemlet_status check_riff(const sound_source *s, const sound_riff_file *file) {
+    char name[5];
+    if (sound_riff_is_whole(file, name)) {
+        return GEMLET_OK;
+    }
+    fail(s, GEMLET_ERROR_FORMAT, "is damaged: its chunk \"");
+    gemlet_error_text(s->error, name);
+    gemlet_error_text(s->error, "\" ends beyond it");
+    return GEMLET_ERROR_FORMAT;
+}
+
+/* Of standard input nothing can be looked at before it is read. */
+static gemlet_status check_frame(sound_source *s, const char *path) {
+    if (s->memory.bytes != NULL) {
+        gemlet_status status = check_riff(s, &(sound_riff_file){memory_read_at, &s->memory, s->memory.count});
+        s->memory.at = 0;
+        return status;
+    }
+    FILE *file = strcmp(path, "-") != 0 ? fopen(path, "rb") : NULL;
+    if (file == NULL) {
+        return GEMLET_OK; /* sf_open says why */
+    }
+    off_t size = fseeko(file, 0, SEEK_END) == 0 ? ftello(file) : 0;
+    gemlet_status status = size > 0 ? check_riff(s, &(sound_riff_file){file_read_at, file, (uint64_t)size}) : GEMLET_OK;
+    fclose(file);
+    return status;
+}
+
 static SNDFILE *open_sound(const char *path, sound_bytes *memory, SF_INFO *facts) {
     SF_VIRTUAL_IO calls = {memory_size, memory_seek, memory_read, NULL, memory_tell};
     return memory->bytes != NULL    ? sf_open_virtual(&calls, SFM_READ, facts, memory)
@@ -221,6 +266,10 @@ static SNDFILE *open_sound(const char *path, sound_bytes *memory, SF_INFO *facts
 static gemlet_status open_file(sound_source *s, const char *path) {
 #ifdef GEMLET_HAVE_SNDFILE
     SF_INFO facts = {0};
+    gemlet_status status = check_frame(s, path);
+    if (status != GEMLET_OK) {
+        return status;
+    }
     s->file = open_sound(path, &s->memory, &facts);
     if (s->file == NULL) {
         return fail(s, GEMLET_ERROR_FORMAT, sf_strerror(NULL));

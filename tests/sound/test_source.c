@@ -328,6 +328,61 @@ static void what_is_no_number_is_refused(void **state) {
     expect_refusal(made.count, "made: is no finite number at sample 700");
 }
 
+#ifdef GEMLET_HAVE_SAMPLERATE
+static float loudest(size_t frame, int channel) {
+    (void)channel;
+    return frame % 5 < 3 ? 3.4e38f : -3.4e38f;
+}
+
+static void what_is_too_loud_to_be_resampled_is_refused(void **state) {
+    (void)state;
+    make(SF_FORMAT_WAV | SF_FORMAT_FLOAT, 22050, 1, 1600, loudest);
+    expect_refusal(made.count, "made: is too loud to be resampled at sample ");
+}
+#endif
+
+/* Behind the sound's format, a list of `length` bytes, of which there are 80; in memory and from a file. */
+static void expect_list(uint32_t length, const char *message) {
+    const char *folder = getenv("TMPDIR");
+    char path[512];
+    uint8_t list[88] = "LIST";
+    sound_file file;
+    gemlet_error error = {GEMLET_OK, ""};
+    make(SF_FORMAT_WAV | SF_FORMAT_PCM_16, 16000, 1, 100, one_tone);
+    memset(list + 8, 0xFF, 80);
+    for (size_t i = 0; i < 4; i++) {
+        list[4 + i] = (uint8_t)(length >> 8 * i);
+    }
+    memmove(made.bytes + 36 + sizeof list, made.bytes + 36, made.count - 36);
+    memcpy(made.bytes + 36, list, sizeof list);
+    made.count += sizeof list;
+    snprintf(path, sizeof path, "%s/gemlet-list-XXXXXX", folder != NULL ? folder : "/tmp");
+    int out = mkstemp(path);
+    assert_true(out >= 0);
+    assert_int_equal(write(out, made.bytes, made.count), (ssize_t)made.count);
+    close(out);
+    gemlet_status status = read_made(made.count, &file, &error);
+    assert_int_equal(status, message == NULL ? GEMLET_OK : GEMLET_ERROR_FORMAT);
+    assert_int_equal(file.count, message == NULL ? 100 : 0);
+    assert_true(message == NULL || strcmp(error.message, message) == 0);
+    sound_free(&file);
+    error.message[0] = '\0';
+    assert_int_equal(sound_read(&file, path, &plain, &error), status);
+    assert_true(message == NULL || strcmp(strchr(error.message, ':'), strchr(message, ':')) == 0);
+    sound_free(&file);
+    remove(path);
+}
+
+/* libsndfile 1.2.0 does not come back from a list that is longer than the file. */
+static void lists_that_end_beyond_the_file(void **state) {
+    (void)state;
+    static const uint32_t beyond[] = {80 + 200 + 8 + 1, 65536, 0x7FFFFFFF, 0xFFFF0008, 0xFFFFFFF8, 0xFFFFFFFF};
+    expect_list(80, NULL);
+    for (size_t i = 0; i < sizeof beyond / sizeof *beyond; i++) {
+        expect_list(beyond[i], "made: is damaged: its chunk \"LIST\" ends beyond it");
+    }
+}
+
 /* What is left of a file is heard, or it is refused; never more than was there. */
 static void cut_off_anywhere(void **state) {
     (void)state;
@@ -405,6 +460,10 @@ int main(void) {
         cmocka_unit_test(files_of_all_kinds),
         cmocka_unit_test(a_clipped_file_is_heard_as_it_is),
         cmocka_unit_test(what_is_no_number_is_refused),
+#ifdef GEMLET_HAVE_SAMPLERATE
+        cmocka_unit_test(what_is_too_loud_to_be_resampled_is_refused),
+#endif
+        cmocka_unit_test(lists_that_end_beyond_the_file),
         cmocka_unit_test(cut_off_anywhere),
         cmocka_unit_test(damaged_anywhere),
         cmocka_unit_test(thirty_seconds_of_any_rate),

@@ -1,0 +1,21 @@
+/* The frame of a WAV file, looked at before libsndfile is: a list that claims to be longer than the file keeps its version 1.2.0
+ * busy for minutes. */
+#ifndef GEMLET_EXAMPLES_GEMLET_SOUND_RIFF_H
+#define GEMLET_EXAMPLES_GEMLET_SOUND_RIFF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Where the bytes of a file are had; answers how many of `count` there are at `offset`. */
+typedef struct sound_riff_file {
+    size_t (*read_at)(void *context, uint64_t offset, void *out, size_t count);
+    void *context;
+    uint64_t size;
+} sound_riff_file;
+
+/* Whether all chunks of a RIFF, RIFX or RF64 file end within it, but for the samples, which a recorder may not have counted; true
+ * for other files.  `name` gets the four letters of the first that does not, and a NUL. */
+bool sound_riff_is_whole(const sound_riff_file *file, char name[5]);
+
+#endif
