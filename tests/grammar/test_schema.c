@@ -114,11 +114,12 @@ static void put_number(const char *before, size_t number, const char *behind) {
 /* Compiles what was written, and wants this message of it, or none. */
 static compiled compile_text(gemlet_grammar_kind kind, const char *wanted) {
     compiled c;
-    gemlet_status status = compile(&c, kind, text, used, 0xFF);
+    const size_t bytes = used;
+    used = 0;
+    gemlet_status status = compile(&c, kind, text, bytes, 0xFF);
     if (strcmp(c.error.message, wanted) != 0 || (status == GEMLET_OK) != (*wanted == '\0')) {
         fail_msg("expected \"%s\", found %d, \"%s\"", wanted, (int)status, c.error.message);
     }
-    used = 0;
     return c;
 }
 
@@ -280,6 +281,85 @@ static void pointers_lead_where_they_say(void **state) {
     }
 }
 
+/* ---- How values are written ---- */
+
+static void check_texts(const char *schema, const char *const *good, const char *const *bad) {
+    put(schema);
+    compiled c = compile_text(GEMLET_GRAMMAR_SCHEMA, "");
+    for (; *good != NULL; good++) {
+        if (!matches(c.grammar, *good)) {
+            fail_msg("%s: %s is refused", schema, *good);
+        }
+    }
+    for (; *bad != NULL; bad++) {
+        if (matches(c.grammar, *bad)) {
+            fail_msg("%s: %s is allowed", schema, *bad);
+        }
+    }
+    free(c.memory);
+}
+
+#define TEXTS(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+static void spaces_are_one_behind_commas_and_colons(void **state) {
+    (void)state;
+    check_texts("{\"items\":{\"type\":\"integer\"}}", TEXTS("[]", "[1]", "[1,2]", "[1, 2]", "[1,2, 3,4]"),
+                TEXTS("[ ]", "[ 1]", "[1 ]", "[1 ,2]", "[1,  2]", " [1]", "[1] ", "[1,\t2]", "[1,]", "[,1]"));
+    check_texts("{\"properties\":{\"a\":{\"type\":\"integer\"},\"b\":{\"type\":\"integer\"}},\"additionalProperties\":false}",
+                TEXTS("{}", "{\"a\":1}", "{\"a\": 1}", "{\"a\":1,\"b\":2}", "{\"a\": 1, \"b\": 2}", "{\"b\":2}"),
+                TEXTS("{ }", "{ \"a\":1}", "{\"a\" :1}", "{\"a\":  1}", "{\"a\":1 ,\"b\":2}", "{\"a\":1,  \"b\":2}", "{\"a\":1 }",
+                      "{\"b\":1,\"a\":2}", "{\"a\":1,}", "{,\"a\":1}", "{\"a\":1,\"a\":2}"));
+    check_texts("{\"additionalProperties\":{\"type\":\"integer\"},\"type\":\"object\"}",
+                TEXTS("{}", "{\"x\":1}", "{\"x\": 1, \"y\": 2}"),
+                TEXTS("{ }", "{ \"x\":1}", "{\"x\" :1}", "{\"x\":  1}", "{\"x\":1 ,\"y\":2}", "{\"x\":1,  \"y\":2}", "{\"x\":1 }",
+                      "{x:1}"));
+}
+
+static void numbers_are_written_so(void **state) {
+    (void)state;
+    check_texts("{\"type\":\"integer\"}", TEXTS("0", "7", "-7", "10", "999999999999999999", "-999999999999999999"),
+                TEXTS("-0", "00", "01", "-01", "+1", "1.0", "1e1", "1000000000000000000", "-", "", "1.", "0.5"));
+    check_texts("{\"type\":\"number\"}", TEXTS("0", "-0", "0.5", "-0.000001", "0.000000", "999999999999.999999", "12.5", "100"),
+                TEXTS("1000000000000", "0.0000001", "00", "1.", ".5", "-.5", "1e1", "1.5e0", "--1", "1.5.5"));
+    check_texts("{\"type\":\"number\",\"minimum\":0.000001,\"maximum\":0.000003}", TEXTS("0.000001", "0.000002", "0.000003"),
+                TEXTS("0", "0.000000", "0.000004", "0.00001", "1", "-0"));
+    check_texts("{\"type\":\"integer\",\"minimum\":-12,\"maximum\":-10}", TEXTS("-10", "-11", "-12"),
+                TEXTS("-1", "-9", "-13", "0", "10", "-100"));
+    check_texts("{\"type\":\"number\",\"minimum\":0,\"maximum\":0}", TEXTS("0", "-0", "0.0", "-0.000000"),
+                TEXTS("1", "0.1", "-0.1"));
+    check_texts("{\"type\":\"integer\",\"exclusiveMinimum\":999999999999999997}", TEXTS("999999999999999998", "999999999999999999"),
+                TEXTS("999999999999999997", "99999999999999999"));
+}
+
+/* 24 values within each other, however they come to be. */
+static void values_within_values(void **state) {
+    (void)state;
+    static const struct {
+        const char *schema, *open, *close;
+    } cases[] = {{"true", "[", "]"},
+                 {"true", "{\"a\":", "}"},
+                 {"{\"items\":{\"$ref\":\"#\"},\"type\":[\"array\",\"integer\"]}", "[", "]"},
+                 {"{\"properties\":{\"a\":{\"anyOf\":[{\"type\":\"integer\"},{\"$ref\":\"#\"}]}}}", "{\"a\":", "}"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        put(cases[i].schema);
+        compiled c = compile_text(GEMLET_GRAMMAR_SCHEMA, "");
+        for (size_t depth = 1; depth <= GEMLET_GRAMMAR_DEPTH; depth++) {
+            char answer[256] = "";
+            for (size_t d = 0; d < depth; d++) {
+                strcat(answer, cases[i].open);
+            }
+            strcat(answer, "0");
+            for (size_t d = 0; d < depth; d++) {
+                strcat(answer, cases[i].close);
+            }
+            if (matches(c.grammar, answer) != (depth < GEMLET_GRAMMAR_DEPTH)) {
+                fail_msg("%s: %s", cases[i].schema, answer);
+            }
+        }
+        free(c.memory);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(schemas_are_taken_or_refused_in_these_words),
@@ -287,6 +367,9 @@ int main(void) {
         cmocka_unit_test(as_many_members_as_are_sorted),
         cmocka_unit_test(texts_of_as_many_bytes_as_there_may_be),
         cmocka_unit_test(pointers_lead_where_they_say),
+        cmocka_unit_test(spaces_are_one_behind_commas_and_colons),
+        cmocka_unit_test(numbers_are_written_so),
+        cmocka_unit_test(values_within_values),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
