@@ -1063,6 +1063,104 @@ static void choices_are_as_likely_as_said(void **state) {
     rig_close(&r);
 }
 
+static void choose_says(rig *r, const gemlet_choice *choice, gemlet_status expected, const char *message) {
+    static _Alignas(8) unsigned char scratch[4096 + 64];
+    double found = 0.0;
+    const size_t bytes = gemlet_choose_bytes(r->session, 1);
+    memset(scratch, 0xA5, sizeof scratch);
+    if (expected == GEMLET_OK) {
+        must(r, gemlet_choose(r->session, choice, 1, &found, scratch, bytes, &r->error));
+        assert_true(found < 0.0);
+    } else {
+        saved_state before = rig_save(r);
+        says(r, gemlet_choose(r->session, choice, 1, &found, scratch, bytes, &r->error), expected, message);
+        assert_unchanged(r, &before);
+        free(before.bytes);
+    }
+    for (size_t i = bytes; i < bytes + 64; i++) {
+        assert_int_equal(scratch[i], 0xA5);
+    }
+}
+
+static void choices_that_cannot_be_are_named(void **state) {
+    (void)state;
+    static _Alignas(8) unsigned char scratch[4096];
+    rig r;
+    double found[2];
+    char message[GEMLET_MESSAGE_BYTES];
+    rig_start(&r, &small, &text_only);
+    const uint32_t vocabulary = r.model->config.vocabulary;
+    const size_t bytes = gemlet_choose_bytes(r.session, 2);
+    assert_int_equal(bytes, 2 * sizeof(size_t) + vocabulary * sizeof(float));
+    uint32_t tokens[CONTEXT] = {1, 2, 3};
+    const gemlet_choice one = {tokens, 3}, none = {tokens, 0}, nothing = {NULL, 1}, two[2] = {one, {tokens, 1}};
+    says(&r, gemlet_choose(r.session, two, 2, found, scratch, bytes, &r.error), GEMLET_ERROR_STATE,
+         "there are no logits: feed at least one token first");
+    must(&r, gemlet_feed(r.session, ids, 30, &r.error));
+    static const char least[] = "there must be at least one choice, and room for its logarithm";
+    says(&r, gemlet_choose(r.session, two, 0, found, scratch, bytes, &r.error), GEMLET_ERROR_ARGUMENT, least);
+    says(&r, gemlet_choose(r.session, NULL, 2, found, scratch, bytes, &r.error), GEMLET_ERROR_ARGUMENT, least);
+    says(&r, gemlet_choose(r.session, two, 2, NULL, scratch, bytes, &r.error), GEMLET_ERROR_ARGUMENT, least);
+    snprintf(message, sizeof message, "the scratch for choices must be aligned like a size_t and have %zu bytes", bytes);
+    says(&r, gemlet_choose(r.session, two, 2, found, NULL, bytes, &r.error), GEMLET_ERROR_ARGUMENT, message);
+    says(&r, gemlet_choose(r.session, two, 2, found, scratch, bytes - 1, &r.error), GEMLET_ERROR_ARGUMENT, message);
+    says(&r, gemlet_choose(r.session, two, 2, found, scratch + 1, bytes, &r.error), GEMLET_ERROR_ARGUMENT, message);
+    must(&r, gemlet_choose(r.session, two, 2, found, scratch, bytes, &r.error));
+    choose_says(&r, &none, GEMLET_ERROR_ARGUMENT, "choices must have at least one token each");
+    choose_says(&r, &nothing, GEMLET_ERROR_ARGUMENT, "choices must have at least one token each");
+    for (size_t place = 0; place < 3; place++) {
+        const uint32_t kept = tokens[place];
+        tokens[place] = vocabulary;
+        snprintf(message, sizeof message, "a choice has the token id %u, outside of the vocabulary's %u", vocabulary, vocabulary);
+        choose_says(&r, &one, GEMLET_ERROR_ARGUMENT, message);
+        tokens[place] = vocabulary - 1;
+        choose_says(&r, &one, GEMLET_OK, NULL);
+        tokens[place] = kept;
+    }
+    /* The last token of a choice needs no room. */
+    must(&r, gemlet_feed(r.session, ids, CONTEXT - 34, &r.error));
+    choose_says(&r, &(gemlet_choice){ids, 5}, GEMLET_OK, NULL);
+    gemlet_status status = gemlet_choose(r.session, &(gemlet_choice){ids, 6}, 1, found, scratch, bytes, &r.error);
+    assert_int_equal(status, GEMLET_ERROR_CONTEXT);
+    rig_close(&r);
+}
+
+/* A choice may be as long as the rings can go back over; nothing is to go back to where nothing was fed but its first. */
+static void choices_are_as_long_as_rings_go_back(void **state) {
+    (void)state;
+    static _Alignas(8) unsigned char scratch[4096];
+    static const gemlet_options short_chunks = {.context = CONTEXT, .chunk = 1, .no_images = true};
+    rig r;
+    double found;
+    size_t longest = 0;
+    rig_start(&r, &small, &short_chunks);
+    const size_t bytes = gemlet_choose_bytes(r.session, 1), window = r.model->config.kinds[GEMLET_LOCAL_LAYER].window,
+                 slots = window + 1;
+    assert_in_range(slots, 2, CONTEXT - 1);
+    for (size_t length = 1; length < CONTEXT; length++) {
+        gemlet_session_reset(r.session);
+        must(&r, gemlet_feed(r.session, ids, length, &r.error));
+        for (size_t count = 1; length + count - 1 <= CONTEXT && count < CONTEXT; count++) {
+            size_t behind = length + count - 1, oldest = behind > slots ? behind - slots : 0,
+                   needed = length >= window ? length - window + 1 : 0;
+            gemlet_status status = gemlet_choose(r.session, &(gemlet_choice){ids, count}, 1, &found, scratch, bytes, &r.error);
+            if (needed >= oldest) {
+                must(&r, status);
+                longest = count > longest ? count : longest;
+            } else {
+                char message[GEMLET_MESSAGE_BYTES];
+                snprintf(message, sizeof message, "a choice of %zu tokens is longer than the sliding windows can go back behind",
+                         count);
+                says(&r, status, GEMLET_ERROR_ARGUMENT, message);
+            }
+            gemlet_session_reset(r.session);
+            must(&r, gemlet_feed(r.session, ids, length, &r.error));
+        }
+    }
+    assert_true(longest > 1);
+    rig_close(&r);
+}
+
 /* ---- Sounds ---- */
 
 static int16_t samples[32000];
@@ -1293,6 +1391,8 @@ int main(void) {
         cmocka_unit_test(a_frame_fits_to_the_last_position),
         cmocka_unit_test(sampling_asks_the_session),
         cmocka_unit_test(choices_are_as_likely_as_said),
+        cmocka_unit_test(choices_that_cannot_be_are_named),
+        cmocka_unit_test(choices_are_as_long_as_rings_go_back),
         cmocka_unit_test(a_sound_is_spliced),
         cmocka_unit_test(a_sound_fits_or_not),
         cmocka_unit_test(pieces_of_a_sound_are_counted),
