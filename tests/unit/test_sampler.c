@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -142,6 +143,44 @@ static void a_restored_sampler_goes_on_as_if_it_had_not_stopped(void **state) {
         end(&g);
         end(&f);
     }
+}
+
+/* Each message whole, and not a byte written behind the buffer. */
+static void states_that_cannot_be_are_named(void **state) {
+    (void)state;
+    gemlet_sampler_settings settings = plain();
+    settings.repetition_window = 3;
+    unsigned char saved[512];
+    char message[GEMLET_MESSAGE_BYTES];
+    const float logits[4] = {1.0f, 2.0f, 3.0f, 4.0f};
+    fixture f, other;
+    begin(&f, &settings, 4);
+    (void)sample(&f, logits);
+    (void)sample(&f, logits);
+    const size_t bytes = gemlet_sampler_state_bytes(&f.sampler);
+    assert_int_equal(gemlet_sampler_save(&f.sampler, NULL, bytes, &f.error), GEMLET_ERROR_ARGUMENT);
+    snprintf(message, sizeof message, "the buffer for the sampler's state must have %zu bytes but has 0", bytes);
+    assert_string_equal(f.error.message, message);
+    assert_int_equal(gemlet_sampler_save(&f.sampler, saved, bytes - 1, &f.error), GEMLET_ERROR_ARGUMENT);
+    snprintf(message, sizeof message, "the buffer for the sampler's state must have %zu bytes but has %zu", bytes, bytes - 1);
+    assert_string_equal(f.error.message, message);
+    memset(saved, 0xA5, sizeof saved);
+    assert_int_equal(gemlet_sampler_save(&f.sampler, saved, bytes, &f.error), GEMLET_OK);
+    for (size_t i = bytes; i < sizeof saved; i++) {
+        assert_int_equal(saved[i], 0xA5);
+    }
+    assert_int_equal(gemlet_sampler_restore(&f.sampler, NULL, bytes, &f.error), GEMLET_ERROR_FORMAT);
+    assert_string_equal(f.error.message, "not a saved sampler: too short");
+    for (size_t less = 1; less <= bytes; less++) {
+        assert_int_equal(gemlet_sampler_restore(&f.sampler, saved, bytes - less, &f.error), GEMLET_ERROR_FORMAT);
+        assert_string_equal(f.error.message,
+                            less <= 2 * sizeof(uint32_t) ? "the saved sampler is damaged" : "not a saved sampler: too short");
+    }
+    begin(&other, &settings, 5);
+    assert_int_equal(gemlet_sampler_restore(&other.sampler, saved, bytes, &other.error), GEMLET_ERROR_FORMAT);
+    assert_string_equal(other.error.message, "the saved sampler is of another vocabulary, another window or damaged");
+    end(&other);
+    end(&f);
 }
 
 /* ---- Random numbers ---- */
@@ -435,6 +474,46 @@ static bool allow_some(void *context, uint32_t token) {
     return token % 17 == 3;
 }
 
+static uint64_t few[5];
+
+static const uint64_t *list_few(void *context) {
+    (void)context;
+    return few;
+}
+
+/* Lists with gaps of whole words, at words' ends, and with bits behind the vocabulary, which are no tokens. */
+static void lists_have_gaps(void **state) {
+    (void)state;
+    static const uint32_t kept[] = {0, 5, 63, 64, 127, 130, 191, 192, 254, 255, 256};
+    float logits[257];
+    for (size_t i = 0; i < 257; i++) {
+        logits[i] = -(float)i;
+    }
+    gemlet_sampler_settings settings = greedy();
+    settings.listed = list_few;
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
+        for (size_t j = i; j < sizeof kept / sizeof *kept; j++) {
+            memset(few, 0, sizeof few);
+            few[kept[i] / 64] |= UINT64_C(1) << kept[i] % 64;
+            few[kept[j] / 64] |= UINT64_C(1) << kept[j] % 64;
+            few[4] |= UINT64_C(0xFE); /* 257 and on */
+            assert_int_equal(sample_once(&settings, logits, 257), kept[i]);
+            settings.top_k = 2;
+            settings.temperature = 100.0f;
+            uint64_t seen = 0;
+            for (uint64_t seed = 0; seed < 40; seed++) {
+                settings.seed = seed;
+                uint32_t token = sample_once(&settings, logits, 257);
+                assert_true(token == kept[i] || token == kept[j]);
+                seen |= token == kept[j];
+            }
+            assert_int_equal(seen, 1);
+            settings = greedy();
+            settings.listed = list_few;
+        }
+    }
+}
+
 /* The same tokens, also where biases and repetitions concern some that are not listed; and nothing is asked. */
 static void a_list_is_the_filter(void **state) {
     (void)state;
@@ -714,6 +793,8 @@ int main(void) {
         cmocka_unit_test(the_penalty_follows_the_bias_and_lowers_either_sign),
         cmocka_unit_test(without_a_window_nothing_is_held),
         cmocka_unit_test(the_filter_has_its_way),
+        cmocka_unit_test(lists_have_gaps),
+        cmocka_unit_test(states_that_cannot_be_are_named),
         cmocka_unit_test(a_list_is_the_filter),
         cmocka_unit_test(all_steps_are_what_the_header_says),
         cmocka_unit_test(a_whole_vocabulary),
