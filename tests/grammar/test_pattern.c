@@ -21,6 +21,13 @@ typedef struct compiled {
     gemlet_error error;
 } compiled;
 
+/* Appends to a text in an array of `room` bytes. */
+static void append(char *text, size_t room, const char *more) {
+    size_t used = strlen(text);
+    assert_true(used + strlen(more) < room);
+    snprintf(text + used, room - used, "%s", more);
+}
+
 /* In as much memory as is asked for, which was full of something else. */
 static gemlet_status compile(compiled *c, gemlet_grammar_kind kind, const char *text, size_t length) {
     size_t bytes = 0;
@@ -535,7 +542,7 @@ static void patterns_are_counted(void **state) {
         size_t used = strlen(schema);
         snprintf(schema + used, sizeof schema - used, "%s\"%zu\":%s", i > 0 ? "," : "", i, members[i % 4]);
     }
-    strcat(schema, "}}");
+    append(schema, sizeof schema, "}}");
     compiled c;
     compile_good(&c, GEMLET_GRAMMAR_SCHEMA, schema);
     static const struct {
@@ -560,7 +567,7 @@ static void classes_of_many_ranges(void **state) {
         char pattern[3 * 80 + 8] = "", text[80];
         for (size_t count = 1; count <= 30; count++) {
             compiled c;
-            strcat(pattern, parts[i]);
+            append(pattern, sizeof pattern, parts[i]);
             compile_good(&c, GEMLET_GRAMMAR_PATTERN, pattern);
             memset(text, 'x', sizeof text);
             bool one = strcmp(parts[i], "\\W") != 0 && strcmp(parts[i], "\\D\\S\\W") != 0;
@@ -608,7 +615,7 @@ static void every_pattern_of(const char *const *symbols, size_t count, size_t le
     for (size_t number = 0; number < all; number++) {
         char pattern[24] = "";
         for (size_t i = 0, rest = number; i < length; i++, rest /= count) {
-            strcat(pattern, symbols[rest % count]);
+            append(pattern, sizeof pattern, symbols[rest % count]);
         }
         compare(pattern, compared);
     }

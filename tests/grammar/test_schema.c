@@ -60,7 +60,7 @@ static size_t check_verdict(gemlet_grammar_kind kind, const char *schema, const 
     size_t wrong = 0;
     for (size_t i = 0; i < sizeof behind; i++) {
         compiled c;
-        memcpy(buffer, schema, length);
+        memcpy(buffer, schema, length + 1);
         memset(buffer + length, behind[i], 8);
         gemlet_status status = compile(&c, kind, buffer, length, i % 2 == 0 ? 0 : 0xFF);
         if ((status == GEMLET_OK) != (*wanted == '\0') || strcmp(c.error.message, wanted) != 0) {
@@ -345,12 +345,10 @@ static void values_within_values(void **state) {
         compiled c = compile_text(GEMLET_GRAMMAR_SCHEMA, "");
         for (size_t depth = 1; depth <= GEMLET_GRAMMAR_DEPTH; depth++) {
             char answer[256] = "";
-            for (size_t d = 0; d < depth; d++) {
-                strcat(answer, cases[i].open);
-            }
-            strcat(answer, "0");
-            for (size_t d = 0; d < depth; d++) {
-                strcat(answer, cases[i].close);
+            size_t end = 0;
+            for (size_t d = 0; d <= 2 * depth; d++) {
+                const char *part = d < depth ? cases[i].open : d == depth ? "0" : cases[i].close;
+                end += (size_t)snprintf(answer + end, sizeof answer - end, "%s", part);
             }
             if (matches(c.grammar, answer) != (depth < GEMLET_GRAMMAR_DEPTH)) {
                 fail_msg("%s: %s", cases[i].schema, answer);

@@ -211,7 +211,7 @@ static const char behind[] = {'0', '"', '}', ']', 'e', 'l', 'u', ' ', (char)0xA9
 static void every_text_of(const char *alphabet, size_t length) {
     const size_t letters = strlen(alphabet);
     size_t all = 1, turn = 0;
-    char bytes[8];
+    char bytes[8] = "";
     for (size_t i = 0; i < length; i++) {
         all *= letters;
     }
@@ -467,14 +467,17 @@ static void long_pointers_end_in_dots(void **state) {
         gemlet_json_put_pointer(&error, opened(document), strchr(document, '0'));
         size_t most = GEMLET_JSON_POINTER_BYTES - 1;
         memset(wanted + 1, 'n', length < most ? length : most);
-        strcat(wanted, length + 4 <= most   ? "/0/0"
-                       : length + 3 == most ? "/0/..."
-                       : length + 2 == most ? "/0..."
-                       : length + 1 == most ? "/..."
-                                            : "...");
+        const char *rest = length + 4 <= most   ? "/0/0"
+                           : length + 3 == most ? "/0/..."
+                           : length + 2 == most ? "/0..."
+                           : length + 1 == most ? "/..."
+                                                : "...";
+        size_t names = length < most ? length : most;
+        snprintf(wanted + 1 + names, sizeof wanted - 1 - names, "%s", rest);
         assert_string_equal(error.message, wanted);
         for (size_t i = 0; i < length; i++) { /* of two bytes each, written as ~1 or as they are */
-            memcpy(document + 2 + 2 * i, i % 2 == 0 ? "\\/" : "\xC3\xA9", 2);
+            document[2 + 2 * i] = i % 2 == 0 ? '\\' : (char)0xC3;
+            document[3 + 2 * i] = i % 2 == 0 ? '/' : (char)0xA9;
         }
         memcpy(document + 2 + 2 * length, "\":0}", 5);
         error = (gemlet_error){GEMLET_OK, ""};

@@ -432,7 +432,8 @@ static void texts_have_at_most_65536_bytes(void **state) {
     const gemlet_message message = {GEMLET_ROLE_USER, &hello, 1};
     static char tools[65537];
     memset(tools, ' ', sizeof tools);
-    memcpy(tools, "[]", 2);
+    tools[0] = '[';
+    tools[1] = ']';
     for (size_t bytes = 65535; bytes <= 65537; bytes++) {
         gemlet_error error = {GEMLET_OK, ""};
         r.bytes = 0;

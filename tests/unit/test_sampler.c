@@ -239,7 +239,7 @@ static void check_distribution(const gemlet_sampler_settings *settings, const fl
     }
     end(&f);
     for (uint32_t i = 0; i < vocabulary; i++) {
-        double mean = DRAWS * expected[i];
+        double mean = (double)DRAWS * expected[i];
         assert_true(fabs(counts[i] - mean) <= 4.5 * sqrt(mean * (1.0 - expected[i])));
     }
 }
