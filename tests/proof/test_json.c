@@ -196,10 +196,10 @@ static void compare(const char *bytes, size_t length) {
         return;
     }
     const char *first = bytes, *end = bytes + length;
-    while (is_space(*first)) {
+    while (first < end && is_space(*first)) {
         first++;
     }
-    while (is_space(end[-1])) {
+    while (end > first && is_space(end[-1])) {
         end--;
     }
     assert_ptr_equal(value.text, first);
