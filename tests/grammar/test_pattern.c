@@ -481,6 +481,22 @@ static void backslashes_before_the_end(void **state) {
     }
 }
 
+/* No text is the empty pattern; a NUL is a character, and stands for itself behind a backslash. */
+static void nothing_and_nul(void **state) {
+    (void)state;
+    static const char *const patterns[] = {"\0", "\\\0", "[\0]", "[\\\0]"};
+    compiled c;
+    assert_int_equal(compile(&c, GEMLET_GRAMMAR_PATTERN, NULL, 0), GEMLET_OK);
+    assert_true(matches_bytes(c.grammar, "", 0) && !matches_bytes(c.grammar, "x", 1));
+    free(c.memory);
+    assert_int_equal(compile(&c, GEMLET_GRAMMAR_PATTERN, NULL, 1), GEMLET_ERROR_ARGUMENT);
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(compile(&c, GEMLET_GRAMMAR_PATTERN, patterns[i], 1 + i % 2 + i / 2 * 2), GEMLET_OK);
+        assert_true(matches_bytes(c.grammar, "\0", 1) && !matches_bytes(c.grammar, "0", 1) && !matches_bytes(c.grammar, "\v", 1));
+        free(c.memory);
+    }
+}
+
 /* What stands behind the text has no part in it. */
 static void patterns_end_where_they_end(void **state) {
     (void)state;
@@ -639,12 +655,19 @@ static void short_patterns_match_as_elsewhere(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(classes_have_their_characters), cmocka_unit_test(bytes_begin_characters),
-        cmocka_unit_test(only_bytes_of_the_class_begin), cmocka_unit_test(characters_written_by_number),
-        cmocka_unit_test(refusals_say_what_and_where),   cmocka_unit_test(as_many_as_there_may_be),
-        cmocka_unit_test(backslashes_before_the_end),    cmocka_unit_test(patterns_end_where_they_end),
-        cmocka_unit_test(several_patterns_in_a_schema),  cmocka_unit_test(patterns_are_counted),
-        cmocka_unit_test(classes_of_many_ranges),        cmocka_unit_test(short_patterns_match_as_elsewhere),
+        cmocka_unit_test(classes_have_their_characters),
+        cmocka_unit_test(bytes_begin_characters),
+        cmocka_unit_test(only_bytes_of_the_class_begin),
+        cmocka_unit_test(characters_written_by_number),
+        cmocka_unit_test(refusals_say_what_and_where),
+        cmocka_unit_test(as_many_as_there_may_be),
+        cmocka_unit_test(backslashes_before_the_end),
+        cmocka_unit_test(nothing_and_nul),
+        cmocka_unit_test(patterns_end_where_they_end),
+        cmocka_unit_test(several_patterns_in_a_schema),
+        cmocka_unit_test(patterns_are_counted),
+        cmocka_unit_test(classes_of_many_ranges),
+        cmocka_unit_test(short_patterns_match_as_elsewhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

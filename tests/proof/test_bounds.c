@@ -1090,6 +1090,34 @@ static void damage_is_told_with_both_sums(void **state) {
     gemlet_container_close(&o.container);
 }
 
+/* Tensors are summed piece by piece, to the last byte. */
+static void sums_go_to_the_last_byte(void **state) {
+    (void)state;
+    static const size_t sizes[] = {0, 1, 4095, 4096, 4097, 8192, 8193, 12288};
+    open_packed();
+    o.b.length = 0;
+    for (size_t i = 0; i < 12288; i++) {
+        put_bytes(&o.b, (const char[]){(char)(i * 7 + i / 256)}, 1);
+    }
+    o.file.data = o.b.data;
+    o.file.size = o.container.size = o.b.length;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        gemlet_tensor t = {.name = "t", .bytes = sizes[i], .crc32 = gemlet_crc32(0, o.b.data, sizes[i])};
+        assert_int_equal(gemlet_container_verify(&o.container, &t, &o.error), GEMLET_OK);
+        for (size_t at = 0; at < sizes[i]; at += 1 + at / 64 * 61) {
+            o.b.data[at] ^= 1;
+            assert_int_equal(gemlet_container_verify(&o.container, &t, &o.error), GEMLET_ERROR_FORMAT);
+            o.b.data[at] ^= 1;
+        }
+        for (size_t from_end = 1; from_end <= 3 && from_end <= sizes[i]; from_end++) {
+            o.b.data[sizes[i] - from_end] ^= 1;
+            assert_int_equal(gemlet_container_verify(&o.container, &t, &o.error), GEMLET_ERROR_FORMAT);
+            o.b.data[sizes[i] - from_end] ^= 1;
+        }
+    }
+    gemlet_container_close(&o.container);
+}
+
 static void an_overlap_is_told_whole(void **state) {
     (void)state;
     packed_places places;
@@ -1158,6 +1186,7 @@ int main(void) {
         cmocka_unit_test(a_loader_checks_shapes),
         cmocka_unit_test(steps_of_activations_are_positive_or_none),
         cmocka_unit_test(damage_is_told_with_both_sums),
+        cmocka_unit_test(sums_go_to_the_last_byte),
         cmocka_unit_test(an_overlap_is_told_whole),
         cmocka_unit_test(a_header_s_sum_is_of_all_but_itself),
     };

@@ -243,6 +243,7 @@ static const char *const examples[] = {
     "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[0]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]",
     "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[{\"a\":0}]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]",
     "[true,false,null,tru]",
+    "\"\\udbff\\udc00\\ud800\\udfff\"",
 };
 
 static void any_byte_changed_or_cut_off(void **state) {
