@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "core/carver.h"
+#include "core/crc32.h"
 #include "core/quant/row_scaled.h"
 #include "core/utf8.h"
 #include "model/container/cursor.h"
