@@ -16,6 +16,7 @@
 #include "model/chat/format.h"
 #include "model/pack/pack.h"
 #include "tests/container/tiny_model.h"
+#include "tests/grammar/compiled.h"
 #include "tests/grammar/schemas.h"
 #include "tests/kernels/kernel_test.h"
 #include <gemlet/arena.h>
@@ -26,24 +27,6 @@
 enum { TEXT_BYTES = 1 << 16 };
 
 static const char mark[] = "<|\"|>";
-
-typedef struct compiled {
-    const gemlet_grammar *grammar;
-    void *memory;
-    gemlet_error error;
-} compiled;
-
-static gemlet_status compile(compiled *c, gemlet_grammar_kind kind, const char *text) {
-    size_t bytes = 0;
-    *c = (compiled){.error = {GEMLET_OK, ""}};
-    gemlet_status status = gemlet_grammar_bytes(kind, text, strlen(text), &bytes, &c->error);
-    if (status != GEMLET_OK) {
-        return status;
-    }
-    c->memory = aligned_alloc(GEMLET_ALIGNMENT, bytes);
-    assert_non_null(c->memory);
-    return gemlet_grammar_compile(kind, text, strlen(text), c->memory, bytes, &c->grammar, &c->error);
-}
 
 /* A call's bytes: its marks as one each. */
 static size_t shorten(const char *text, unsigned char *out) {
@@ -56,17 +39,9 @@ static size_t shorten(const char *text, unsigned char *out) {
     return bytes;
 }
 
-static bool matches(const gemlet_grammar *grammar, const char *call) {
+static bool matches_call(const gemlet_grammar *grammar, const char *call) {
     static unsigned char bytes[TEXT_BYTES];
-    gemlet_grammar_state state;
-    size_t count = shorten(call, bytes);
-    gemlet_grammar_begin(grammar, &state);
-    for (size_t i = 0; i < count; i++) {
-        if (!gemlet_grammar_advance(grammar, &state, bytes[i], &state)) {
-            return false;
-        }
-    }
-    return gemlet_grammar_is_complete(grammar, &state);
+    return matches_bytes(grammar, bytes, shorten(call, bytes));
 }
 
 /* ---- By hand ---- */
@@ -118,16 +93,16 @@ static void calls_are_held(void **state) {
                                       "{}",
                                       ""};
     compiled c;
-    if (compile(&c, GEMLET_GRAMMAR_CALLS, lamps) != GEMLET_OK) {
+    if (compile_text(&c, GEMLET_GRAMMAR_CALLS, lamps) != GEMLET_OK) {
         fail_msg("%s", c.error.message);
     }
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
-        if (!matches(c.grammar, good[i])) {
+        if (!matches_call(c.grammar, good[i])) {
             fail_msg("refused: %s", good[i]);
         }
     }
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        if (matches(c.grammar, bad[i])) {
+        if (matches_call(c.grammar, bad[i])) {
             fail_msg("allowed: %s", bad[i]);
         }
     }
@@ -138,7 +113,7 @@ static void the_mark_is_not_written_in_characters(void **state) {
     (void)state;
     static const char *const pieces[] = {"<|\"|", "<<|\"|", "<|<|\"|"};
     compiled c;
-    assert_int_equal(compile(&c, GEMLET_GRAMMAR_CALLS, lamps), GEMLET_OK);
+    assert_int_equal(compile_text(&c, GEMLET_GRAMMAR_CALLS, lamps), GEMLET_OK);
     for (size_t i = 0; i < 3; i++) {
         gemlet_grammar_state s;
         static const char first[] = "call:set_lamp{note:";
@@ -181,7 +156,7 @@ static void what_is_no_list_of_functions_is_refused(void **state) {
         {"[", "tools"}};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         compiled c;
-        gemlet_status status = compile(&c, GEMLET_GRAMMAR_CALLS, wrong[i][0]);
+        gemlet_status status = compile_text(&c, GEMLET_GRAMMAR_CALLS, wrong[i][0]);
         if (status == GEMLET_OK || status != c.error.status || strstr(c.error.message, wrong[i][1]) == NULL) {
             fail_msg("%s: expected \"%s\", found \"%s\"", wrong[i][0], wrong[i][1], c.error.message);
         }
@@ -212,14 +187,14 @@ static bool next_schema(listing *l, const char *schema) {
     }
     snprintf(l->parameters, sizeof l->parameters, "{\"type\":\"object\",\"properties\":{\"v\":%s},\"required\":[\"v\"]}", schema);
     snprintf(l->tools, sizeof l->tools, "[" FUNCTION("f", "%s") "]", l->parameters);
-    if (compile(&l->now, GEMLET_GRAMMAR_CALLS, l->tools) != GEMLET_OK) {
+    if (compile_text(&l->now, GEMLET_GRAMMAR_CALLS, l->tools) != GEMLET_OK) {
         assert_non_null(strstr(l->now.error.message, "calls can't write the name"));
         free(l->now.memory);
         l->now.memory = NULL;
         l->left_out++;
         return false;
     }
-    assert_int_equal(compile(&l->json, GEMLET_GRAMMAR_SCHEMA, l->parameters), GEMLET_OK);
+    assert_int_equal(compile_text(&l->json, GEMLET_GRAMMAR_SCHEMA, l->parameters), GEMLET_OK);
     l->schemas++;
     return true;
 }
@@ -289,7 +264,7 @@ static void check_line(void *context, char kind, char *text) {
             return;
         }
         l->texts++;
-        if (matches(l->now.grammar, l->text) != (kind == '+')) {
+        if (matches_call(l->now.grammar, l->text) != (kind == '+')) {
             print_message("%s: %s is %s\n", l->tools, l->text, kind == '+' ? "refused" : "allowed");
             l->wrong++;
         }
@@ -338,17 +313,6 @@ static bool walk(listing *l) {
     return gemlet_grammar_is_complete(l->now.grammar, &state);
 }
 
-static bool allows(const gemlet_grammar *grammar, const char *text) {
-    gemlet_grammar_state state;
-    gemlet_grammar_begin(grammar, &state);
-    for (; *text != '\0'; text++) {
-        if (!gemlet_grammar_advance(grammar, &state, (unsigned char)*text, &state)) {
-            return false;
-        }
-    }
-    return gemlet_grammar_is_complete(grammar, &state);
-}
-
 /* Members of a call come in the order of their names, those of a schema's value in its own: where no schema within has two, what is
  * read back is one of its values. */
 static bool has_one_order(const char *schema) {
@@ -376,7 +340,7 @@ static void walk_line(void *context, char kind, char *text) {
         l->texts++;
         if (l->wanted > 3700) {
             printf("%s\t%s\n", l->parameters, json);
-        } else if (has_one_order(l->parameters) && !allows(l->json.grammar, json)) {
+        } else if (has_one_order(l->parameters) && !matches(l->json.grammar, json)) {
             fail_msg("%s: %s was read as %s", l->parameters, l->text, json);
         }
     }
@@ -443,7 +407,7 @@ static void open_bench(bench *b, const char *tools) {
     b->order_memory = take(bytes);
     must(b, gemlet_token_order_open(&b->order, b->tokenizer, b->order_memory, bytes, &b->error));
     b->constraint_memory = take(gemlet_constraint_bytes(b->tokenizer));
-    if (compile(&b->calls, GEMLET_GRAMMAR_CALLS, tools) != GEMLET_OK) {
+    if (compile_text(&b->calls, GEMLET_GRAMMAR_CALLS, tools) != GEMLET_OK) {
         fail_msg("%s", b->calls.error.message);
     }
 }
@@ -561,7 +525,7 @@ static void an_answer_of_a_form_or_calls(void **state) {
     bench b;
     compiled form;
     open_bench(&b, lamps);
-    assert_int_equal(compile(&form, GEMLET_GRAMMAR_SCHEMA, "{\"type\":\"boolean\"}"), GEMLET_OK);
+    assert_int_equal(compile_text(&form, GEMLET_GRAMMAR_SCHEMA, "{\"type\":\"boolean\"}"), GEMLET_OK);
     begin(&b, form.grammar, false, false);
     assert_false(may(&b, GEMLET_SPECIAL_END_OF_TURN));
     say(&b, GEMLET_SPECIAL_START_OF_TOOL_CALL);

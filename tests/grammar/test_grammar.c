@@ -10,40 +10,11 @@
 
 #include <cmocka.h>
 
+#include "tests/grammar/compiled.h"
 #include "tests/grammar/schemas.h"
 #include "tests/kernels/kernel_test.h"
 #include <gemlet/arena.h>
 #include <gemlet/grammar.h>
-
-typedef struct compiled {
-    const gemlet_grammar *grammar;
-    void *memory;
-    gemlet_error error;
-} compiled;
-
-static gemlet_status compile(compiled *c, gemlet_grammar_kind kind, const char *text) {
-    size_t bytes = 0;
-    *c = (compiled){.grammar = NULL};
-    gemlet_status status = gemlet_grammar_bytes(kind, text, text != NULL ? strlen(text) : 0, &bytes, &c->error);
-    if (status != GEMLET_OK) {
-        return status;
-    }
-    assert_int_equal(bytes % GEMLET_ALIGNMENT, 0);
-    c->memory = aligned_alloc(GEMLET_ALIGNMENT, bytes);
-    assert_non_null(c->memory);
-    return gemlet_grammar_compile(kind, text, text != NULL ? strlen(text) : 0, c->memory, bytes, &c->grammar, &c->error);
-}
-
-static bool matches(const gemlet_grammar *grammar, const char *text) {
-    gemlet_grammar_state state;
-    gemlet_grammar_begin(grammar, &state);
-    for (const char *at = text; *at != '\0'; at++) {
-        if (!gemlet_grammar_advance(grammar, &state, (unsigned char)*at, &state)) {
-            return false;
-        }
-    }
-    return gemlet_grammar_is_complete(grammar, &state);
-}
 
 /* ---- The list ---- */
 
@@ -58,7 +29,7 @@ static void next_schema(listing *l, char *text) {
     free(l->now.memory);
     l->schema = text;
     l->schemas++;
-    if (compile(&l->now, GEMLET_GRAMMAR_SCHEMA, text) != GEMLET_OK) {
+    if (compile_text(&l->now, GEMLET_GRAMMAR_SCHEMA, text) != GEMLET_OK) {
         fail_msg("%s: %s", text, l->now.error.message);
     }
 }
@@ -68,7 +39,7 @@ static void check_refusal(listing *l, char *text) {
     assert_non_null(wanted);
     *wanted++ = '\0';
     compiled c;
-    gemlet_status status = compile(&c, GEMLET_GRAMMAR_SCHEMA, text);
+    gemlet_status status = compile_text(&c, GEMLET_GRAMMAR_SCHEMA, text);
     if (status == GEMLET_OK || strstr(c.error.message, wanted) == NULL) {
         print_message("%s: expected \"%s\", found %d, \"%s\"\n", text, wanted, (int)status, c.error.message);
         l->wrong++;
@@ -133,7 +104,7 @@ static void refusals_tell_the_place(void **state) {
         {"3", "schema: expected a schema that has a value, found 3, at byte 0"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         compiled c;
-        assert_int_not_equal(compile(&c, GEMLET_GRAMMAR_SCHEMA, cases[i][0]), GEMLET_OK);
+        assert_int_not_equal(compile_text(&c, GEMLET_GRAMMAR_SCHEMA, cases[i][0]), GEMLET_OK);
         if (strcmp(c.error.message, cases[i][1]) != 0) {
             print_message("%s\n  %s\n", c.error.message, cases[i][1]);
             wrong++;
@@ -142,7 +113,7 @@ static void refusals_tell_the_place(void **state) {
     }
     assert_int_equal(wrong, 0);
     compiled c;
-    assert_int_not_equal(compile(&c, GEMLET_GRAMMAR_SCHEMA, "{\"items\":{\"pattern\":\"(\"}}"), GEMLET_OK);
+    assert_int_not_equal(compile_text(&c, GEMLET_GRAMMAR_SCHEMA, "{\"items\":{\"pattern\":\"(\"}}"), GEMLET_OK);
     assert_non_null(strstr(c.error.message, ", in schema: /items/pattern"));
     free(c.memory);
     /* A long pointer leaves room for what is wrong. */
@@ -155,30 +126,12 @@ static void refusals_tell_the_place(void **state) {
     for (int i = 0; i < 12; i++) {
         used += (size_t)snprintf(deep + used, sizeof deep - used, "}}");
     }
-    assert_int_not_equal(compile(&c, GEMLET_GRAMMAR_SCHEMA, deep), GEMLET_OK);
+    assert_int_not_equal(compile_text(&c, GEMLET_GRAMMAR_SCHEMA, deep), GEMLET_OK);
     assert_non_null(strstr(c.error.message, "...: the keyword \"not\" is not held, at byte "));
     free(c.memory);
 }
 
 /* ---- The ends of what is held ---- */
-
-static void allows_only(gemlet_grammar_kind kind, const char *text, const char *const *good, const char *const *bad) {
-    compiled c;
-    if (compile(&c, kind, text) != GEMLET_OK) {
-        fail_msg("%s: %s", text, c.error.message);
-    }
-    for (; *good != NULL; good++) {
-        if (!matches(c.grammar, *good)) {
-            fail_msg("%s: %s is refused", text, *good);
-        }
-    }
-    for (; *bad != NULL; bad++) {
-        if (matches(c.grammar, *bad)) {
-            fail_msg("%s: %s is allowed", text, *bad);
-        }
-    }
-    free(c.memory);
-}
 
 static void bounds_of_many_digits(void **state) {
     (void)state;
@@ -216,7 +169,7 @@ static void choices_within_choices(void **state) {
             used += (size_t)snprintf(text + used, sizeof text - used, "]}");
         }
         compiled c;
-        gemlet_status status = compile(&c, GEMLET_GRAMMAR_SCHEMA, text);
+        gemlet_status status = compile_text(&c, GEMLET_GRAMMAR_SCHEMA, text);
         assert_int_equal(status, depth == 8 ? GEMLET_OK : GEMLET_ERROR_UNSUPPORTED);
         if (status == GEMLET_OK) {
             assert_true(matches(c.grammar, "\"x\"") && matches(c.grammar, "0") && matches(c.grammar, "7"));
@@ -230,13 +183,13 @@ static void counts_of_repetitions_are_digits(void **state) {
     static const char *const alone[] = {"*a", "+", "a|?", "({1}", "}", "]", "(*)"};
     for (size_t i = 0; i < sizeof alone / sizeof *alone; i++) {
         compiled c;
-        assert_int_equal(compile(&c, GEMLET_GRAMMAR_PATTERN, alone[i]), GEMLET_ERROR_FORMAT);
+        assert_int_equal(compile_text(&c, GEMLET_GRAMMAR_PATTERN, alone[i]), GEMLET_ERROR_FORMAT);
         free(c.memory);
     }
     static const char *const wrong[] = {"a{1:}", "a{:}", "a{1,:}", "a{/}", "a{1", "a{,2}", "a{}"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         compiled c;
-        if (compile(&c, GEMLET_GRAMMAR_PATTERN, wrong[i]) == GEMLET_OK) {
+        if (compile_text(&c, GEMLET_GRAMMAR_PATTERN, wrong[i]) == GEMLET_OK) {
             assert_true(matches(c.grammar, wrong[i])); /* taken as it is written */
             assert_false(matches(c.grammar, "aaaaaaaaaa"));
         }
@@ -316,7 +269,7 @@ static void a_pattern_is_the_whole_answer(void **state) {
                  {"a\\.b", "axb", false}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         compiled c;
-        assert_int_equal(compile(&c, GEMLET_GRAMMAR_PATTERN, cases[i].pattern), GEMLET_OK);
+        assert_int_equal(compile_text(&c, GEMLET_GRAMMAR_PATTERN, cases[i].pattern), GEMLET_OK);
         if (matches(c.grammar, cases[i].text) != cases[i].right) {
             fail_msg("%s: %s", cases[i].pattern, cases[i].text);
         }
@@ -330,7 +283,7 @@ static void damaged_characters_are_not_allowed(void **state) {
         "\x80", "\xC0\x80", "\xC1\xBF", "\xE0\x80\x80", "\xED\xA0\x80", "\xF0\x80\x80\x80", "\xF4\x90\x80\x80",
         "\xF5", "\xC3",     "\xE2\x82", "a\xFF"};
     compiled c;
-    assert_int_equal(compile(&c, GEMLET_GRAMMAR_PATTERN, "[^b]*"), GEMLET_OK);
+    assert_int_equal(compile_text(&c, GEMLET_GRAMMAR_PATTERN, "[^b]*"), GEMLET_OK);
     for (size_t i = 0; i < sizeof damaged / sizeof *damaged; i++) {
         assert_false(matches(c.grammar, damaged[i]));
     }
@@ -340,7 +293,7 @@ static void damaged_characters_are_not_allowed(void **state) {
 static void any_json_is_an_object(void **state) {
     (void)state;
     compiled c;
-    assert_int_equal(compile(&c, GEMLET_GRAMMAR_JSON, NULL), GEMLET_OK);
+    assert_int_equal(compile_text(&c, GEMLET_GRAMMAR_JSON, NULL), GEMLET_OK);
     assert_true(matches(c.grammar, "{\"a\":[1,-2.5,{\"b\":null}],\"\":\"\\u00e9\\n\"}"));
     assert_false(matches(c.grammar, "[1]"));
     assert_false(matches(c.grammar, "{\"a\"}"));

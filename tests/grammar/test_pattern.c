@@ -12,50 +12,14 @@
 
 #include <cmocka.h>
 
-#include <gemlet/arena.h>
-#include <gemlet/grammar.h>
-
-typedef struct compiled {
-    const gemlet_grammar *grammar;
-    void *memory;
-    gemlet_error error;
-} compiled;
+#include "tests/grammar/compiled.h"
+#include "tests/support/characters.h"
 
 /* Appends to a text in an array of `room` bytes. */
 static void append(char *text, size_t room, const char *more) {
     size_t used = strlen(text);
     assert_true(used + strlen(more) < room);
     snprintf(text + used, room - used, "%s", more);
-}
-
-/* In as much memory as is asked for, which was full of something else. */
-static gemlet_status compile(compiled *c, gemlet_grammar_kind kind, const char *text, size_t length) {
-    size_t bytes = 0;
-    *c = (compiled){.grammar = NULL};
-    gemlet_status status = gemlet_grammar_bytes(kind, text, length, &bytes, &c->error);
-    if (status == GEMLET_OK) {
-        c->memory = aligned_alloc(GEMLET_ALIGNMENT, bytes);
-        memset(c->memory, 0xA5, bytes);
-        status = gemlet_grammar_compile(kind, text, length, c->memory, bytes, &c->grammar, &c->error);
-    }
-    return status;
-}
-
-static void compile_good(compiled *c, gemlet_grammar_kind kind, const char *text) {
-    if (compile(c, kind, text, strlen(text)) != GEMLET_OK) {
-        fail_msg("%s: %s", text, c->error.message);
-    }
-}
-
-static bool matches_bytes(const gemlet_grammar *grammar, const void *text, size_t bytes) {
-    gemlet_grammar_state state;
-    gemlet_grammar_begin(grammar, &state);
-    for (size_t i = 0; i < bytes; i++) {
-        if (!gemlet_grammar_advance(grammar, &state, ((const unsigned char *)text)[i], &state)) {
-            return false;
-        }
-    }
-    return gemlet_grammar_is_complete(grammar, &state);
 }
 
 /* ---- Characters ---- */
@@ -164,16 +128,6 @@ static bool has(const character_class *c, uint32_t character) {
     return found != c->others;
 }
 
-static size_t utf8(uint32_t c, unsigned char *out) {
-    static const unsigned char marks[] = {0, 0, 0xC0, 0xE0, 0xF0};
-    size_t bytes = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-    for (size_t i = bytes; i-- > 1; c >>= 6) {
-        out[i] = (unsigned char)(0x80 | (c & 0x3F));
-    }
-    out[0] = (unsigned char)(bytes == 1 ? c : marks[bytes] | c);
-    return bytes;
-}
-
 static bool is_surrogate(uint32_t character) {
     return character >= 0xD800 && character <= 0xDFFF;
 }
@@ -197,7 +151,7 @@ static void classes_have_their_characters(void **state) {
         unsigned char bytes[4];
         compile_good(&c, GEMLET_GRAMMAR_PATTERN, classes[i].pattern);
         for (uint32_t character = 0; character <= last_character; character = next_character(character)) {
-            size_t length = utf8(character, bytes);
+            size_t length = character_utf8(character, bytes);
             bool wanted = has(&classes[i], character) && !is_surrogate(character);
             if (matches_bytes(c.grammar, bytes, length) != wanted) {
                 fail_msg("%s: U+%04X is %s", classes[i].pattern, (unsigned)character, wanted ? "refused" : "allowed");
@@ -436,7 +390,7 @@ static void refusals_say_what_and_where(void **state) {
         char wanted[GEMLET_MESSAGE_BYTES];
         compiled c;
         snprintf(wanted, sizeof wanted, "pattern: %s, at byte %u", cases[i].why, cases[i].byte);
-        gemlet_status status = compile(&c, GEMLET_GRAMMAR_PATTERN, cases[i].pattern, strlen(cases[i].pattern));
+        gemlet_status status = compile_text(&c, GEMLET_GRAMMAR_PATTERN, cases[i].pattern);
         if (status != cases[i].status || strcmp(c.error.message, wanted) != 0) {
             fail_msg("%s: expected \"%s\", found %d, \"%s\"", cases[i].pattern, wanted, (int)status, c.error.message);
         }
@@ -486,12 +440,12 @@ static void nothing_and_nul(void **state) {
     (void)state;
     static const char *const patterns[] = {"\0", "\\\0", "[\0]", "[\\\0]"};
     compiled c;
-    assert_int_equal(compile(&c, GEMLET_GRAMMAR_PATTERN, NULL, 0), GEMLET_OK);
+    assert_int_equal(compile_bytes(&c, GEMLET_GRAMMAR_PATTERN, NULL, 0, 0xA5), GEMLET_OK);
     assert_true(matches_bytes(c.grammar, "", 0) && !matches_bytes(c.grammar, "x", 1));
     free(c.memory);
-    assert_int_equal(compile(&c, GEMLET_GRAMMAR_PATTERN, NULL, 1), GEMLET_ERROR_ARGUMENT);
+    assert_int_equal(compile_bytes(&c, GEMLET_GRAMMAR_PATTERN, NULL, 1, 0xA5), GEMLET_ERROR_ARGUMENT);
     for (size_t i = 0; i < 4; i++) {
-        assert_int_equal(compile(&c, GEMLET_GRAMMAR_PATTERN, patterns[i], 1 + i % 2 + i / 2 * 2), GEMLET_OK);
+        assert_int_equal(compile_bytes(&c, GEMLET_GRAMMAR_PATTERN, patterns[i], 1 + i % 2 + i / 2 * 2, 0xA5), GEMLET_OK);
         assert_true(matches_bytes(c.grammar, "\0", 1) && !matches_bytes(c.grammar, "0", 1) && !matches_bytes(c.grammar, "\v", 1));
         free(c.memory);
     }
@@ -508,7 +462,7 @@ static void patterns_end_where_they_end(void **state) {
                  {"\\x41", 3, false},    {"a*", 1, true},   {"a$", 1, true},   {"a\\$", 2, false}, {"^a", 0, true}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         compiled c;
-        if ((compile(&c, GEMLET_GRAMMAR_PATTERN, cases[i].pattern, cases[i].bytes) == GEMLET_OK) != cases[i].good) {
+        if ((compile_bytes(&c, GEMLET_GRAMMAR_PATTERN, cases[i].pattern, cases[i].bytes, 0xA5) == GEMLET_OK) != cases[i].good) {
             fail_msg("%s, %zu bytes of it", cases[i].pattern, cases[i].bytes);
         }
         free(c.memory);
@@ -535,7 +489,7 @@ static void several_patterns_in_a_schema(void **state) {
                  {"[\"a\",\"xy\",\"1\",\"q\"]", false},         {"[\"a\",\"xy\",\".12\",\"q\"]", false},
                  {"[\"a\",\"xy\",\"12\",\"wq.\"]", false},      {"[\"a\",\"xy\",\"12\",\"\"]", false}};
     compiled c;
-    assert_int_equal(compile(&c, GEMLET_GRAMMAR_SCHEMA, schema, strlen(schema)), GEMLET_ERROR_UNSUPPORTED);
+    assert_int_equal(compile_text(&c, GEMLET_GRAMMAR_SCHEMA, schema), GEMLET_ERROR_UNSUPPORTED);
     assert_string_equal(c.error.message,
                         "pattern: | beside ^ or $: put what it parts into a group, at byte 3, in schema: /prefixItems/3/pattern");
     free(c.memory);
@@ -601,7 +555,7 @@ static void compare(const char *pattern, size_t *compared) {
     char anchored[32];
     regex_t other;
     compiled c;
-    bool ours = compile(&c, GEMLET_GRAMMAR_PATTERN, pattern, strlen(pattern)) == GEMLET_OK;
+    bool ours = compile_text(&c, GEMLET_GRAMMAR_PATTERN, pattern) == GEMLET_OK;
     snprintf(anchored, sizeof anchored, "^(%s)$", pattern);
     bool lazy = strstr(pattern, "+?") || strstr(pattern, "*?") || strstr(pattern, "??"); /* means something else there */
     bool theirs = !lazy && regcomp(&other, anchored, REG_EXTENDED | REG_NOSUB) == 0;

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "model/json/json.h"
+#include "tests/support/characters.h"
 
 /* ---- The second reader: each rule takes what it can from *at on, and says whether that was one ---- */
 
@@ -288,16 +289,6 @@ static size_t plain(const char *string, char *out) {
     return length;
 }
 
-static size_t utf8(unsigned long c, unsigned char *out) {
-    static const unsigned char marks[] = {0, 0, 0xC0, 0xE0, 0xF0};
-    size_t bytes = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-    for (size_t i = bytes; i-- > 1; c >>= 6) {
-        out[i] = (unsigned char)(0x80 | (c & 0x3F));
-    }
-    out[0] = (unsigned char)(bytes == 1 ? c : marks[bytes] | c);
-    return bytes;
-}
-
 static void put_unit(char *out, unsigned long unit, const char *digits) {
     out[0] = '\\';
     out[1] = 'u';
@@ -319,7 +310,7 @@ static void every_character_by_its_number(void **state) {
         put_unit(string + 1, units == 1 ? c : 0xD800 + ((c - 0x10000) >> 10), digits);
         put_unit(string + 7, 0xDC00 + ((c - 0x10000) & 0x3FF), digits);
         memcpy(string + 1 + 6 * units, "\"", 2);
-        size_t length = utf8(c, wanted);
+        size_t length = character_utf8(c, wanted);
         assert_int_equal(plain(string, found), length);
         assert_memory_equal(found, wanted, length);
     }
