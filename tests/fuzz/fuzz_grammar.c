@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/grammar/table.h"
 #include <gemlet/arena.h>
-#include <gemlet/grammar.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -32,6 +32,18 @@ static void walk(const gemlet_grammar *grammar, const uint8_t *text, size_t byte
     }
 }
 
+/* The arrays lie in one block, in which no sanitizer sees where one ends. */
+static void check_table(const gemlet_grammar *g, const void *memory, size_t bytes) {
+    const void *const ends[] = {g->nodes + g->node_count,         g->entries + g->entry_count, g->patterns + g->pattern_count,
+                                g->positions + g->position_count, g->ranges + g->range_count,  g->text + g->text_bytes};
+    const void *const limits[] = {g->entries, g->patterns, g->positions, g->ranges, g->text, (const char *)memory + bytes};
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        if ((uintptr_t)ends[i] > (uintptr_t)limits[i]) {
+            abort();
+        }
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (size == 0) {
         return 0;
@@ -44,11 +56,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                                                   : GEMLET_GRAMMAR_PATTERN;
     gemlet_error error = {GEMLET_OK, ""};
     const gemlet_grammar *grammar = NULL;
-    /* In memory of its own, so that the sanitizer sees a read beyond the text. */
-    char *copy = malloc(bytes + 1);
-    if (copy == NULL) {
+    /* In memory of its own that ends with it, so that the sanitizer sees a read beyond the text. */
+    char *block = malloc(bytes + 1);
+    if (block == NULL) {
         return 0;
     }
+    char *copy = block + 1;
     memcpy(copy, text, bytes);
     gemlet_status status = gemlet_grammar_bytes(kind, copy, bytes, &needed, &error);
     if (status == GEMLET_OK && needed <= MOST_MEMORY) {
@@ -56,6 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         if (memory != NULL) {
             status = gemlet_grammar_compile(kind, copy, bytes, memory, needed, &grammar, &error);
             if (status == GEMLET_OK) {
+                check_table(grammar, memory, needed);
                 walk(grammar, end != NULL ? end + 1 : data, end != NULL ? size - bytes - 2 : 0);
             }
         }
@@ -64,6 +78,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (status != GEMLET_OK && (error.message[0] == '\0' || error.status != status)) {
         abort();
     }
-    free(copy);
+    free(block);
     return 0;
 }
