@@ -294,6 +294,31 @@ static void characters_written_by_number(void **state) {
     free(some.memory);
 }
 
+/* One after the other, in whatever way each is written. */
+static void characters_one_after_the_other(void **state) {
+    (void)state;
+    static const char *const ways[][3] = {{"A", "\\u0041", "\\u0041"},
+                                          {"\xC3\xA9", "\\u00e9", "\\u00E9"},
+                                          {"\xE2\x82\xAC", "\\u20ac", "\\u20AC"},
+                                          {"\\n", "\\u000a", "\\u000A"},
+                                          {"/", "\\/", "\\u002f"}};
+    compiled c;
+    compile_good(&c, GEMLET_GRAMMAR_SCHEMA,
+                 "{\"type\":\"string\",\"pattern\":\"^(A\xC3\xA9|\xC3\xA9\xE2\x82\xAC|\xE2\x82\xAC\\n|\\n\\/|\\/A)$\"}");
+    for (size_t first = 0; first < 5; first++) {
+        for (size_t second = 0; second < 5; second++) {
+            for (size_t way = 0; way < 9; way++) {
+                char text[32];
+                snprintf(text, sizeof text, "\"%s%s\"", ways[first][way % 3], ways[second][way / 3]);
+                if (matches(c.grammar, text) != (second == (first + 1) % 5)) {
+                    fail_msg("%s", text);
+                }
+            }
+        }
+    }
+    free(c.memory);
+}
+
 /* ---- What is refused ---- */
 
 static void refusals_say_what_and_where(void **state) {
@@ -613,6 +638,7 @@ int main(void) {
         cmocka_unit_test(bytes_begin_characters),
         cmocka_unit_test(only_bytes_of_the_class_begin),
         cmocka_unit_test(characters_written_by_number),
+        cmocka_unit_test(characters_one_after_the_other),
         cmocka_unit_test(refusals_say_what_and_where),
         cmocka_unit_test(as_many_as_there_may_be),
         cmocka_unit_test(backslashes_before_the_end),

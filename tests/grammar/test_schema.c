@@ -279,6 +279,23 @@ static void numbers_are_written_so(void **state) {
                 TEXTS("1", "0.1", "-0.1"));
     allows_only(GEMLET_GRAMMAR_SCHEMA, "{\"type\":\"integer\",\"exclusiveMinimum\":999999999999999997}",
                 TEXTS("999999999999999998", "999999999999999999"), TEXTS("999999999999999997", "99999999999999999"));
+    /* Digits beyond the eighteenth round inwards, exponents move the point. */
+    allows_only(GEMLET_GRAMMAR_SCHEMA, "{\"type\":\"integer\",\"minimum\":100000000000000000.5}", TEXTS("100000000000000001"),
+                TEXTS("100000000000000000"));
+    allows_only(GEMLET_GRAMMAR_SCHEMA, "{\"type\":\"integer\",\"minimum\":100000000000000000.0}", TEXTS("100000000000000000"),
+                TEXTS("99999999999999999"));
+    allows_only(GEMLET_GRAMMAR_SCHEMA, "{\"type\":\"integer\",\"maximum\":-100000000000000000.5}", TEXTS("-100000000000000001"),
+                TEXTS("-100000000000000000"));
+    allows_only(GEMLET_GRAMMAR_SCHEMA, "{\"type\":\"integer\",\"minimum\":99999999999999999e1}", TEXTS("999999999999999990"),
+                TEXTS("999999999999999989"));
+    allows_only(GEMLET_GRAMMAR_SCHEMA, "{\"type\":\"integer\",\"maximum\":99999999999999999e1}", TEXTS("999999999999999990"),
+                TEXTS("999999999999999991"));
+    allows_only(GEMLET_GRAMMAR_SCHEMA, "{\"type\":\"integer\",\"minimum\":1e+2,\"maximum\":1200e-1}", TEXTS("100", "120"),
+                TEXTS("99", "121", "10", "1200"));
+    allows_only(GEMLET_GRAMMAR_SCHEMA, "{\"type\":\"number\",\"minimum\":15e-1,\"maximum\":0.25E1}", TEXTS("1.5", "2.5", "2"),
+                TEXTS("1.4", "2.6", "15"));
+    allows_only(GEMLET_GRAMMAR_SCHEMA, "{\"type\":\"integer\",\"minimum\":1e-99999,\"maximum\":1}", TEXTS("1"), TEXTS("0"));
+    allows_only(GEMLET_GRAMMAR_SCHEMA, "{\"type\":\"integer\",\"minimum\":0e99999,\"maximum\":0}", TEXTS("0"), TEXTS("1"));
 }
 
 /* 24 values within each other, however they come to be. */
