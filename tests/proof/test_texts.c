@@ -511,6 +511,52 @@ static void thoughts_are_left_out(void **state) {
     assert_string_equal(r.text, "|user\n<|channel>t<channel|>|\n"); /* a user does not think */
 }
 
+/* As the template does it: parts at each end of a thought, of each what stands before its beginning; then stripped. */
+static void strip_thoughts(const char *text, char *out) {
+    static const char open[] = "<|channel>", close[] = "<channel|>";
+    size_t length = 0, first = 0;
+    for (const char *at = text; at != NULL;) {
+        const char *end = strstr(at, close), *begin = strstr(at, open);
+        size_t bytes = end != NULL ? (size_t)(end - at) : strlen(at);
+        bytes = begin != NULL && begin < at + bytes ? (size_t)(begin - at) : bytes;
+        memcpy(out + length, at, bytes);
+        length += bytes;
+        at = end != NULL ? end + strlen(close) : NULL;
+    }
+    while (length > 0 && (out[length - 1] == ' ' || out[length - 1] == '\n')) {
+        length--;
+    }
+    while (first < length && (out[first] == ' ' || out[first] == '\n')) {
+        first++;
+    }
+    memmove(out, out + first, length - first);
+    out[length - first] = '\0';
+}
+
+/* Every text of up to six of these, behind which others stand. */
+static void thoughts_and_spaces_anywhere(void **state) {
+    (void)state;
+    static const char *const parts[] = {" ", "x", "<|channel>", "<channel|>", "\n"};
+    enum { PARTS = 5, MOST = 6 };
+    for (size_t count = 0, all = 1; count <= MOST; count++, all *= PARTS) {
+        for (size_t number = 0; number < all; number++) {
+            char text[96] = "", kept[96], wanted[160];
+            size_t length = 0;
+            rendered r;
+            for (size_t i = 0, rest = number; i < count; i++, rest /= PARTS) {
+                length += (size_t)snprintf(text + length, sizeof text - length, "%s", parts[rest % PARTS]);
+            }
+            strip_thoughts(text, kept);
+            snprintf(wanted, sizeof wanted, "|user\nq|\n|model\n%s|\n", kept);
+            snprintf(text + length, sizeof text - length, "%s", number % 2 == 0 ? "<channel|>" : " y");
+            render_text(&r, &gemlet_gemma4_chat, GEMLET_ROLE_MODEL, text, length);
+            if (strcmp(r.text, wanted) != 0) {
+                fail_msg("%.*s: \"%s\" expected, \"%s\" found", (int)length, text, wanted, r.text);
+            }
+        }
+    }
+}
+
 /* ---- Conversations ---- */
 
 static void conversations_that_cannot_be_are_named(void **state) {
@@ -782,6 +828,7 @@ int main(void) {
         cmocka_unit_test(an_encoder_wants_its_arguments),
         cmocka_unit_test(white_space_is_stripped),
         cmocka_unit_test(thoughts_are_left_out),
+        cmocka_unit_test(thoughts_and_spaces_anywhere),
         cmocka_unit_test(conversations_that_cannot_be_are_named),
         cmocka_unit_test(options_of_a_rendering),
         cmocka_unit_test(settings_have_bounds),
