@@ -44,6 +44,7 @@ static gemlet_status open_source(gemlet_grammar_kind kind, const char *text, siz
         gemlet_error_number(error, bytes);
         return GEMLET_ERROR_UNSUPPORTED;
     }
+    text = text != NULL ? text : ""; /* NULL may have no offset, even of 0 */
     *s = (source){.kind = kind, .text = {text, text + bytes}, .room = pattern_room(bytes)};
     if (kind == GEMLET_GRAMMAR_PATTERN) {
         return GEMLET_OK;
