@@ -530,10 +530,11 @@ static void slides_that_cannot_be_are_named(void **state) {
 
 static void a_state_goes_on_in_another_session(void **state) {
     (void)state;
-    for (int variant = 0; variant < 8; variant++) {
+    const packed_file *const files[] = {&small, &whole_model, &mini}; /* the last has several heads of keys */
+    for (int variant = 0; variant < 12; variant++) {
         gemlet_options options = text_only;
         options.cache = variant % 2 == 1 ? GEMLET_CACHE_S8 : GEMLET_CACHE_F16;
-        const packed_file *file = variant / 4 == 0 ? &small : &whole_model;
+        const packed_file *file = files[variant / 4];
         rig r, other;
         rig_start(&r, file, &options);
         rig_start(&other, file, &options);
@@ -808,9 +809,35 @@ static void a_clip_is_its_frames(void **state) {
          "the frames of a clip must be 1 to 32 but are 0");
     static const double wrong[] = {-0.1, 360000.0, (double)NAN};
     for (size_t i = 0; i < 3; i++) {
-        const gemlet_clip_frame bad[] = {{frame, 359999.0}, {frame, wrong[i]}};
+        const gemlet_clip_frame bad[] = {{frame, 359999.0}, {frame, wrong[i]}, {frame, 1.0}};
         says(&r, gemlet_feed_clip(r.session, bad, 2, &r.error), GEMLET_ERROR_ARGUMENT,
              "the seconds of a frame must be from 0 to 360000; those of number 1 are not");
+        says(&r, gemlet_feed_clip(r.session, bad + 1, 2, &r.error), GEMLET_ERROR_ARGUMENT,
+             "the seconds of a frame must be from 0 to 360000; those of number 0 are not");
+    }
+    /* As many as there may be do not fit this context; one more is one too many for any. */
+    gemlet_clip_frame many[GEMLET_CLIP_MOST_FRAMES + 1];
+    for (size_t i = 0; i <= GEMLET_CLIP_MOST_FRAMES; i++) {
+        many[i] = (gemlet_clip_frame){frame, (double)i};
+    }
+    assert_int_equal(gemlet_feed_clip(r.session, many, GEMLET_CLIP_MOST_FRAMES, &r.error), GEMLET_ERROR_CONTEXT);
+    says(&r, gemlet_feed_clip(r.session, many, GEMLET_CLIP_MOST_FRAMES + 1, &r.error), GEMLET_ERROR_ARGUMENT,
+         "the frames of a clip must be 1 to 32 but are 33");
+    /* Of ten and of nine, in minutes and seconds. */
+    static const struct {
+        double seconds;
+        const char *stamp;
+    } tens[] = {{9.0, "00:09 "}, {10.0, "00:10 "}, {11.0, "00:11 "}, {599.0, "09:59 "}, {600.0, "10:00 "}, {670.9, "11:10 "}};
+    for (size_t i = 0; i < sizeof tens / sizeof *tens; i++) {
+        const gemlet_clip_frame one = {frame, tens[i].seconds};
+        gemlet_session_reset(r.session);
+        gemlet_session_reset(hand.session);
+        must(&r, gemlet_feed_clip(r.session, &one, 1, &r.error));
+        must(&hand, gemlet_encode_image(hand.session, &frame, &soft, &count, &hand.error));
+        splice(&hand, &plain, tens[i].stamp, 7, soft, count, 9);
+        assert_memory_equal(r.session->history, hand.session->history,
+                            gemlet_session_length(r.session) * sizeof *r.session->history);
+        assert_int_equal(gemlet_session_length(r.session), gemlet_session_length(hand.session));
     }
     rig_close(&r);
     rig_close(&hand);
@@ -1339,7 +1366,6 @@ static void a_sound_needs_room_and_ears(void **state) {
 /* ---- All ---- */
 
 static int set_up(void **state) {
-    (void)state;
     for (size_t i = 0; i < CONTEXT + 1; i++) {
         ids[i] = (uint32_t)(i * 97 + 5) % 200;
     }
@@ -1350,15 +1376,12 @@ static int set_up(void **state) {
         reals[i] = (float)samples[i] / 32768.0f;
     }
     whole_model = packed_whole();
-    small = packed_small();
-    return 0;
+    return pack_models(state);
 }
 
 static int tear_down(void **state) {
-    (void)state;
     free(whole_model.bytes);
-    free(small.bytes);
-    return 0;
+    return free_models(state);
 }
 
 int main(void) {
