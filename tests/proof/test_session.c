@@ -158,6 +158,38 @@ static void a_model_wants_its_arguments(void **state) {
     rig_close(&r);
 }
 
+/* Without its encoders a model takes neither pictures nor sounds, and no memory for them. */
+static void senses_can_be_left_out(void **state) {
+    (void)state;
+    static const uint8_t pixels[4] = {0};
+    static const gemlet_image frame = {.format = GEMLET_PIXELS_GREY, .width = 2, .height = 2, .pixels = pixels, .stride = 2};
+    static const float silence[1];
+    static const gemlet_sound sound = {GEMLET_SAMPLES_F32, silence, 1};
+    size_t mapped[4], kept[4], scratch[4];
+    for (size_t left_out = 0; left_out < 4; left_out++) {
+        const bool sees = (left_out & 1) == 0, hears = (left_out & 2) == 0;
+        rig r;
+        rig_start(&r, &whole_model, &(gemlet_options){.context = 512, .no_images = !sees, .no_sounds = !hears});
+        assert_int_equal(gemlet_session_image_facts(r.session).size != 0, sees);
+        assert_int_equal(gemlet_session_sound_facts(r.session).soft_tokens != 0, hears);
+        assert_int_equal(r.model->hears, hears);
+        mapped[left_out] = (size_t)r.model->mapped;
+        kept[left_out] = r.arena.kept_peak;
+        scratch[left_out] = r.arena.scratch_peak;
+        gemlet_status status = gemlet_feed_image(r.session, &frame, &r.error);
+        assert_true(sees ? status != GEMLET_ERROR_UNSUPPORTED : status == GEMLET_ERROR_UNSUPPORTED);
+        r.error = (gemlet_error){GEMLET_OK, ""};
+        gemlet_session_reset(r.session);
+        status = gemlet_feed_sound(r.session, &sound, &r.error);
+        assert_true(hears ? status != GEMLET_ERROR_UNSUPPORTED : status == GEMLET_ERROR_UNSUPPORTED);
+        rig_close(&r);
+    }
+    assert_true(mapped[0] > mapped[1] && mapped[0] > mapped[2] && mapped[1] > mapped[3] && mapped[2] > mapped[3]);
+    assert_int_equal(mapped[0] - mapped[1], mapped[2] - mapped[3]);
+    assert_true(kept[0] > kept[1] && kept[0] > kept[2] && kept[1] > kept[3] && kept[2] > kept[3]);
+    assert_true(scratch[0] >= scratch[1] && scratch[0] >= scratch[2] && scratch[3] <= scratch[1] && scratch[3] <= scratch[2]);
+}
+
 static void levels_are_limited(void **state) {
     (void)state;
     for (uint32_t limit = 0; limit <= 4; limit++) {
@@ -1389,6 +1421,7 @@ int main(void) {
         cmocka_unit_test(options_have_defaults_and_bounds),
         cmocka_unit_test(a_plan_is_what_the_arena_holds),
         cmocka_unit_test(a_model_wants_its_arguments),
+        cmocka_unit_test(senses_can_be_left_out),
         cmocka_unit_test(levels_are_limited),
         cmocka_unit_test(however_it_is_cut),
         cmocka_unit_test(each_row_is_that_of_its_token),
