@@ -1324,10 +1324,16 @@ static void pieces_of_a_sound_are_counted(void **state) {
     reals[7] = (float)1e300; /* infinity */
     says(&r, gemlet_sound_feed(r.session, &(gemlet_sound){GEMLET_SAMPLES_F32, reals, 10}, &r.error), GEMLET_ERROR_ARGUMENT,
          "sample 15997 of the sound is no finite number");
+    says(&r, gemlet_sound_feed(r.session, &(gemlet_sound){GEMLET_SAMPLES_F32, reals + 7, 1}, &r.error), GEMLET_ERROR_ARGUMENT,
+         "sample 15990 of the sound is no finite number");
+    says(&r, gemlet_sound_feed(r.session, &(gemlet_sound){GEMLET_SAMPLES_F32, NULL, 1}, &r.error), GEMLET_ERROR_ARGUMENT,
+         "the samples of a sound must not be NULL");
     reals[7] = 0.25f;
     must(&r, gemlet_sound_feed(r.session, &(gemlet_sound){GEMLET_SAMPLES_F32, reals, 10}, &r.error));
     must(&r, gemlet_sound_end(r.session, &soft, &count, &r.error));
     assert_int_equal(count, gemlet_sound_soft_tokens(r.session, 16000));
+    says(&r, gemlet_sound_feed(r.session, &(gemlet_sound){GEMLET_SAMPLES_S16, samples, 1}, &r.error), GEMLET_ERROR_STATE,
+         "no sound has begun: call gemlet_sound_begin first"); /* it has ended */
     reals[7] = (float)samples[7] / 32768.0f;
     rig_close(&r);
     options.cut_sounds = true;
@@ -1384,6 +1390,13 @@ static void a_sound_needs_room_and_ears(void **state) {
     assert_int_equal(s.total[0], 32000);
     assert_int_equal(s.done[0], 32 * 4 * 160);
     assert_false(r.session->listens);
+    s = (steps){.count = 0};
+    must(&r, gemlet_encode_sound(r.session, &sound, &soft, &count, &r.error));
+    assert_int_equal(s.count, 1); /* the end is told by what is returned */
+    sound.count = 32 * 4 * 160;
+    s = (steps){.count = 0};
+    must(&r, gemlet_encode_sound(r.session, &sound, &soft, &count, &r.error));
+    assert_int_equal(s.count, 0);
     rig_close(&r);
     options.no_sounds = true;
     rig_start(&r, &whole_model, &options);
