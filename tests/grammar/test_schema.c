@@ -325,6 +325,55 @@ static void values_within_values(void **state) {
     }
 }
 
+/* What must be 24 values deep is held, and written; what must be deeper has no value. */
+static void values_that_must_be_deep(void **state) {
+    (void)state;
+    static const struct {
+        const char *before, *behind; /* of the number of the schema within */
+        const char *open, *close;    /* of a value */
+        bool optional;
+    } kinds[] = {
+        {"{\"properties\":{\"a\":{\"$ref\":\"#/$defs/d", "\"}},\"required\":[\"a\"]}", "{\"a\":", "}", false},
+        {"{\"properties\":{\"a\":{\"$ref\":\"#/$defs/d", "\"}}}", "{\"a\":", "}", true},
+        {"{\"required\":[\"a\"],\"additionalProperties\":{\"$ref\":\"#/$defs/d", "\"}}", "{\"a\":", "}", false},
+        {"{\"type\":\"array\",\"minItems\":1,\"items\":{\"$ref\":\"#/$defs/d", "\"}}", "[", "]", false},
+        {"{\"type\":\"array\",\"items\":{\"$ref\":\"#/$defs/d", "\"}}", "[", "]", true},
+        {"{\"type\":\"array\",\"minItems\":1,\"prefixItems\":[{\"$ref\":\"#/$defs/d", "\"}]}", "[", "]", false},
+        {"{\"type\":\"array\",\"minItems\":1,\"prefixItems\":[true,{\"$ref\":\"#/$defs/d", "\"}]}", "[0,", "]", true},
+        {"{\"type\":\"array\",\"minItems\":2,\"prefixItems\":[true,{\"$ref\":\"#/$defs/d", "\"}]}", "[0,", "]", false},
+        {"{\"type\":\"object\",\"minProperties\":1,\"additionalProperties\":{\"$ref\":\"#/$defs/d", "\"}}", "{\"x\":", "}", false},
+        {"{\"type\":\"object\",\"additionalProperties\":{\"$ref\":\"#/$defs/d", "\"}}", "{\"x\":", "}", true},
+        {"{\"anyOf\":[{\"type\":\"array\",\"minItems\":1,\"items\":{\"$ref\":\"#/$defs/d", "\"}},false]}", "[", "]", false},
+        {"{\"anyOf\":[{\"type\":\"array\",\"minItems\":1,\"items\":{\"$ref\":\"#/$defs/d", "\"}},{\"const\":1}]}", "[", "]", true},
+    };
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+        for (size_t depth = GEMLET_GRAMMAR_DEPTH - 1; depth <= GEMLET_GRAMMAR_DEPTH + 1; depth++) {
+            char answer[512] = "";
+            size_t end = 0;
+            put("{\"$ref\":\"#/$defs/d1\",\"$defs\":{");
+            for (size_t d = 1; d < depth; d++) {
+                put_number("\"d", d, "\":");
+                put_number(kinds[k].before, d + 1, kinds[k].behind);
+                put(",");
+                end += (size_t)snprintf(answer + end, sizeof answer - end, "%s", kinds[k].open);
+            }
+            put_number("\"d", depth, "\":{\"const\":7}}}");
+            answer[end++] = '7';
+            for (size_t d = 1; d < depth; d++) {
+                end += (size_t)snprintf(answer + end, sizeof answer - end, "%s", kinds[k].close);
+            }
+            bool fits = depth <= GEMLET_GRAMMAR_DEPTH;
+            compiled c = compile_written(
+                GEMLET_GRAMMAR_SCHEMA,
+                fits || kinds[k].optional ? "" : "schema: it has no value, or none of at most 24 values within each other");
+            if (c.grammar != NULL && matches(c.grammar, answer) != fits) {
+                fail_msg("kind %zu, depth %zu: %s", k, depth, answer);
+            }
+            free(c.memory);
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(schemas_are_taken_or_refused_in_these_words),
@@ -334,6 +383,7 @@ int main(void) {
         cmocka_unit_test(pointers_lead_where_they_say),
         cmocka_unit_test(spaces_are_one_behind_commas_and_colons),
         cmocka_unit_test(numbers_are_written_so),
+        cmocka_unit_test(values_that_must_be_deep),
         cmocka_unit_test(values_within_values),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
