@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "core/crc32.h"
+#include "tests/container/forge.h"
 #include "tests/robust/rig.h"
 #include <gemlet/sampler.h>
 #include <gemlet/sound.h>
@@ -188,6 +189,53 @@ static void senses_can_be_left_out(void **state) {
     assert_int_equal(mapped[0] - mapped[1], mapped[2] - mapped[3]);
     assert_true(kept[0] > kept[1] && kept[0] > kept[2] && kept[1] > kept[3] && kept[2] > kept[3]);
     assert_true(scratch[0] >= scratch[1] && scratch[0] >= scratch[2] && scratch[3] <= scratch[1] && scratch[3] <= scratch[2]);
+}
+
+/* Where a key's number is in a packed file. */
+static unsigned char *value_of(unsigned char *bytes, size_t size, const char *key) {
+    const size_t length = strlen(key);
+    for (size_t at = 0; at + length + 8 <= size; at++) {
+        if (memcmp(bytes + at, key, length) == 0) {
+            return bytes + at + length + 4; /* behind its type */
+        }
+    }
+    fail_msg("no key %s", key);
+    return NULL;
+}
+
+/* What is fed around pictures and sounds has an embedding, to the last one. */
+static void ids_have_embeddings(void **state) {
+    (void)state;
+    static const char *const keys[] = {"gemlet.vision.begin_token_id", "gemlet.vision.end_token_id", "gemlet.audio.begin_token_id",
+                                       "gemlet.audio.end_token_id"};
+    const gemlet_options options = {.context = 64, .sound_seconds = 1};
+    rig r;
+    rig_start(&r, &whole_model, &options);
+    const uint32_t vocabulary = r.model->config.vocabulary;
+    const size_t arena_bytes = r.arena_bytes;
+    rig_close(&r);
+    unsigned char *bytes = aligned_alloc(GEMLET_ALIGNMENT, (whole_model.size + 63) / 64 * 64);
+    assert_non_null(bytes);
+    for (size_t i = 0; i < 4; i++) {
+        for (uint32_t beyond = 0; beyond < 2; beyond++) {
+            const uint32_t id = vocabulary - 1 + beyond;
+            char message[GEMLET_MESSAGE_BYTES];
+            memcpy(bytes, whole_model.bytes, whole_model.size);
+            memcpy(value_of(bytes, whole_model.size, keys[i]), &id, sizeof id);
+            forge_header(bytes, whole_model.size);
+            rig_init(&r, bytes, whole_model.size, &options);
+            gemlet_status status = rig_open(&r, arena_bytes, 0xA5);
+            snprintf(message, sizeof message,
+                     "model: token ids must be below %u, the rows of tensor \"token_embd.weight\", but %s has %u",
+                     (unsigned)vocabulary, keys[i], (unsigned)id);
+            assert_int_equal(status, beyond == 0 ? GEMLET_OK : GEMLET_ERROR_FORMAT);
+            assert_true(beyond == 0 || strcmp(r.error.message, message) == 0);
+            if (status == GEMLET_OK) { /* else nothing is open */
+                rig_close(&r);
+            }
+        }
+    }
+    free(bytes);
 }
 
 static void levels_are_limited(void **state) {
@@ -1437,6 +1485,7 @@ int main(void) {
         cmocka_unit_test(a_plan_is_what_the_arena_holds),
         cmocka_unit_test(a_model_wants_its_arguments),
         cmocka_unit_test(senses_can_be_left_out),
+        cmocka_unit_test(ids_have_embeddings),
         cmocka_unit_test(levels_are_limited),
         cmocka_unit_test(however_it_is_cut),
         cmocka_unit_test(each_row_is_that_of_its_token),
