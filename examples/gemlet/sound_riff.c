@@ -34,8 +34,11 @@ bool sound_riff_is_whole(const sound_riff_file *file, char name[5]) {
     for (size_t chunks = 0; file->read_at(file->context, at, bytes, CHUNK) == CHUNK; chunks++) {
         const uint64_t length = number(bytes + 4, big), left = file->size - at - CHUNK;
         tell(bytes, name);
-        if (length > left || chunks == MOST_CHUNKS) {
-            return chunks < MOST_CHUNKS && is(bytes, "data");
+        if (chunks == MOST_CHUNKS) {
+            return false;
+        }
+        if (length > left) {
+            return is(bytes, "data");
         }
         at += CHUNK + length + length % 2;
     }

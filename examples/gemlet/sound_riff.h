@@ -15,7 +15,7 @@ typedef struct sound_riff_file {
 } sound_riff_file;
 
 /* Whether all chunks of a RIFF, RIFX or RF64 file end within it, but for the samples, which a recorder may not have counted; true
- * for other files.  `name` gets the four letters of the first that does not, and a NUL. */
+ * for other files.  `name` gets the four letters of the first that does not, and a NUL; so does the one behind 10,000. */
 bool sound_riff_is_whole(const sound_riff_file *file, char name[5]);
 
 #endif

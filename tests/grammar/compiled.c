@@ -7,9 +7,10 @@
 
 #include <cmocka.h>
 
+#include "tests/kernels/kernel_test.h"
 #include <gemlet/arena.h>
 
-enum { GUARD = 256, GUARD_BYTE = 0x5A, FILL = 0xA5 };
+enum { FILL = 0xA5 };
 
 gemlet_status compile_bytes(compiled *c, gemlet_grammar_kind kind, const char *text, size_t length, int fill) {
     size_t bytes = 0;
@@ -19,14 +20,10 @@ gemlet_status compile_bytes(compiled *c, gemlet_grammar_kind kind, const char *t
         return status;
     }
     assert_int_equal(bytes % GEMLET_ALIGNMENT, 0);
-    c->memory = aligned_alloc(GEMLET_ALIGNMENT, bytes + GUARD);
-    assert_non_null(c->memory);
+    c->memory = guarded_alloc(bytes, 0);
     memset(c->memory, fill, bytes);
-    memset(c->memory + bytes, GUARD_BYTE, GUARD);
     status = gemlet_grammar_compile(kind, text, length, c->memory, bytes, &c->grammar, &c->error);
-    for (size_t i = 0; i < GUARD; i++) {
-        assert_int_equal(c->memory[bytes + i], GUARD_BYTE);
-    }
+    guarded_check(c->memory);
     return status;
 }
 
@@ -40,15 +37,19 @@ void compile_good(compiled *c, gemlet_grammar_kind kind, const char *text) {
     }
 }
 
-bool matches_bytes(const gemlet_grammar *grammar, const void *text, size_t bytes) {
-    gemlet_grammar_state state;
-    gemlet_grammar_begin(grammar, &state);
+bool advance_bytes(const gemlet_grammar *grammar, gemlet_grammar_state *state, const void *text, size_t bytes) {
     for (size_t i = 0; i < bytes; i++) {
-        if (!gemlet_grammar_advance(grammar, &state, ((const unsigned char *)text)[i], &state)) {
+        if (!gemlet_grammar_advance(grammar, state, ((const unsigned char *)text)[i], state)) {
             return false;
         }
     }
-    return gemlet_grammar_is_complete(grammar, &state);
+    return true;
+}
+
+bool matches_bytes(const gemlet_grammar *grammar, const void *text, size_t bytes) {
+    gemlet_grammar_state state;
+    gemlet_grammar_begin(grammar, &state);
+    return advance_bytes(grammar, &state, text, bytes) && gemlet_grammar_is_complete(grammar, &state);
 }
 
 bool matches(const gemlet_grammar *grammar, const char *text) {
@@ -68,5 +69,5 @@ void allows_only(gemlet_grammar_kind kind, const char *text, const char *const *
             fail_msg("%s: %s is allowed", text, *bad);
         }
     }
-    free(c.memory);
+    guarded_free(c.memory);
 }

@@ -1,4 +1,4 @@
-/* A grammar in just as much memory as it asks for, which was full of something else and has a guard behind it. */
+/* A grammar in just as much memory as it asks for, which was full of something else and lies between guards. */
 #ifndef GEMLET_TESTS_GRAMMAR_COMPILED_H
 #define GEMLET_TESTS_GRAMMAR_COMPILED_H
 
@@ -6,11 +6,11 @@
 
 typedef struct compiled {
     const gemlet_grammar *grammar; /* NULL where it was refused */
-    unsigned char *memory;         /* the caller's to free */
+    unsigned char *memory;         /* the caller's to guarded_free */
     gemlet_error error;
 } compiled;
 
-/* `fill` is what the memory is full of; fails the test where the guard is written. */
+/* `fill` is what the memory is full of; fails the test where a guard is written. */
 gemlet_status compile_bytes(compiled *c, gemlet_grammar_kind kind, const char *text, size_t length, int fill);
 
 /* Of a text that ends with a NUL; NULL is none. */
@@ -18,6 +18,9 @@ gemlet_status compile_text(compiled *c, gemlet_grammar_kind kind, const char *te
 
 /* Fails the test where that is refused. */
 void compile_good(compiled *c, gemlet_grammar_kind kind, const char *text);
+
+/* Whether an answer at `*state` may go on with these bytes; goes on as far as it may. */
+bool advance_bytes(const gemlet_grammar *grammar, gemlet_grammar_state *state, const void *text, size_t bytes);
 
 /* Whether these bytes are a whole answer. */
 bool matches_bytes(const gemlet_grammar *grammar, const void *text, size_t bytes);

@@ -11,9 +11,7 @@
 
 #include "tests/golden/golden.h"
 
-static const char path[] = "tests/grammar/schemas.txt";
-
-void schemas_each_line(visit_line *visit, void *context) {
+void each_line(const char *path, visit_line *visit, void *context) {
     size_t bytes = 0;
     char *all = file_read(path, &bytes);
     if (all == NULL) {
@@ -28,4 +26,8 @@ void schemas_each_line(visit_line *visit, void *context) {
         line = end + 1;
     }
     free(all);
+}
+
+void schemas_each_line(visit_line *visit, void *context) {
+    each_line("tests/grammar/schemas.txt", visit, context);
 }

@@ -93,9 +93,7 @@ static void calls_are_held(void **state) {
                                       "{}",
                                       ""};
     compiled c;
-    if (compile_text(&c, GEMLET_GRAMMAR_CALLS, lamps) != GEMLET_OK) {
-        fail_msg("%s", c.error.message);
-    }
+    compile_good(&c, GEMLET_GRAMMAR_CALLS, lamps);
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         if (!matches_call(c.grammar, good[i])) {
             fail_msg("refused: %s", good[i]);
@@ -106,14 +104,14 @@ static void calls_are_held(void **state) {
             fail_msg("allowed: %s", bad[i]);
         }
     }
-    free(c.memory);
+    guarded_free(c.memory);
 }
 
 static void the_mark_is_not_written_in_characters(void **state) {
     (void)state;
     static const char *const pieces[] = {"<|\"|", "<<|\"|", "<|<|\"|"};
     compiled c;
-    assert_int_equal(compile_text(&c, GEMLET_GRAMMAR_CALLS, lamps), GEMLET_OK);
+    compile_good(&c, GEMLET_GRAMMAR_CALLS, lamps);
     for (size_t i = 0; i < 3; i++) {
         gemlet_grammar_state s;
         static const char first[] = "call:set_lamp{note:";
@@ -131,7 +129,7 @@ static void the_mark_is_not_written_in_characters(void **state) {
         assert_true(gemlet_grammar_advance(c.grammar, &next, '>', &next));
         assert_true(gemlet_grammar_advance(c.grammar, &s, GEMLET_GRAMMAR_QUOTE, &next));
     }
-    free(c.memory);
+    guarded_free(c.memory);
 }
 
 static void what_is_no_list_of_functions_is_refused(void **state) {
@@ -160,7 +158,7 @@ static void what_is_no_list_of_functions_is_refused(void **state) {
         if (status == GEMLET_OK || status != c.error.status || strstr(c.error.message, wrong[i][1]) == NULL) {
             fail_msg("%s: expected \"%s\", found \"%s\"", wrong[i][0], wrong[i][1], c.error.message);
         }
-        free(c.memory);
+        guarded_free(c.memory);
     }
 }
 
@@ -177,8 +175,8 @@ typedef struct listing {
 
 /* A schema is that of the function's only argument.  Pointers would not lead there. */
 static bool next_schema(listing *l, const char *schema) {
-    free(l->now.memory);
-    free(l->json.memory);
+    guarded_free(l->now.memory);
+    guarded_free(l->json.memory);
     l->now.memory = l->json.memory = NULL;
     l->now.grammar = NULL;
     if (strstr(schema, "$ref") != NULL) {
@@ -189,12 +187,12 @@ static bool next_schema(listing *l, const char *schema) {
     snprintf(l->tools, sizeof l->tools, "[" FUNCTION("f", "%s") "]", l->parameters);
     if (compile_text(&l->now, GEMLET_GRAMMAR_CALLS, l->tools) != GEMLET_OK) {
         assert_non_null(strstr(l->now.error.message, "calls can't write the name"));
-        free(l->now.memory);
+        guarded_free(l->now.memory);
         l->now.memory = NULL;
         l->left_out++;
         return false;
     }
-    assert_int_equal(compile_text(&l->json, GEMLET_GRAMMAR_SCHEMA, l->parameters), GEMLET_OK);
+    compile_good(&l->json, GEMLET_GRAMMAR_SCHEMA, l->parameters);
     l->schemas++;
     return true;
 }
@@ -275,8 +273,8 @@ static void arguments_are_allowed_as_jsonschema_has_it(void **state) {
     (void)state;
     static listing l;
     schemas_each_line(check_line, &l);
-    free(l.now.memory);
-    free(l.json.memory);
+    guarded_free(l.now.memory);
+    guarded_free(l.json.memory);
     print_message("%zu schemas (%zu left out), %zu texts (%zu can't be written)\n", l.schemas, l.left_out, l.texts, l.unwritable);
     assert_true(l.schemas >= 300 && l.texts >= 9500);
     assert_int_equal(l.wrong, 0);
@@ -352,8 +350,8 @@ static void walks_are_read_back(void **state) {
     l.wanted = 3700;
     l.random = (test_random){31};
     schemas_each_line(walk_line, &l);
-    free(l.now.memory);
-    free(l.json.memory);
+    guarded_free(l.now.memory);
+    guarded_free(l.json.memory);
     print_message("%zu calls of %zu functions\n", l.texts, l.schemas);
     assert_true(l.texts >= 3000);
 }
@@ -407,9 +405,7 @@ static void open_bench(bench *b, const char *tools) {
     b->order_memory = take(bytes);
     must(b, gemlet_token_order_open(&b->order, b->tokenizer, b->order_memory, bytes, &b->error));
     b->constraint_memory = take(gemlet_constraint_bytes(b->tokenizer));
-    if (compile_text(&b->calls, GEMLET_GRAMMAR_CALLS, tools) != GEMLET_OK) {
-        fail_msg("%s", b->calls.error.message);
-    }
+    compile_good(&b->calls, GEMLET_GRAMMAR_CALLS, tools);
 }
 
 static void close_bench(bench *b) {
@@ -419,7 +415,7 @@ static void close_bench(bench *b) {
     free(b->memory);
     free(b->order_memory);
     free(b->constraint_memory);
-    free(b->calls.memory);
+    guarded_free(b->calls.memory);
 }
 
 static void begin(bench *b, const gemlet_grammar *grammar, bool may_think, bool must_call) {
@@ -525,7 +521,7 @@ static void an_answer_of_a_form_or_calls(void **state) {
     bench b;
     compiled form;
     open_bench(&b, lamps);
-    assert_int_equal(compile_text(&form, GEMLET_GRAMMAR_SCHEMA, "{\"type\":\"boolean\"}"), GEMLET_OK);
+    compile_good(&form, GEMLET_GRAMMAR_SCHEMA, "{\"type\":\"boolean\"}");
     begin(&b, form.grammar, false, false);
     assert_false(may(&b, GEMLET_SPECIAL_END_OF_TURN));
     say(&b, GEMLET_SPECIAL_START_OF_TOOL_CALL);
@@ -538,7 +534,7 @@ static void an_answer_of_a_form_or_calls(void **state) {
     assert_false(may(&b, GEMLET_SPECIAL_START_OF_TOOL_CALL));
     say_text(&b, "ue");
     say(&b, GEMLET_SPECIAL_END_OF_TURN);
-    free(form.memory);
+    guarded_free(form.memory);
     close_bench(&b);
 }
 

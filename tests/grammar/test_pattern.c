@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "tests/grammar/compiled.h"
+#include "tests/kernels/kernel_test.h"
 #include "tests/support/characters.h"
 
 /* Appends to a text in an array of `room` bytes. */
@@ -159,7 +160,7 @@ static void classes_have_their_characters(void **state) {
                 fail_msg("%s: U+%04X is %s", classes[i].pattern, (unsigned)character, wanted ? "refused" : "allowed");
             }
         }
-        free(c.memory);
+        guarded_free(c.memory);
     }
 }
 
@@ -182,15 +183,8 @@ static bool may_begin(const unsigned char *bytes, size_t length) {
 static bool may_go_on(const gemlet_grammar *grammar, const char *before, const unsigned char *bytes, size_t length) {
     gemlet_grammar_state state;
     gemlet_grammar_begin(grammar, &state);
-    for (; *before != '\0'; before++) {
-        assert_true(gemlet_grammar_advance(grammar, &state, (unsigned char)*before, &state));
-    }
-    for (size_t i = 0; i < length; i++) {
-        if (!gemlet_grammar_advance(grammar, &state, bytes[i], &state)) {
-            return false;
-        }
-    }
-    return true;
+    assert_true(advance_bytes(grammar, &state, before, strlen(before)));
+    return advance_bytes(grammar, &state, bytes, length);
 }
 
 /* A byte is allowed where a character can still come of it, of a pattern and of a string, and nowhere else. */
@@ -219,8 +213,8 @@ static void bytes_begin_characters(void **state) {
             }
         }
     }
-    free(pattern.memory);
-    free(string.memory);
+    guarded_free(pattern.memory);
+    guarded_free(string.memory);
 }
 
 /* Characters that a pattern can't end with are not begun. */
@@ -260,7 +254,7 @@ static void only_bytes_of_the_class_begin(void **state) {
         if (may_go_on(c.grammar, "", (const unsigned char *)cases[i].bytes, strlen(cases[i].bytes)) != cases[i].may) {
             fail_msg("%s: case %zu", cases[i].pattern, i);
         }
-        free(c.memory);
+        guarded_free(c.memory);
     }
 }
 
@@ -292,8 +286,8 @@ static void characters_written_by_number(void **state) {
         const char digit[] = {'"', '\\', 'u', '0', '0', '4', (char)byte, '"'};
         assert_int_equal(matches_bytes(any.grammar, digit, 8), strchr("0123456789abcdefABCDEF", byte) != NULL);
     }
-    free(any.memory);
-    free(some.memory);
+    guarded_free(any.memory);
+    guarded_free(some.memory);
 }
 
 /* One after the other, in whatever way each is written. */
@@ -318,7 +312,7 @@ static void characters_one_after_the_other(void **state) {
             }
         }
     }
-    free(c.memory);
+    guarded_free(c.memory);
 }
 
 /* ---- What is refused ---- */
@@ -421,7 +415,7 @@ static void refusals_say_what_and_where(void **state) {
         if (status != cases[i].status || strcmp(c.error.message, wanted) != 0) {
             fail_msg("%s: expected \"%s\", found %d, \"%s\"", cases[i].pattern, wanted, (int)status, c.error.message);
         }
-        free(c.memory);
+        guarded_free(c.memory);
     }
 }
 
@@ -440,7 +434,7 @@ static void as_many_as_there_may_be(void **state) {
         for (size_t length = 0; length < sizeof text; length++) {
             assert_int_equal(matches_bytes(c.grammar, text, length), length == cases[i].length);
         }
-        free(c.memory);
+        guarded_free(c.memory);
     }
 }
 
@@ -458,7 +452,7 @@ static void backslashes_before_the_end(void **state) {
         if (!matches_bytes(c.grammar, cases[i].text, strlen(cases[i].text)) || matches_bytes(c.grammar, "x", 1)) {
             fail_msg("%s", cases[i].pattern);
         }
-        free(c.memory);
+        guarded_free(c.memory);
     }
 }
 
@@ -469,12 +463,12 @@ static void nothing_and_nul(void **state) {
     compiled c;
     assert_int_equal(compile_bytes(&c, GEMLET_GRAMMAR_PATTERN, NULL, 0, 0xA5), GEMLET_OK);
     assert_true(matches_bytes(c.grammar, "", 0) && !matches_bytes(c.grammar, "x", 1));
-    free(c.memory);
+    guarded_free(c.memory);
     assert_int_equal(compile_bytes(&c, GEMLET_GRAMMAR_PATTERN, NULL, 1, 0xA5), GEMLET_ERROR_ARGUMENT);
     for (size_t i = 0; i < 4; i++) {
         assert_int_equal(compile_bytes(&c, GEMLET_GRAMMAR_PATTERN, patterns[i], 1 + i % 2 + i / 2 * 2, 0xA5), GEMLET_OK);
         assert_true(matches_bytes(c.grammar, "\0", 1) && !matches_bytes(c.grammar, "0", 1) && !matches_bytes(c.grammar, "\v", 1));
-        free(c.memory);
+        guarded_free(c.memory);
     }
 }
 
@@ -492,7 +486,7 @@ static void patterns_end_where_they_end(void **state) {
         if ((compile_bytes(&c, GEMLET_GRAMMAR_PATTERN, cases[i].pattern, cases[i].bytes, 0xA5) == GEMLET_OK) != cases[i].good) {
             fail_msg("%s, %zu bytes of it", cases[i].pattern, cases[i].bytes);
         }
-        free(c.memory);
+        guarded_free(c.memory);
     }
 }
 
@@ -519,14 +513,14 @@ static void several_patterns_in_a_schema(void **state) {
     assert_int_equal(compile_text(&c, GEMLET_GRAMMAR_SCHEMA, schema), GEMLET_ERROR_UNSUPPORTED);
     assert_string_equal(c.error.message,
                         "pattern: | beside ^ or $: put what it parts into a group, at byte 3, in schema: /prefixItems/3/pattern");
-    free(c.memory);
+    guarded_free(c.memory);
     compile_good(&c, GEMLET_GRAMMAR_SCHEMA, another);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         if (matches_bytes(c.grammar, cases[i].text, strlen(cases[i].text)) != cases[i].good) {
             fail_msg("%s", cases[i].text);
         }
     }
-    free(c.memory);
+    guarded_free(c.memory);
 }
 
 /* However their names are written, and however often something refers to them: memory is counted for all. */
@@ -553,7 +547,7 @@ static void patterns_are_counted(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         assert_int_equal(matches_bytes(c.grammar, cases[i].text, strlen(cases[i].text)), cases[i].good);
     }
-    free(c.memory);
+    guarded_free(c.memory);
 }
 
 /* Classes of as many ranges as a pattern of so many bytes can write are held. */
@@ -569,7 +563,7 @@ static void classes_of_many_ranges(void **state) {
             memset(text, 'x', sizeof text);
             bool one = strcmp(parts[i], "\\W") != 0 && strcmp(parts[i], "\\D\\S\\W") != 0;
             assert_int_equal(matches_bytes(c.grammar, text, count), one);
-            free(c.memory);
+            guarded_free(c.memory);
         }
     }
 }
@@ -601,7 +595,7 @@ static void compare(const char *pattern, size_t *compared) {
     if (theirs) {
         regfree(&other);
     }
-    free(c.memory);
+    guarded_free(c.memory);
 }
 
 static void every_pattern_of(const char *const *symbols, size_t count, size_t length, size_t *compared) {

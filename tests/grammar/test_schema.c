@@ -11,8 +11,9 @@
 
 #include <cmocka.h>
 
-#include "tests/golden/golden.h"
 #include "tests/grammar/compiled.h"
+#include "tests/grammar/schemas.h"
+#include "tests/kernels/kernel_test.h"
 
 /* ---- Verdicts ---- */
 
@@ -30,28 +31,30 @@ static size_t check_verdict(gemlet_grammar_kind kind, const char *schema, const 
             print_message("%s: expected \"%s\", found %d, \"%s\"\n", schema, wanted, (int)status, c.error.message);
             wrong++;
         }
-        free(c.memory);
+        guarded_free(c.memory);
     }
     return wrong;
 }
 
+typedef struct verdicts {
+    size_t lines, wrong;
+} verdicts;
+
+static void check_line(void *context, char mark, char *line) {
+    verdicts *v = context;
+    char *wanted = strchr(line, '\t');
+    assert_non_null(wanted);
+    *wanted++ = '\0';
+    v->lines++;
+    v->wrong += check_verdict(mark == 'S' ? GEMLET_GRAMMAR_SCHEMA : GEMLET_GRAMMAR_CALLS, line, wanted);
+}
+
 static void schemas_are_taken_or_refused_in_these_words(void **state) {
     (void)state;
-    size_t bytes = 0, lines = 0, wrong = 0;
-    char *all = file_read("tests/grammar/verdicts.txt", &bytes);
-    assert_non_null(all);
-    for (char *line = all, *end; line < all + bytes; line = end + 1, lines++) {
-        end = memchr(line, '\n', (size_t)(all + bytes - line));
-        assert_non_null(end);
-        *end = '\0';
-        char *wanted = strchr(line, '\t');
-        assert_non_null(wanted);
-        *wanted++ = '\0';
-        wrong += check_verdict(line[0] == 'S' ? GEMLET_GRAMMAR_SCHEMA : GEMLET_GRAMMAR_CALLS, line + 1, wanted);
-    }
-    free(all);
-    assert_true(lines > 120);
-    assert_int_equal(wrong, 0);
+    verdicts v = {0, 0};
+    each_line("tests/grammar/verdicts.txt", check_line, &v);
+    assert_true(v.lines > 120);
+    assert_int_equal(v.wrong, 0);
 }
 
 /* ---- How many ---- */
@@ -114,7 +117,7 @@ static void as_many_pointers_as_are_held(void **state) {
             assert_true(matches(c.grammar, "{\"p1\":1,\"p128\":0}") == (count == 128));
             assert_false(matches(c.grammar, "{\"p1\":2}"));
         }
-        free(c.memory);
+        guarded_free(c.memory);
     }
 }
 
@@ -139,7 +142,7 @@ static void as_many_members_as_are_sorted(void **state) {
             assert_true(matches(c.grammar, "call:f{m1255:1}") == (count == 256));
             assert_false(matches(c.grammar, "call:f{m1001:1,m1000:2}"));
         }
-        free(c.memory);
+        guarded_free(c.memory);
     }
 }
 
@@ -172,7 +175,7 @@ static void texts_of_as_many_bytes_as_there_may_be(void **state) {
         assert_int_equal(used, GEMLET_GRAMMAR_MOST_BYTES);
         compiled c = compile_written(GEMLET_GRAMMAR_SCHEMA, "");
         assert_true(cases[i].answer == NULL || matches(c.grammar, cases[i].answer));
-        free(c.memory);
+        guarded_free(c.memory);
     }
     put("{\"title\":\"");
     while (used < GEMLET_GRAMMAR_MOST_BYTES - 1) {
@@ -213,7 +216,7 @@ static void pointers_lead_where_they_say(void **state) {
         if (!matches(c.grammar, cases[i].good) || matches(c.grammar, cases[i].bad)) {
             fail_msg("%s", cases[i].schema);
         }
-        free(c.memory);
+        guarded_free(c.memory);
     }
     static const char *const nowhere[] = {"#/$defs/a/",
                                           "#/$defs/aa",
@@ -240,7 +243,7 @@ static void pointers_lead_where_they_say(void **state) {
         put("{\"items\":{\"$ref\":\"");
         put(nowhere[i]);
         put("\"},\"$defs\":{\"a\":{\"const\":1},\"e\":3},\"default\":[1,2]}");
-        free(compile_written(GEMLET_GRAMMAR_SCHEMA, wanted).memory);
+        guarded_free(compile_written(GEMLET_GRAMMAR_SCHEMA, wanted).memory);
     }
 }
 
@@ -321,7 +324,7 @@ static void values_within_values(void **state) {
                 fail_msg("%s: %s", cases[i].schema, answer);
             }
         }
-        free(c.memory);
+        guarded_free(c.memory);
     }
 }
 
@@ -369,7 +372,7 @@ static void values_that_must_be_deep(void **state) {
             if (c.grammar != NULL && matches(c.grammar, answer) != fits) {
                 fail_msg("kind %zu, depth %zu: %s", k, depth, answer);
             }
-            free(c.memory);
+            guarded_free(c.memory);
         }
     }
 }

@@ -16,7 +16,7 @@
 #include "tests/kernels/kernel_test.h"
 #include <gemlet/arena.h>
 
-enum { BYTES = 256, MOST_TEXT = 6, SPECIALS = 3, LISTED = 8192 /* of constraint.c */, GUARD = 192, GUARD_BYTE = 0x5A };
+enum { BYTES = 256, MOST_TEXT = 6, SPECIALS = 3, LISTED = 8192 /* of constraint.c */ };
 
 /* Every byte, then made-up texts, then three special tokens, of which the first ends a turn. */
 typedef struct made {
@@ -67,22 +67,6 @@ static void discard(made *m) {
 
 static size_t aligned(size_t bytes) {
     return (bytes + GEMLET_ALIGNMENT - 1) / GEMLET_ALIGNMENT * GEMLET_ALIGNMENT;
-}
-
-/* Memory that was full of something else, with a guard behind it. */
-static unsigned char *guarded(size_t bytes) {
-    unsigned char *memory = aligned_alloc(GEMLET_ALIGNMENT, aligned(bytes) + GUARD);
-    assert_non_null(memory);
-    memset(memory, 0xA5, bytes);
-    memset(memory + bytes, GUARD_BYTE, GUARD);
-    return memory;
-}
-
-static void release(unsigned char *memory, size_t bytes) {
-    for (size_t i = 0; i < GUARD; i++) {
-        assert_int_equal(memory[bytes + i], GUARD_BYTE);
-    }
-    free(memory);
 }
 
 /* A token's text; none of a special one. */
@@ -145,12 +129,12 @@ static void orders_are_orders(void **state) {
             gemlet_error error = {GEMLET_OK, ""};
             const size_t bytes = gemlet_token_order_bytes(&m.tokenizer), n = counts[i];
             assert_int_equal(bytes, aligned(4 * n) + 2 * aligned(n) + aligned((n + 63) / 64 * 8) + aligned(4 * (BYTES + 1)));
-            unsigned char *memory = guarded(bytes);
+            unsigned char *memory = guarded_alloc(bytes, 0);
             assert_int_equal(gemlet_token_order_open(&order, &m.tokenizer, memory, bytes, &error), GEMLET_OK);
             check_order(&m, &order);
             assert_int_equal(gemlet_token_order_open(&order, &m.tokenizer, memory, bytes - 1, &error), GEMLET_ERROR_MEMORY);
             assert_int_equal(gemlet_token_order_open(&order, &m.tokenizer, memory + 8, bytes, &error), GEMLET_ERROR_ALIGNMENT);
-            release(memory, bytes);
+            guarded_free(memory);
             discard(&m);
         }
     }
@@ -164,13 +148,13 @@ static void every_byte_is_needed_or_not(void **state) {
         gemlet_token_order order;
         gemlet_error error = {GEMLET_OK, ""};
         const size_t bytes = gemlet_token_order_bytes(&m.tokenizer);
-        unsigned char *memory = guarded(bytes);
+        unsigned char *memory = guarded_alloc(bytes, 0);
         m.kinds[byte] = GEMLET_TOKEN_KIND_SPECIAL;
         gemlet_status status = gemlet_token_order_open(&order, &m.tokenizer, memory, bytes, &error);
         bool needed = byte <= 0xF4 && byte != 0xC0 && byte != 0xC1;
         assert_int_equal(status, needed ? GEMLET_ERROR_UNSUPPORTED : GEMLET_OK);
         assert_string_equal(error.message, needed ? "token order: the vocabulary has no token for each single byte" : "");
-        release(memory, bytes);
+        guarded_free(memory);
         discard(&m);
     }
 }
@@ -193,13 +177,13 @@ static void open_bench(bench *b, uint32_t count, unsigned share, gemlet_grammar_
     *b = (bench){.vocabulary = make(count, share, count), .random = {count + share}};
     compile_good(&b->grammar, kind, text);
     b->order_bytes = gemlet_token_order_bytes(&b->vocabulary.tokenizer);
-    b->order_memory = guarded(b->order_bytes);
+    b->order_memory = guarded_alloc(b->order_bytes, 0);
     assert_int_equal(gemlet_token_order_open(&b->order, &b->vocabulary.tokenizer, b->order_memory, b->order_bytes, &error),
                      GEMLET_OK);
     b->constraint_bytes = gemlet_constraint_bytes(&b->vocabulary.tokenizer);
     assert_int_equal(b->constraint_bytes,
                      aligned((GEMLET_TOKEN_BYTES + 1) * sizeof(gemlet_grammar_state)) + aligned((count + 63) / 64 * 8));
-    b->constraint_memory = guarded(b->constraint_bytes);
+    b->constraint_memory = guarded_alloc(b->constraint_bytes, 0);
     assert_int_equal(gemlet_constraint_begin(&b->constraint, b->grammar.grammar, &b->order, &gemlet_gemma3_chat, false,
                                              b->constraint_memory, b->constraint_bytes - 1, &error),
                      GEMLET_ERROR_MEMORY);
@@ -210,9 +194,9 @@ static void open_bench(bench *b, uint32_t count, unsigned share, gemlet_grammar_
 }
 
 static void close_bench(bench *b) {
-    release(b->order_memory, b->order_bytes);
-    release(b->constraint_memory, b->constraint_bytes);
-    free(b->grammar.memory);
+    guarded_free(b->order_memory);
+    guarded_free(b->constraint_memory);
+    guarded_free(b->grammar.memory);
     discard(&b->vocabulary);
 }
 
@@ -224,12 +208,7 @@ static bool may_come(const bench *b, uint32_t token, gemlet_grammar_state *after
         return gemlet_grammar_is_complete(b->grammar.grammar, &b->state);
     }
     *after = b->state;
-    for (size_t i = 0; i < bytes; i++) {
-        if (!gemlet_grammar_advance(b->grammar.grammar, after, text[i], after)) {
-            return false;
-        }
-    }
-    return bytes > 0;
+    return bytes > 0 && advance_bytes(b->grammar.grammar, after, text, bytes);
 }
 
 /* Asks about all tokens in order, about some in none, and for the list. */
