@@ -41,7 +41,7 @@ typedef struct frame {
     uint32_t count; /* elements, members, characters, or bytes of a literal or key */
 } frame;
 
-/* Of the innermost value, if it is a number or has characters. */
+/* Of the innermost value, if it is a number or has characters; all 0 where a value begins. */
 typedef struct scalar {
     gemlet_positions next; /* of a pattern: what the next character may be */
     int64_t value;         /* of a number, without its sign: units if it has a point, else what its digits say */
@@ -87,7 +87,6 @@ static bool fits(const gemlet_grammar *g, uint32_t depth, size_t number) {
 
 static void put(const gemlet_grammar *g, frame *f, const gemlet_node *n, scalar *s) {
     *f = (frame){.node = (uint16_t)(n - g->nodes)};
-    memset(s, 0, sizeof *s);
     if (n->kind == GEMLET_NODE_TEXT || n->has_pattern) {
         const gemlet_pattern *pattern = &g->patterns[n->first];
         s->next = pattern->first;
@@ -103,7 +102,6 @@ static outcome push(const gemlet_grammar *g, reading *r, size_t number) {
 
 static outcome pop(reading *r) {
     r->depth--;
-    memset(&r->frames[r->depth], 0, sizeof r->frames[r->depth]);
     memset(&r->scalar, 0, sizeof r->scalar);
     return TAKEN;
 }
@@ -114,8 +112,8 @@ static bool begins_as(const gemlet_grammar *g, const gemlet_entry *a, const geml
     return a->bytes >= bytes && b->bytes >= bytes && memcmp(g->text + a->text, g->text + b->text, bytes) == 0;
 }
 
-/* Goes on with the first of entries [from, end) that begins as what was read (`count` bytes of entry f->entry) and this byte, of
- * keys those whose values fit behind `depth` frames. */
+/* Goes on with the first of entries [from, end) that begins as what was read (`count` bytes of entry f->entry, which is any one
+ * where none were) and this byte, of keys those whose values fit behind `depth` frames. */
 static bool advance_literal(const gemlet_grammar *g, frame *f, size_t from, size_t end, bool keys, uint32_t depth,
                             unsigned char byte) {
     const gemlet_entry *read = &g->entries[f->entry];
@@ -142,9 +140,6 @@ static bool is_whole_literal(const gemlet_grammar *g, const gemlet_node *n, cons
 
 static outcome step_literals(const gemlet_grammar *g, const gemlet_node *n, reading *r, unsigned char byte) {
     frame *f = top(r);
-    if (f->count == 0) {
-        f->entry = n->first;
-    }
     if (advance_literal(g, f, n->first, (size_t)n->first + n->count, false, r->depth, byte)) {
         return TAKEN;
     }
@@ -335,7 +330,6 @@ static range characters_of(uint32_t bits, unsigned left) {
     static const uint32_t first_of_left[] = {0, 0, 0x800, 0x10000}; /* shorter ones are written shorter */
     range r = {bits << 6 * left, ((bits + 1) << 6 * left) - 1};
     r.first = r.first < first_of_left[left] ? first_of_left[left] : r.first;
-    r.last = r.last > 0x10FFFF ? 0x10FFFF : r.last;
     return r;
 }
 
@@ -350,7 +344,6 @@ static outcome begin_character(const gemlet_grammar *g, const gemlet_node *n, re
     }
     r->scalar.code = bits;
     r->scalar.left = (uint8_t)left;
-    top(r)->phase = PHASE_INSIDE;
     return TAKEN;
 }
 
@@ -394,7 +387,6 @@ static outcome step_hex(const gemlet_grammar *g, const gemlet_node *n, reading *
 
 static outcome step_escape(const gemlet_grammar *g, const gemlet_node *n, reading *r, unsigned char byte) {
     if (byte == 'u') {
-        r->scalar.code = 0;
         r->scalar.left = 4;
         top(r)->phase = PHASE_HEX;
         return may_take(g, n, r, (range){0, 0xFFFF}) ? TAKEN : REFUSED;
@@ -528,9 +520,6 @@ static bool may_close(const gemlet_grammar *g, const gemlet_node *n, const frame
 
 static outcome step_key(const gemlet_grammar *g, const gemlet_node *n, reading *r, unsigned char byte) {
     frame *f = top(r);
-    if (f->count == 0) {
-        f->entry = f->next;
-    }
     if (!advance_literal(g, f, f->next, end_of_choice(g, n, f), true, r->depth, byte)) {
         return REFUSED;
     }
@@ -632,7 +621,6 @@ static outcome step_call(const gemlet_grammar *g, const gemlet_node *n, reading 
     frame *f = top(r);
     const size_t end = (size_t)n->first + n->count;
     if (byte != '{') {
-        f->entry = f->count == 0 ? n->first : f->entry;
         return advance_literal(g, f, n->first, end, true, r->depth - 1, byte) ? TAKEN : REFUSED;
     }
     for (size_t i = n->first; i < end && f->count > 0; i++) {
@@ -702,12 +690,12 @@ static void keep_alternatives(const gemlet_grammar *g, const reading *r, unsigne
         if (n->kind == GEMLET_NODE_ANY_OF) {
             open[depth].node = n;
             open[depth++].next = 0;
-            continue;
-        }
-        reading one = *r;
-        put(g, top(&one), n, &one.scalar);
-        if (step(g, n, &one, byte) == TAKEN) {
-            keep(after, &one);
+        } else {
+            reading one = *r;
+            put(g, top(&one), n, &one.scalar);
+            if (step(g, n, &one, byte) == TAKEN) {
+                keep(after, &one);
+            }
         }
     }
 }

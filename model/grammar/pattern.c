@@ -311,10 +311,10 @@ static gemlet_positions moved(const gemlet_positions *set, const fragment *withi
     return result;
 }
 
-/* The same again, as positions of its own. */
+/* The same again, as positions of its own; for `append`, to which its ends alone matter. */
 static fragment copy(parser *p, const fragment *f) {
     size_t end = p->g->position_count - p->first_position, by = end - f->begin;
-    fragment made = {.begin = (uint16_t)end, .end = (uint16_t)(end + f->end - f->begin), .empty = f->empty};
+    fragment made = {.empty = f->empty};
     if (end + f->end - f->begin > GEMLET_PATTERN_POSITIONS) {
         refuse(p, GEMLET_ERROR_UNSUPPORTED, "more than 256 characters, repetitions written out");
         return *f;

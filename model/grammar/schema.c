@@ -726,17 +726,20 @@ static gemlet_node object_node(compiler *c, const keywords *k) {
 
 /* ---- References ---- */
 
-/* Whether a key is the part of a pointer; there ~0 stands for '~', ~1 for '/'. */
+/* Whether a key is the part of a pointer; there ~0 stands for '~', ~1 for '/', and no other '~' may be. */
 static bool is_part(compiler *c, gemlet_json key, const char *part, const char *end) {
     const char *plain = NULL;
     size_t bytes = plain_text(c, key, &plain), i = 0;
     for (; i < bytes && part < end; i++) {
         char wanted = *part++;
-        if (wanted == '~' && part < end) {
+        if (wanted == '~' && (part == end || (*part != '0' && *part != '1'))) {
+            return false;
+        }
+        if (wanted == '~') {
             wanted = *part++ == '0' ? '~' : '/';
         }
         if (plain[i] != wanted) {
-            break;
+            return false;
         }
     }
     return i == bytes && part == end;

@@ -107,6 +107,9 @@ static const character_class classes[] = {
     {"[^a-zc-d]", true, {{'a', 'z'}}},
     {"[^d-fd-ea-b]", true, {{'a', 'b'}, {'d', 'f'}}},
     {"[^\xF4\x8F\xBF\xBF]", true, {{0x10FFFF, 0x10FFFF}}},
+    {"[^\\0-\xF4\x8F\xBF\xBE]", false, {{0x10FFFF, 0x10FFFF}}},
+    {"\\\xC5\xB4", false, {{0x174, 0x174}}}, /* 't' with something before */
+    {"\xC4\xA8\xC4\xA9", false, {{1, 0}}},   /* '(' and ')' */
     {"[\xF4\x8F\xBF\xBE-\xF4\x8F\xBF\xBF]", false, {{0x10FFFE, 0x10FFFF}}},
     {"[\\ud7fe-\\ue001]", false, {{0xD7FE, 0xD7FF}, {0xE000, 0xE001}}},
     {"[\\ud7fe-\\ud800]", false, {{0xD7FE, 0xD7FF}}},
@@ -152,7 +155,9 @@ static void classes_have_their_characters(void **state) {
     for (size_t i = 0; i < sizeof classes / sizeof *classes; i++) {
         compiled c;
         unsigned char bytes[4];
-        compile_good(&c, GEMLET_GRAMMAR_PATTERN, classes[i].pattern);
+        assert_int_equal(
+            compile_bytes(&c, GEMLET_GRAMMAR_PATTERN, classes[i].pattern, strlen(classes[i].pattern), i % 2 == 0 ? 0 : 0xFF),
+            GEMLET_OK);
         for (uint32_t character = 0; character <= last_character; character = next_character(character)) {
             size_t length = character_utf8(character, bytes);
             bool wanted = has(&classes[i], character) && !is_surrogate(character);
@@ -247,6 +252,8 @@ static void only_bytes_of_the_class_begin(void **state) {
         {"\xF0\x90\x80\x80", "\xF0\x90", true},
         {"\xF0\x90\x80\x80", "\xF0\x91", false},
         {"[^\\u0080-\xF4\x8F\xBF\xBF]", "\xC2", false},
+        {"[\\ud800-\\ue001]", "\xED", false},
+        {"[\\ud800-\\ue001]", "\xEE\x80", true},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         compiled c;
@@ -337,6 +344,7 @@ static void refusals_say_what_and_where(void **state) {
         {"\\xg0", digit, 3, GEMLET_ERROR_FORMAT},
         {"\\u00g0", digit, 5, GEMLET_ERROR_FORMAT},
         {"\\x0\xC3\xA9", digit, 5, GEMLET_ERROR_FORMAT},
+        {"\\x0\xC4\xB0", digit, 5, GEMLET_ERROR_FORMAT},
         {"\\u12", end, 4, GEMLET_ERROR_FORMAT},
         {"\\x1", end, 3, GEMLET_ERROR_FORMAT},
         {"a\\", end, 2, GEMLET_ERROR_FORMAT},
@@ -424,8 +432,14 @@ static void as_many_as_there_may_be(void **state) {
     static const struct {
         const char *pattern;
         size_t length; /* of the only texts, all 'a' */
-    } cases[] = {{"a{256}", 256}, {"(a{128}){2}", 256}, {"(((((((((((((((a)))))))))))))))", 1},
-                 {"a{0}", 0},     {"a{0,0}a", 1},       {"(a{0}){200}", 0}};
+    } cases[] = {{"a{256}", 256},
+                 {"(a{128}){2}", 256},
+                 {"(((((((((((((((a)))))))))))))))", 1},
+                 {"a{0}", 0},
+                 {"a{0,0}a", 1},
+                 {"(a{0}){200}", 0},
+                 {"a{100}(a){100}", 200},
+                 {"a{56}((a|a){2}){50}", 156}};
     char text[300];
     memset(text, 'a', sizeof text);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -479,8 +493,9 @@ static void patterns_end_where_they_end(void **state) {
         const char *pattern;
         size_t bytes;
         bool good;
-    } cases[] = {{"\xC3\xA9", 1, false}, {"[a]", 2, false}, {"(a)", 2, false}, {"a{1}", 3, false}, {"a{1,2}", 5, false},
-                 {"\\x41", 3, false},    {"a*", 1, true},   {"a$", 1, true},   {"a\\$", 2, false}, {"^a", 0, true}};
+    } cases[] = {{"\xC3\xA9", 1, false}, {"a\xC3\xA9", 2, false}, {"aaa\xC3\xA9", 4, false}, {"[a]", 2, false},
+                 {"(a)", 2, false},      {"a{1}", 3, false},      {"a{1,2}", 5, false},      {"\\x41", 3, false},
+                 {"a*", 1, true},        {"a$", 1, true},         {"a\\$", 2, false},        {"^a", 0, true}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         compiled c;
         if ((compile_bytes(&c, GEMLET_GRAMMAR_PATTERN, cases[i].pattern, cases[i].bytes, 0xA5) == GEMLET_OK) != cases[i].good) {

@@ -19,6 +19,7 @@
 
 static size_t check_verdict(gemlet_grammar_kind kind, const char *schema, const char *wanted) {
     static const char behind[] = "\"]},:0eE.*u\\";
+    static const unsigned char fills[] = {0, 0xFF, '>'};
     char buffer[1024];
     const size_t length = strlen(schema);
     size_t wrong = 0;
@@ -26,7 +27,7 @@ static size_t check_verdict(gemlet_grammar_kind kind, const char *schema, const 
         compiled c;
         memcpy(buffer, schema, length + 1);
         memset(buffer + length, behind[i], 8);
-        gemlet_status status = compile_bytes(&c, kind, buffer, length, i % 2 == 0 ? 0 : 0xFF);
+        gemlet_status status = compile_bytes(&c, kind, buffer, length, fills[i % sizeof fills]);
         if ((status == GEMLET_OK) != (*wanted == '\0') || strcmp(c.error.message, wanted) != 0) {
             print_message("%s: expected \"%s\", found %d, \"%s\"\n", schema, wanted, (int)status, c.error.message);
             wrong++;
@@ -202,6 +203,7 @@ static void pointers_lead_where_they_say(void **state) {
         {"{\"$defs\":{\"a\":{\"const\":1},\"ab\":{\"const\":2}},\"items\":{\"$ref\":\"#/$defs/ab\"}}", "[2]", "[1]"},
         {"{\"prefixItems\":[{\"const\":4},{\"const\":5},{\"$ref\":\"#/prefixItems/0\"}]}", "[4,5,4]", "[4,5,5]"},
         {"{\"prefixItems\":[{\"const\":4},{\"const\":5},{\"$ref\":\"#/prefixItems/1\"}]}", "[4,5,5]", "[4,5,4]"},
+        {"{\"$defs\":{\"~1\":{\"const\":1},\"/\":{\"const\":2}},\"items\":{\"$ref\":\"#/$defs/~01\"}}", "[1]", "[2]"},
         {"{\"prefixItems\":[{\"$ref\":\"#/prefixItems/9\"},true,true,true,true,true,true,true,true,{\"const\":7}]}", "[7]", "[6]"},
         {"{\"prefixItems\":[{\"$ref\":\"#/prefixItems/10\"},true,true,true,true,true,true,true,true,true,{\"const\":8}]}", "[8]",
          "[7]"},
@@ -223,6 +225,9 @@ static void pointers_lead_where_they_say(void **state) {
                                           "#/$defs/",
                                           "#/$defs/A",
                                           "#/$defs/a~",
+                                          "#/$defs/a~2b",
+                                          "#/$defs/a~b",
+                                          "#/$defs/a/b",
                                           "#a",
                                           "#/default/1x",
                                           "#/default/01",
@@ -230,7 +235,7 @@ static void pointers_lead_where_they_say(void **state) {
                                           "#/default/18446744073709551617",
                                           "#/default/4294967297",
                                           "#/default/-1",
-                                          "#/default/2",
+                                          "#/default/12",
                                           "#/default/",
                                           "#/default/a",
                                           "#/default/:",
@@ -242,7 +247,8 @@ static void pointers_lead_where_they_say(void **state) {
                  "schema: /items/$ref: $ref: expected # or a pointer into this schema, found \"%s\", at byte 17", nowhere[i]);
         put("{\"items\":{\"$ref\":\"");
         put(nowhere[i]);
-        put("\"},\"$defs\":{\"a\":{\"const\":1},\"e\":3},\"default\":[1,2]}");
+        put("\"},\"$defs\":{\"a\":{\"const\":1},\"a~\":{},\"a/"
+            "b\":{},\"a~b\":{},\"e\":3},\"default\":[1,2,3,4,5,6,7,8,9,10,11,12]}");
         guarded_free(compile_written(GEMLET_GRAMMAR_SCHEMA, wanted).memory);
     }
 }
@@ -253,7 +259,8 @@ static void pointers_lead_where_they_say(void **state) {
 
 static void spaces_are_one_behind_commas_and_colons(void **state) {
     (void)state;
-    allows_only(GEMLET_GRAMMAR_SCHEMA, "{\"items\":{\"type\":\"integer\"}}", TEXTS("[]", "[1]", "[1,2]", "[1, 2]", "[1,2, 3,4]"),
+    allows_only(GEMLET_GRAMMAR_SCHEMA, "{\"items\":{\"type\":\"integer\"}}",
+                TEXTS("[]", "[1]", "[1,2]", "[1, 2]", "[1,2, 3,4]", "[1, 2, 3]"),
                 TEXTS("[ ]", "[ 1]", "[1 ]", "[1 ,2]", "[1,  2]", " [1]", "[1] ", "[1,\t2]", "[1,]", "[,1]"));
     allows_only(GEMLET_GRAMMAR_SCHEMA,
                 "{\"properties\":{\"a\":{\"type\":\"integer\"},\"b\":{\"type\":\"integer\"}},\"additionalProperties\":false}",
@@ -282,6 +289,10 @@ static void numbers_are_written_so(void **state) {
                 TEXTS("1", "0.1", "-0.1"));
     allows_only(GEMLET_GRAMMAR_SCHEMA, "{\"type\":\"integer\",\"exclusiveMinimum\":999999999999999997}",
                 TEXTS("999999999999999998", "999999999999999999"), TEXTS("999999999999999997", "99999999999999999"));
+    allows_only(GEMLET_GRAMMAR_SCHEMA, "{\"type\":\"integer\",\"maximum\":-999999999999999999}", TEXTS("-999999999999999999"),
+                TEXTS("-999999999999999998", "-99999999999999999", "0", "-1"));
+    allows_only(GEMLET_GRAMMAR_SCHEMA, "{\"type\":\"integer\",\"minimum\":0,\"maximum\":0.1}", TEXTS("0"), TEXTS("1", "-1"));
+    allows_only(GEMLET_GRAMMAR_SCHEMA, "{\"type\":\"integer\",\"minimum\":-0.1,\"maximum\":0}", TEXTS("0"), TEXTS("1", "-1"));
     /* Digits beyond the eighteenth round inwards, exponents move the point. */
     allows_only(GEMLET_GRAMMAR_SCHEMA, "{\"type\":\"integer\",\"minimum\":100000000000000000.5}", TEXTS("100000000000000001"),
                 TEXTS("100000000000000000"));
@@ -301,6 +312,113 @@ static void numbers_are_written_so(void **state) {
     allows_only(GEMLET_GRAMMAR_SCHEMA, "{\"type\":\"integer\",\"minimum\":0e99999,\"maximum\":0}", TEXTS("0"), TEXTS("1"));
 }
 
+/* Spaces of the schema's text are not the answer's. */
+static void literals_are_written_without_spaces(void **state) {
+    (void)state;
+    allows_only(GEMLET_GRAMMAR_SCHEMA, "{\"enum\":[ \"a\" , { \"b\" : [ \"c\" , 1 ] , \"d\"\t:\n{ } } , -0.5 ]}",
+                TEXTS("\"a\"", "{\"b\":[\"c\",1],\"d\":{}}", "-0.5"), TEXTS("{\"b\" : [\"c\",1],\"d\":{}}", "a", "{}"));
+    allows_only(GEMLET_GRAMMAR_SCHEMA, "{\"prefixItems\":[{\"enum\":[12]},{\"enum\":[1]}]}", TEXTS("[12,1]", "[]", "[12,1,{}]"),
+                TEXTS("[1]", "[1,1]", "[12,12]", "[1,12]"));
+    allows_only(GEMLET_GRAMMAR_CALLS,
+                "[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":{\"properties\":"
+                "{\"a\":{\"const\":{\"b\" : [ \"c\" , null ]}}}}}}]",
+                TEXTS("call:f{a:{b:[\xFF"
+                      "c\xFF,None]}}",
+                      "call:f{}"),
+                TEXTS("call:f{a:{b : [\xFF"
+                      "c\xFF,None]}}",
+                      "call:f{a:{b:[\xFF"
+                      "c\xFF,null]}}"));
+}
+
+/* The text of a string's mark does not stand within one. */
+static void marks_are_not_written_in_characters(void **state) {
+    (void)state;
+    allows_only(
+        GEMLET_GRAMMAR_CALLS,
+        "[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":{\"properties\":{\"a\":{\"type\":\"string\"}}}}}]",
+        TEXTS("call:f{a:\xFF<|\"|\xFF}", "call:f{a:\xFF<|\"|<|\"|\xFF}", "call:f{a:\xFF<|\"\xFF}", "call:f{a:\xFF<|\"|x>\xFF}"),
+        TEXTS("call:f{a:\xFF<|\"|>\xFF}", "call:f{a:\xFF<<|\"|>\xFF}", "call:f{a:\xFF<|<|\"|>\xFF}", "call:f{a:\xFF<|\"<|\"|>\xFF}",
+              "call:f{a:\"x\"}", "call:f{a:\xFFx}", "call:f{a:\xFFx\xFF\xFF}"));
+}
+
+/* A function whose arguments have no value is not called; its name is not begun. */
+static void functions_that_cannot_be_called(void **state) {
+    (void)state;
+    static const char functions[] = "[{\"type\":\"function\",\"function\":{\"name\":\"fa\",\"parameters\":{\"properties\":{\"a\":"
+                                    "false},\"required\":[\"a\"]}}},"
+                                    "{\"type\":\"function\",\"function\":{\"name\":\"fb\"}}]";
+    compiled c;
+    gemlet_grammar_state state_of;
+    compile_good(&c, GEMLET_GRAMMAR_CALLS, functions);
+    gemlet_grammar_begin(c.grammar, &state_of);
+    assert_true(advance_bytes(c.grammar, &state_of, "call:f", 6));
+    assert_false(gemlet_grammar_advance(c.grammar, &state_of, 'a', &state_of));
+    assert_true(matches(c.grammar, "call:fb{}"));
+    guarded_free(c.memory);
+}
+
+/* The '^' of another pattern, or of what the memory was full of, is not that of one that is empty. */
+static void an_empty_pattern_is_any_string(void **state) {
+    (void)state;
+    static const char schema[] = "{\"prefixItems\":[{\"type\":\"string\",\"pattern\":\"\"}]}";
+    for (int fill = 0; fill < 256; fill++) {
+        compiled c;
+        assert_int_equal(compile_bytes(&c, GEMLET_GRAMMAR_SCHEMA, schema, sizeof schema - 1, fill), GEMLET_OK);
+        assert_true(matches(c.grammar, "[\"abc\"]") && matches(c.grammar, "[\"\"]") && !matches(c.grammar, "[1]"));
+        guarded_free(c.memory);
+    }
+}
+
+/* A backslash or a first byte is not begun where no character comes of it. */
+static void strings_have_no_dead_ends(void **state) {
+    (void)state;
+    static const struct {
+        const char *pattern, *text;
+        bool may;
+    } cases[] = {
+        {"^\xF0\x90\x80\x80$", "\"\\", false},
+        {"^\xF0\x90\x80\x80$", "\"\xF0", true},
+        {"^\xEF\xBF\xBF$", "\"\\uf", true},
+        {"^\\u0000$", "\"\\u000", true},
+        {"^a$", "\"\\u0061\"", true},
+        {"^a$", "\"\\u1", false},
+        {"^[\\\\ud800-\\\\ue001]$", "\"\xED", false},
+        {"^[\\\\ud800-\\\\ue001]$", "\"\\uD", false},
+        {"^[\\\\ud800-\\\\ue001]$", "\"\\uE0", true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char schema[80];
+        compiled c;
+        gemlet_grammar_state at;
+        snprintf(schema, sizeof schema, "{\"type\":\"string\",\"pattern\":\"%s\"}", cases[i].pattern);
+        compile_good(&c, GEMLET_GRAMMAR_SCHEMA, schema);
+        gemlet_grammar_begin(c.grammar, &at);
+        if (advance_bytes(c.grammar, &at, cases[i].text, strlen(cases[i].text)) != cases[i].may) {
+            fail_msg("%s: %s", schema, cases[i].text);
+        }
+        guarded_free(c.memory);
+    }
+}
+
+/* Choices within choices, 8 of them; behind anything else they are counted anew. */
+static void choices_within_choices(void **state) {
+    (void)state;
+    for (size_t count = 7; count <= 9; count++) {
+        for (size_t i = 0; i < count; i++) {
+            put("{\"anyOf\":[{\"const\":0},");
+        }
+        put("{\"items\":{\"anyOf\":[{\"const\":1},{\"const\":2}]}}");
+        for (size_t i = 0; i < count; i++) {
+            put("]}");
+        }
+        compiled c =
+            compile_written(GEMLET_GRAMMAR_SCHEMA, count < 9 ? "" : "schema: anyOf within anyOf more than 8 times, or in a circle");
+        assert_true(count == 9 || (matches(c.grammar, "[1,2]") && matches(c.grammar, "0") && !matches(c.grammar, "[0]")));
+        guarded_free(c.memory);
+    }
+}
+
 /* 24 values within each other, however they come to be. */
 static void values_within_values(void **state) {
     (void)state;
@@ -310,6 +428,7 @@ static void values_within_values(void **state) {
                  {"true", "{\"a\":", "}"},
                  {"{\"items\":{\"$ref\":\"#\"},\"type\":[\"array\",\"integer\"]}", "[", "]"},
                  {"{\"properties\":{\"a\":{\"anyOf\":[{\"type\":\"integer\"},{\"$ref\":\"#\"}]}}}", "{\"a\":", "}"}};
+    static const char *const innermost[] = {"0", "{}", "[]"};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         put(cases[i].schema);
         compiled c = compile_written(GEMLET_GRAMMAR_SCHEMA, "");
@@ -317,8 +436,11 @@ static void values_within_values(void **state) {
             char answer[256] = "";
             size_t end = 0;
             for (size_t d = 0; d <= 2 * depth; d++) {
-                const char *part = d < depth ? cases[i].open : d == depth ? "0" : cases[i].close;
+                const char *part = d < depth ? cases[i].open : d == depth ? innermost[depth % 3] : cases[i].close;
                 end += (size_t)snprintf(answer + end, sizeof answer - end, "%s", part);
+            }
+            if (i > 1 && depth % 3 != 0) {
+                continue;
             }
             if (matches(c.grammar, answer) != (depth < GEMLET_GRAMMAR_DEPTH)) {
                 fail_msg("%s: %s", cases[i].schema, answer);
@@ -386,6 +508,12 @@ int main(void) {
         cmocka_unit_test(pointers_lead_where_they_say),
         cmocka_unit_test(spaces_are_one_behind_commas_and_colons),
         cmocka_unit_test(numbers_are_written_so),
+        cmocka_unit_test(literals_are_written_without_spaces),
+        cmocka_unit_test(marks_are_not_written_in_characters),
+        cmocka_unit_test(functions_that_cannot_be_called),
+        cmocka_unit_test(an_empty_pattern_is_any_string),
+        cmocka_unit_test(strings_have_no_dead_ends),
+        cmocka_unit_test(choices_within_choices),
         cmocka_unit_test(values_that_must_be_deep),
         cmocka_unit_test(values_within_values),
     };

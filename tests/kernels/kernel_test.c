@@ -9,6 +9,21 @@
 
 #include <gemlet/posix.h>
 
+/* Under the address sanitizer nobody may read guards either. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define GUARDS_ARE_POISONED
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define GUARDS_ARE_POISONED
+#endif
+#ifdef GUARDS_ARE_POISONED
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(address, bytes) ((void)(address), (void)(bytes))
+#define ASAN_UNPOISON_MEMORY_REGION(address, bytes) ((void)(address), (void)(bytes))
+#endif
+
 uint64_t random_next(test_random *r) {
     r->state ^= r->state >> 12;
     r->state ^= r->state << 25;
@@ -53,6 +68,17 @@ static guarded_header *header_of(const void *buffer) {
     return (guarded_header *)(start - GUARD);
 }
 
+/* The header stays readable. */
+static void close_guards(const guarded_header *header, const unsigned char *buffer) {
+    const unsigned char *before = (const unsigned char *)(header + 1), *behind = buffer + header->bytes;
+    ASAN_POISON_MEMORY_REGION(before, (size_t)(buffer - before));
+    ASAN_POISON_MEMORY_REGION(behind, (size_t)(header->allocation + header->total - behind));
+}
+
+static void open_guards(const guarded_header *header) {
+    ASAN_UNPOISON_MEMORY_REGION(header->allocation, header->total);
+}
+
 void *guarded_alloc(size_t bytes, size_t offset) {
     assert_true(offset < 64);
     size_t total = 64 + GUARD + 64 + bytes + GUARD;
@@ -63,23 +89,27 @@ void *guarded_alloc(size_t bytes, size_t offset) {
     unsigned char *buffer = (unsigned char *)start + offset;
     *header_of(buffer) = (guarded_header){bytes, allocation, total};
     memset(buffer, POISON_BYTE, bytes);
+    close_guards(header_of(buffer), buffer);
     return buffer;
 }
 
 void guarded_check(const void *buffer) {
     const guarded_header *header = header_of(buffer);
     const unsigned char *byte = buffer;
+    open_guards(header);
     for (const unsigned char *p = (const unsigned char *)(header + 1); p < byte; p++) {
         assert_int_equal(*p, GUARD_BYTE);
     }
     for (const unsigned char *p = byte + header->bytes; p < header->allocation + header->total; p++) {
         assert_int_equal(*p, GUARD_BYTE);
     }
+    close_guards(header, byte);
 }
 
 void guarded_free(void *buffer) {
     if (buffer != NULL) {
         guarded_check(buffer);
+        open_guards(header_of(buffer));
         free(header_of(buffer)->allocation);
     }
 }

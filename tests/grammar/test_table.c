@@ -1,0 +1,272 @@
+/* What schemas and patterns become: how much room their tables are said to need and how much they have, what less room does, each
+ * array in memory of its own; and which readings of an answer are followed. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "model/grammar/schema.h"
+#include "tests/grammar/compiled.h"
+#include "tests/kernels/kernel_test.h"
+
+/* ---- Tables in arrays of their own ---- */
+
+enum { ARRAYS = 6, FILL = 0xA5 };
+
+/* A room's counts, in the order of its members. */
+typedef struct counts {
+    size_t of[ARRAYS];
+} counts;
+
+static counts counts_of_room(gemlet_grammar_room room) {
+    return (counts){{room.nodes, room.entries, room.text, room.patterns, room.positions, room.ranges}};
+}
+
+static counts counts_of_table(const gemlet_grammar *g) {
+    return (counts){{g->node_count, g->entry_count, g->text_bytes, g->pattern_count, g->position_count, g->range_count}};
+}
+
+static gemlet_json json_of(const char *text) {
+    gemlet_json json;
+    gemlet_error error;
+    assert_int_equal(gemlet_json_open(&json, text, strlen(text), "schema", &error), GEMLET_OK);
+    return json;
+}
+
+typedef struct table {
+    gemlet_grammar g;
+    gemlet_error error;
+    gemlet_status status;
+} table;
+
+static void *array_of(size_t count, size_t bytes) {
+    void *array = guarded_alloc(count * bytes, 0);
+    memset(array, FILL, count * bytes);
+    return array;
+}
+
+static void free_table(table *t) {
+    guarded_free(t->g.nodes);
+    guarded_free(t->g.entries);
+    guarded_free(t->g.text);
+    guarded_free(t->g.patterns);
+    guarded_free(t->g.positions);
+    guarded_free(t->g.ranges);
+}
+
+/* Compiles a schema, or with `pattern` that in an empty table. */
+static void compile_in(table *t, const char *text, bool pattern, bool calls, counts room) {
+    const size_t *of = room.of;
+    const gemlet_grammar_room said = {of[0], of[1], of[2], of[3], of[4], of[5]};
+    *t = (table){.error = {GEMLET_OK, ""}};
+    t->g.notation = calls;
+    t->g.nodes = array_of(of[0], sizeof *t->g.nodes);
+    t->g.entries = array_of(of[1], sizeof *t->g.entries);
+    t->g.text = array_of(of[2], 1);
+    t->g.patterns = array_of(of[3], sizeof *t->g.patterns);
+    t->g.positions = array_of(of[4], sizeof *t->g.positions);
+    t->g.ranges = array_of(of[5], sizeof *t->g.ranges);
+    t->status = pattern ? gemlet_pattern_compile(&t->g, &said, text, strlen(text), false, &t->error)
+                        : gemlet_schema_compile(&t->g, &said, json_of(text), &t->error);
+}
+
+/* ---- How much room ---- */
+
+#define FUNCTION(name, parameters) "{\"type\":\"function\",\"function\":{\"name\":\"" name "\",\"parameters\":" parameters "}}"
+
+static const struct {
+    const char *text;
+    bool calls;
+    counts said, had; /* nodes, entries, bytes of text, patterns, positions, ranges */
+} rooms[] = {
+    {"true", false, {{17, 17, 75, 0, 0, 0}}, {{7, 8, 13, 0, 0, 0}}},
+    {"[1, {\"a\": \",:[{\"}]", false, {{21, 21, 115, 0, 0, 0}}, {{0}}},
+    {"{\"items\":{\"$ref\":\"#\"}}", false, {{21, 21, 123, 0, 0, 0}}, {{8, 8, 13, 0, 0, 0}}},
+    {"{\"pattern\":\"ab\"}", false, {{19, 19, 105, 1, 256, 160}}, {{7, 8, 13, 1, 4, 4}}},
+    {"{\"Pattern\":{\"p\\u0061ttern\":\"pattern\"}}", false, {{21, 21, 155, 2, 512, 352}}, {{0}}},
+    {"{\"$defs\":{\"a\":{\"enum\":[\"x\",1]}},\"prefixItems\":[{\"$ref\":\"#/$defs/a\"},{\"$ref\":\"\\u0023/$defs/a\"}],"
+     "\"items\":{\"$ref\":\"#/$defs/a\"}}",
+     false,
+     {{37, 37, 375, 0, 0, 0}},
+     {{11, 12, 17, 0, 0, 0}}},
+    {"[" FUNCTION("f", "{\"properties\":{\"a\":{\"const\":null}}}") "]", true, {{32, 48, 300, 0, 0, 0}}, {{10, 12, 29, 0, 0, 0}}},
+};
+
+/* More would be a device's memory, less a refusal. */
+static void rooms_are_as_they_were(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof rooms / sizeof *rooms; i++) {
+        /* What stands behind the text has no part in it. */
+        char text[256];
+        snprintf(text, sizeof text, "%s,:[{", rooms[i].text);
+        const gemlet_json schema = {text, text + strlen(rooms[i].text)};
+        counts said = counts_of_room(gemlet_schema_room(schema, rooms[i].calls));
+        for (size_t a = 0; a < ARRAYS; a++) {
+            if (said.of[a] != rooms[i].said.of[a]) {
+                print_message("%s, array %zu: expected %zu, found %zu\n", rooms[i].text, a, rooms[i].said.of[a], said.of[a]);
+            }
+        }
+        assert_memory_equal(&said, &rooms[i].said, sizeof said);
+    }
+}
+
+/* Nothing is compiled twice, and nothing stays that was needed for a moment. */
+static void tables_have_no_more_than_they_need(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof rooms / sizeof *rooms; i++) {
+        if (rooms[i].had.of[0] == 0) {
+            continue;
+        }
+        table t;
+        compile_in(&t, rooms[i].text, false, rooms[i].calls, rooms[i].said);
+        assert_int_equal(t.status, GEMLET_OK);
+        counts had = counts_of_table(&t.g);
+        for (size_t a = 0; a < ARRAYS; a++) {
+            if (had.of[a] != rooms[i].had.of[a]) {
+                print_message("%s, array %zu: expected %zu, found %zu\n", rooms[i].text, a, rooms[i].had.of[a], had.of[a]);
+            }
+        }
+        assert_memory_equal(&had, &rooms[i].had, sizeof had);
+        free_table(&t);
+    }
+}
+
+/* ---- Less room ---- */
+
+static const char much[] = "{\"properties\":{\"a\":{\"enum\":[1,\"x\"]},\"b\":{\"pattern\":\"^[ac-e][^x-z]{3}$\"},"
+                           "\"c\":{\"pattern\":\"((de){2}f){2}\"},\"d\":{\"items\":{\"type\":\"integer\"}}},\"required\":[\"a\"]}";
+
+static const char *const answers[] = {"{\"a\":1}", "{\"a\":\"x\",\"b\":\"daaa\",\"d\":[1, 2]}",
+                                      "{\"a\":1,\"b\":\"c...\",\"c\":\"..dedefdedef\"}"};
+
+static void check_answers(const gemlet_grammar *g) {
+    for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
+        assert_true(matches(g, answers[i]));
+    }
+    assert_false(matches(g, "{\"b\":\"daaa\"}"));
+    assert_false(matches(g, "{\"a\":1,\"b\":\"aaax\"}"));
+    assert_false(matches(g, "{\"a\":1,\"c\":\"dedefdef\"}"));
+}
+
+/* What stands for any value, which every room has. */
+static const size_t built_in[ARRAYS] = {7, 8, 13, 0, 0, 0};
+
+/* What a table has while a schema is compiled is a little more than what it has in the end: a text that is looked at is put there.
+ */
+static void tables_in_all_rooms_up_to_theirs(void **state) {
+    (void)state;
+    const counts said = counts_of_room(gemlet_schema_room(json_of(much), false));
+    for (size_t a = 0; a < ARRAYS; a++) {
+        size_t taken = 0;
+        for (size_t room = built_in[a]; room <= said.of[a]; room++) {
+            counts less = said;
+            less.of[a] = room;
+            table t;
+            compile_in(&t, much, false, false, less);
+            if (t.status == GEMLET_OK) {
+                check_answers(&t.g);
+                taken++;
+            } else {
+                static const char *const words[ARRAYS] = {"schema: it is too large, at byte 0",
+                                                          "schema: it is too large, at byte 0",
+                                                          "schema: it is too large, at byte 0",
+                                                          "pattern: too many patterns, at byte ",
+                                                          "pattern: more than 256 characters, repetitions written out, at byte ",
+                                                          "pattern: too many characters, at byte "};
+                assert_int_equal(taken, 0);
+                assert_int_equal(strncmp(t.error.message, words[a], strlen(words[a])), 0);
+                assert_true(room < said.of[a]);
+            }
+            free_table(&t);
+        }
+        assert_in_range(taken, 1, said.of[a]);
+    }
+}
+
+static void tables_of_just_what_they_have(void **state) {
+    (void)state;
+    table t, exact;
+    compile_in(&t, much, false, false, counts_of_room(gemlet_schema_room(json_of(much), false)));
+    assert_int_equal(t.status, GEMLET_OK);
+    assert_int_equal(t.g.patterns[0].position_count, 4);
+    assert_int_equal(t.g.patterns[1].position_count, 12);
+    counts had = counts_of_table(&t.g);
+    had.of[2] += 32;
+    compile_in(&exact, much, false, false, had);
+    assert_int_equal(exact.status, GEMLET_OK);
+    check_answers(&exact.g);
+    free_table(&t);
+    free_table(&exact);
+}
+
+/* A pattern that is refused leaves nothing before its table. */
+static void refused_patterns_in_an_empty_table(void **state) {
+    (void)state;
+    static const char *const wrong[] = {"(", "[", "a{2", "\\x", "a{257}", "(ab){129}", "((a{9}){9}){9}", "[^\\D\\d]"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        char schema[64];
+        table t;
+        snprintf(schema, sizeof schema, "{\"pattern\":\"%s%s\"}", wrong[i][0] == '\\' ? "\\" : "", wrong[i]);
+        compile_in(&t, i < 7 ? schema : "{\"pattern\":\"[^\\\\D\\\\d]\"}", false, false,
+                   counts_of_room(gemlet_schema_room(json_of("{\"pattern\":\"0123456789\"}"), false)));
+        assert_true(t.status != GEMLET_OK && t.g.pattern_count == 0);
+        free_table(&t);
+        compile_in(&t, wrong[i], true, false, (counts){{0, 0, 0, 1, GEMLET_PATTERN_POSITIONS, 160}});
+        assert_true(t.status != GEMLET_OK && t.g.pattern_count == 0);
+        free_table(&t);
+    }
+}
+
+/* ---- Readings ---- */
+
+/* Alternatives that read the same are one reading, so that there is room for one that does not; of those that do not, as many as
+ * may be are followed. */
+static void readings_that_are_equal_are_one(void **state) {
+    (void)state;
+    static const char beginning[] = "{\"$defs\":{\"x\":{\"type\":\"array\",\"items\":{\"type\":\"integer\"}}},\"anyOf\":[";
+    for (size_t same = 0; same <= GEMLET_GRAMMAR_READINGS + 1; same++) {
+        for (size_t others = 0; others <= GEMLET_GRAMMAR_READINGS + 1; others++) {
+            char schema[2048];
+            int used = snprintf(schema, sizeof schema, "%s", beginning);
+            for (size_t i = 0; i < same + others; i++) {
+                const char *comma = i > 0 ? "," : "";
+                used += i < same
+                            ? snprintf(schema + used, sizeof schema - (size_t)used, "%s{\"$ref\":\"#/$defs/x\"}", comma)
+                            : snprintf(schema + used, sizeof schema - (size_t)used,
+                                       "%s{\"type\":\"array\",\"minItems\":2,\"prefixItems\":[{\"const\":1},{\"const\":\"%zu\"}]}",
+                                       comma, i - same);
+            }
+            snprintf(schema + used, sizeof schema - (size_t)used, "]}");
+            if (same + others == 0) {
+                continue;
+            }
+            compiled c;
+            compile_good(&c, GEMLET_GRAMMAR_SCHEMA, schema);
+            assert_true(matches(c.grammar, "[1, 2]") == (same > 0));
+            for (size_t i = 0; i < others; i++) {
+                char answer[32];
+                snprintf(answer, sizeof answer, "[1,\"%zu\"]", i);
+                if (matches(c.grammar, answer) != (i + (same > 0) < GEMLET_GRAMMAR_READINGS)) {
+                    fail_msg("%zu the same, %s of %zu others", same, answer, others);
+                }
+            }
+            guarded_free(c.memory);
+        }
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rooms_are_as_they_were),
+        cmocka_unit_test(tables_have_no_more_than_they_need),
+        cmocka_unit_test(tables_in_all_rooms_up_to_theirs),
+        cmocka_unit_test(tables_of_just_what_they_have),
+        cmocka_unit_test(refused_patterns_in_an_empty_table),
+        cmocka_unit_test(readings_that_are_equal_are_one),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
