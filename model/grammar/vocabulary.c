@@ -52,28 +52,37 @@ static int split(const gemlet_token_order *order, part p, uint32_t *below, uint3
     return pivot;
 }
 
-/* The larger parts wait, so that few do: the smallest has at most a third, and there are fewer tokens than 3^31.  Parts of one
- * token, or of tokens that end, are in order. */
+static uint32_t size_of(const part *p) {
+    return p->end - p->first;
+}
+
+static void put_larger_first(part *a, part *b) {
+    if (size_of(a) < size_of(b)) {
+        part kept = *a;
+        *a = *b;
+        *b = kept;
+    }
+}
+
+/* The larger parts wait, the largest the longest, so that few do: of n tokens the smallest part has at most a third, and while it
+ * is sorted two wait; the next one has at most half, and one waits.  Of less than 2^32 tokens that is at most 41 parts.  Parts of
+ * one token, or of tokens that end, are in order. */
 static void sort_tokens(const gemlet_token_order *order) {
     part waiting[MOST_PARTS];
     size_t count = 0;
     waiting[count++] = (part){0, order->count, 0};
     while (count > 0) {
         part p = waiting[--count];
-        while (p.end - p.first > 1) {
+        while (size_of(&p) > 1) {
             uint32_t below = 0, above = 0;
             int pivot = split(order, p, &below, &above);
             part parts[] = {{p.first, below, p.depth}, {below, pivot < 0 ? below : above, p.depth + 1}, {above, p.end, p.depth}};
-            size_t smallest = 0;
-            for (size_t i = 1; i < 3; i++) {
-                smallest = parts[i].end - parts[i].first < parts[smallest].end - parts[smallest].first ? i : smallest;
-            }
-            for (size_t i = 0; i < 3; i++) {
-                if (i != smallest && parts[i].end - parts[i].first > 1 && count < MOST_PARTS) {
-                    waiting[count++] = parts[i];
-                }
-            }
-            p = parts[smallest];
+            put_larger_first(&parts[0], &parts[1]);
+            put_larger_first(&parts[1], &parts[2]);
+            put_larger_first(&parts[0], &parts[1]);
+            waiting[count++] = parts[0];
+            waiting[count++] = parts[1];
+            p = parts[2];
         }
     }
 }

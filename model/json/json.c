@@ -260,6 +260,7 @@ const char *gemlet_json_behind_string(const char *at) {
     return at + 1;
 }
 
+/* Inside of a container, where there is always more text. */
 static const char *behind_value(const char *at) {
     size_t depth = 0;
     do {
@@ -274,7 +275,7 @@ static const char *behind_value(const char *at) {
         } else if (depth > 0) {
             at++;
         } else {
-            while (gemlet_text_find("+-.0123456789eEtrufalsn", *at) != NULL && *at != '\0') {
+            while (gemlet_text_find("+-.0123456789eEtrufalsn", *at) != NULL) {
                 at++;
             }
         }
@@ -282,7 +283,6 @@ static const char *behind_value(const char *at) {
     return at;
 }
 
-/* Inside of a container there is always more text. */
 static const char *next_mark(const char *at) {
     while (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r' || *at == ',' || *at == ':') {
         at++;

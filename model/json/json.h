@@ -40,7 +40,7 @@ typedef struct gemlet_json_walk {
 } gemlet_json_walk;
 
 gemlet_json_walk gemlet_json_walk_begin(gemlet_json container);
-bool gemlet_json_walk_next(gemlet_json_walk *walk, gemlet_json *key, gemlet_json *value); /* `key` of an object only */
+bool gemlet_json_walk_next(gemlet_json_walk *walk, gemlet_json *key, gemlet_json *value); /* an array's keys are none */
 
 /* The member that comes behind the one named `last` (none: the first) where they are in the order of their names without regard to
  * case, and then in that of the text; false where there is none.  `*members` gets how many the object has. */

@@ -12,6 +12,7 @@
 #include "model/grammar/schema.h"
 #include "tests/grammar/compiled.h"
 #include "tests/kernels/kernel_test.h"
+#include <gemlet/arena.h>
 
 /* ---- Tables in arrays of their own ---- */
 
@@ -111,6 +112,42 @@ static void rooms_are_as_they_were(void **state) {
             }
         }
         assert_memory_equal(&said, &rooms[i].said, sizeof said);
+    }
+}
+
+static size_t aligned(size_t bytes) {
+    return (bytes + GEMLET_ALIGNMENT - 1) / GEMLET_ALIGNMENT * GEMLET_ALIGNMENT;
+}
+
+static size_t bytes_of(counts room) {
+    const size_t *of = room.of;
+    return aligned(sizeof(gemlet_grammar)) + aligned(of[0] * sizeof(gemlet_node)) + aligned(of[1] * sizeof(gemlet_entry)) +
+           aligned(of[2]) + aligned(of[3] * sizeof(gemlet_pattern)) + aligned(of[4] * sizeof(gemlet_pattern_position)) +
+           aligned(of[5] * sizeof(gemlet_character_range));
+}
+
+/* What is asked for is what the arrays take, each at a boundary; the table begins where the memory does. */
+static void memory_is_that_of_the_arrays(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof rooms / sizeof *rooms; i++) {
+        size_t bytes = 0;
+        gemlet_error error;
+        const gemlet_grammar_kind kind = rooms[i].calls ? GEMLET_GRAMMAR_CALLS : GEMLET_GRAMMAR_SCHEMA;
+        assert_int_equal(gemlet_grammar_bytes(kind, rooms[i].text, strlen(rooms[i].text), &bytes, &error), GEMLET_OK);
+        assert_int_equal(bytes, bytes_of(rooms[i].said));
+    }
+    for (size_t length = 0; length < 300; length++) {
+        size_t bytes = 0;
+        char text[300];
+        compiled c;
+        gemlet_error error;
+        memset(text, 'a', sizeof text);
+        assert_int_equal(gemlet_grammar_bytes(GEMLET_GRAMMAR_PATTERN, text, length, &bytes, &error), GEMLET_OK);
+        assert_int_equal(bytes, bytes_of((counts){{1, 0, 0, 1, GEMLET_PATTERN_POSITIONS, 8 * length + 16}}));
+        if (compile_bytes(&c, GEMLET_GRAMMAR_PATTERN, text, length, FILL) == GEMLET_OK) {
+            assert_ptr_equal(c.grammar, c.memory);
+        }
+        guarded_free(c.memory);
     }
 }
 
@@ -262,6 +299,7 @@ static void readings_that_are_equal_are_one(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rooms_are_as_they_were),
+        cmocka_unit_test(memory_is_that_of_the_arrays),
         cmocka_unit_test(tables_have_no_more_than_they_need),
         cmocka_unit_test(tables_in_all_rooms_up_to_theirs),
         cmocka_unit_test(tables_of_just_what_they_have),

@@ -28,7 +28,7 @@ typedef struct made {
 
 /* Of `count` tokens; `share` of 256 made-up texts begin with 'x'. */
 static made make(uint32_t count, unsigned share, uint64_t seed) {
-    static const char letters[] = "ab{}[]\":,01 \\\xC3\xA9\xE2\x82\xAC\xFF";
+    static const char letters[] = "ab{}[]\":,01 \0\\\xC3\xA9\xE2\x82\xAC\xFF";
     made m = {.offsets = malloc((count + 1) * sizeof *m.offsets),
               .strings = malloc((size_t)count * MOST_TEXT),
               .kinds = calloc(count, 1)};
@@ -109,7 +109,7 @@ static void check_order(const made *m, const gemlet_token_order *order) {
         size_t bytes = text_of(m, order->tokens[i], &text), shared = 0;
         assert_true(bytes > 0 && seen[order->tokens[i]]++ == 0);
         assert_true(i == 0 || compare_texts(before, before_bytes, text, bytes) <= 0);
-        while (shared < bytes && shared < before_bytes && text[shared] == before[shared]) {
+        while (shared < bytes && shared < before_bytes && shared < UINT8_MAX && text[shared] == before[shared]) {
             shared++;
         }
         assert_int_equal(order->shared[i], shared);
@@ -119,9 +119,20 @@ static void check_order(const made *m, const gemlet_token_order *order) {
     free(seen);
 }
 
+/* Opens the order of a vocabulary in just its memory and checks it. */
+static void check_vocabulary(const made *m) {
+    gemlet_token_order order;
+    gemlet_error error = {GEMLET_OK, ""};
+    const size_t bytes = gemlet_token_order_bytes(&m->tokenizer);
+    unsigned char *memory = guarded_alloc(bytes, 0);
+    assert_int_equal(gemlet_token_order_open(&order, &m->tokenizer, memory, bytes, &error), GEMLET_OK);
+    check_order(m, &order);
+    guarded_free(memory);
+}
+
 static void orders_are_orders(void **state) {
     (void)state;
-    static const uint32_t counts[] = {BYTES + SPECIALS, BYTES + SPECIALS + 1, 319, 320, 321, 1000, 5000};
+    static const uint32_t counts[] = {BYTES + SPECIALS, BYTES + SPECIALS + 1, 319, 320, 321, 512, 1000, 5000};
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
         for (unsigned share = 0; share <= 255; share += 255) {
             made m = make(counts[i], share, 7 * i + share + 1);
@@ -138,6 +149,59 @@ static void orders_are_orders(void **state) {
             discard(&m);
         }
     }
+}
+
+/* Texts that are as long as they may be and begin alike, two at each length that go on with another byte: whatever is sorted first,
+ * something waits at each of 255 bytes. */
+static void long_beginnings_are_sorted(void **state) {
+    (void)state;
+    enum { LONG = GEMLET_TOKEN_BYTES, EACH = 2 };
+    static const char others[][EACH + 1] = {"ac", "aa", "cc", "\0a", "\0\0"};
+    for (size_t way = 0; way < sizeof others / sizeof *others; way++) {
+        for (int turned = 0; turned < 2; turned++) {
+            const uint32_t count = BYTES + EACH * LONG + 2 + SPECIALS;
+            made m = {.offsets = malloc((count + 1) * sizeof *m.offsets),
+                      .strings = malloc((size_t)count * LONG),
+                      .kinds = calloc(count, 1)};
+            uint32_t used = 0;
+            for (uint32_t token = 0; token < count; token++) {
+                const uint32_t place = token - BYTES, length = turned ? LONG - place / EACH : place / EACH + 1;
+                m.offsets[token] = used;
+                if (token < BYTES) {
+                    m.strings[used++] = (char)token;
+                } else if (place < EACH * LONG + 2) {
+                    bool whole = place >= EACH * LONG;
+                    memset(m.strings + used, 'b', LONG);
+                    used += whole ? LONG : length;
+                    m.strings[used - 1] = whole ? 'b' : others[way][place % EACH];
+                } else {
+                    m.kinds[token] = GEMLET_TOKEN_KIND_SPECIAL;
+                }
+            }
+            m.offsets[count] = used;
+            m.tokenizer = (gemlet_tokenizer){
+                .token_count = count, .string_bytes = used, .text_offsets = m.offsets, .strings = m.strings, .kinds = m.kinds};
+            check_vocabulary(&m);
+            discard(&m);
+        }
+    }
+}
+
+/* A token whose text is damaged has none. */
+static void damaged_texts_are_none(void **state) {
+    (void)state;
+    made m = make(1000, 0, 3);
+    const size_t bytes = gemlet_token_order_bytes(&m.tokenizer);
+    unsigned char *memory = guarded_alloc(bytes, 0);
+    gemlet_token_order order;
+    gemlet_error error = {GEMLET_OK, ""};
+    m.offsets[601] = m.offsets[600] + GEMLET_TOKEN_BYTES + 1;
+    assert_int_equal(gemlet_token_order_open(&order, &m.tokenizer, memory, bytes, &error), GEMLET_OK);
+    assert_int_equal(order.is_text[600 / 64] >> 600 % 64 & 1, 0); /* longer than a text may be */
+    assert_int_equal(order.is_text[601 / 64] >> 601 % 64 & 1, 0); /* ends before it begins */
+    assert_int_equal(order.first_bytes[600] + order.first_bytes[601], 0);
+    guarded_free(memory);
+    discard(&m);
 }
 
 /* Of each byte that JSON or UTF-8 may need there is a token: without it answers could not go on. */
@@ -157,6 +221,10 @@ static void every_byte_is_needed_or_not(void **state) {
         guarded_free(memory);
         discard(&m);
     }
+    made m = make(5000, 0, 9); /* a text's second byte is not its first */
+    m.kinds[0xFF] = GEMLET_TOKEN_KIND_SPECIAL;
+    check_vocabulary(&m);
+    discard(&m);
 }
 
 /* ---- Constraints ---- */
@@ -190,6 +258,7 @@ static void open_bench(bench *b, uint32_t count, unsigned share, gemlet_grammar_
     assert_int_equal(gemlet_constraint_begin(&b->constraint, b->grammar.grammar, &b->order, &gemlet_gemma3_chat, false,
                                              b->constraint_memory, b->constraint_bytes, &error),
                      GEMLET_OK);
+    assert_ptr_equal(b->constraint.path, b->constraint_memory);
     gemlet_grammar_begin(b->grammar.grammar, &b->state);
 }
 
@@ -280,7 +349,8 @@ static void tokens_are_their_bytes(void **state) {
         gemlet_grammar_kind kind;
         const char *text;
     } cases[] = {{700, 0, GEMLET_GRAMMAR_JSON, NULL},
-                 {12000, 20, GEMLET_GRAMMAR_JSON, NULL},
+                 {512, 0, GEMLET_GRAMMAR_JSON, NULL},
+                 {12288, 20, GEMLET_GRAMMAR_JSON, NULL},
                  {12000, 0, GEMLET_GRAMMAR_SCHEMA, "{\"type\":\"array\",\"items\":{\"type\":\"string\",\"maxLength\":3}}"},
                  {20011, 200, GEMLET_GRAMMAR_PATTERN, "(x[ab{}]?)*"},
                  {20011, 60, GEMLET_GRAMMAR_PATTERN, "x{3,9}[01]"},
@@ -330,12 +400,35 @@ static void as_many_as_are_listed(void **state) {
     }
 }
 
+/* An answer that nothing holds may go on with any token there is, and ends anywhere. */
+static void free_answers(void **state) {
+    (void)state;
+    bench b;
+    gemlet_error error = {GEMLET_OK, ""};
+    const uint32_t count = 1000;
+    open_bench(&b, count, 0, GEMLET_GRAMMAR_JSON, NULL);
+    assert_int_equal(gemlet_constraint_begin(&b.constraint, NULL, &b.order, &gemlet_gemma3_chat, true, b.constraint_memory,
+                                             b.constraint_bytes, &error),
+                     GEMLET_OK);
+    for (uint32_t token = 0; token < count; token++) {
+        assert_true(gemlet_constraint_allows(&b.constraint, token));
+        assert_int_equal(gemlet_constraint_accept(&b.constraint, token, &error), GEMLET_OK);
+        assert_true(gemlet_constraint_is_complete(&b.constraint));
+        assert_null(gemlet_constraint_list(&b.constraint));
+    }
+    for (uint32_t token = count; token < count + 200; token++) {
+        assert_false(gemlet_constraint_allows(&b.constraint, token));
+        assert_int_equal(gemlet_constraint_accept(&b.constraint, token, &error), GEMLET_ERROR_STATE);
+    }
+    close_bench(&b);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(orders_are_orders),
-        cmocka_unit_test(every_byte_is_needed_or_not),
-        cmocka_unit_test(tokens_are_their_bytes),
-        cmocka_unit_test(as_many_as_are_listed),
+        cmocka_unit_test(orders_are_orders),      cmocka_unit_test(long_beginnings_are_sorted),
+        cmocka_unit_test(damaged_texts_are_none), cmocka_unit_test(every_byte_is_needed_or_not),
+        cmocka_unit_test(tokens_are_their_bytes), cmocka_unit_test(as_many_as_are_listed),
+        cmocka_unit_test(free_answers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -32,7 +32,7 @@ from pathlib import Path
 TARGETS = ["model/container/*.c", "model/tokenizer/*.c", "model/session/*.c", "model/chat/*.c", "model/json/*.c", "model/grammar/*.c", "model/audio/mel.c", "model/vision/resize.c",
            "core/arena.c", "core/status.c", "core/text.c", "core/utf8.c", "core/crc32.c", "core/carver.c"]
 TESTS = ["unit/test_arena", "unit/test_status", "unit/test_sampler", "container/test_container", "container/test_broken",
-         "tokenizer/test_tokenizer", "tokenizer/test_reference", "tokenizer/test_chat", "tokenizer/test_tools", "tokenizer/test_json", "proof/test_json", "grammar/test_pattern", "grammar/test_schema", "grammar/test_grammar", "grammar/test_vocabulary", "grammar/test_constraint", "grammar/test_calls", "vision/test_resize", "robust/test_refusals",
+         "tokenizer/test_tokenizer", "tokenizer/test_reference", "tokenizer/test_chat", "tokenizer/test_tools", "tokenizer/test_json", "proof/test_json", "grammar/test_pattern", "grammar/test_table", "grammar/test_schema", "grammar/test_grammar", "grammar/test_vocabulary", "grammar/test_constraint", "grammar/test_calls", "vision/test_resize", "robust/test_refusals",
          "proof/test_bounds", "proof/test_texts", "proof/test_signals", "proof/test_session", "proof/test_ports"]
 BUILD = Path("build/mutation")
 STATE = BUILD / "state.tsv"
@@ -189,28 +189,36 @@ def compile_all(sources, flags, folder, pool, headers):
     return objects
 
 
-def build(targets, tests, pool):
+def build(targets, tests, pool, way):
     """The library as it is, the tests on it, and a layer of the targets that counts the lines that run."""
     headers = newest([path for below in ("core", "model", "include", "tests", "port") for path in Path(below).rglob("*.h")])
     library = sorted(path for below in ("core", "model") for path in Path(below).rglob("*.c")
                      if not str(path).startswith(("core/neon", "model/pack")))
     objects = compile_all(library, ["-O1"], BUILD / "library", pool, headers)
     run(["gcc", "-shared", "-o", BUILD / "libgemlet.so", *objects, "-lm"])
-    support = [path for path in sorted(Path("tests").glob("*/*.c")) if not re.search(r"/bench/|/proof/|/(test|fuzz|bench)_[^/]*\.c$", str(path))]
-    others = [*(path for path in sorted(Path("model/pack").glob("*.c")) if path.name != "main.c"), *sorted(Path("port/posix").glob("*.c")), *support]
-    archive = BUILD / "support.a"
-    archive.unlink(missing_ok=True)
-    run(["ar", "rc", archive, *compile_all(others, ["-O1"], BUILD / "support", pool, headers)])
-    mains = compile_all([f"tests/{test}.c" for test in tests], ["-O1"], BUILD / "tests", pool, headers)
-    for test, main in zip(tests, mains):
-        run(["gcc", "-o", program(test), main, archive, f"-L{BUILD}", "-lgemlet", f"-Wl,-rpath,{BUILD.resolve()}", "-lcmocka", "-lcjson", "-lm",
-             "-lpthread"])
+    build_tests(tests, pool, headers, Way(False))
+    if way.before:
+        build_tests(tests, pool, headers, way)
     counted = compile_all(targets, ["-O0", "--coverage"], BUILD / "counted", pool, headers)
     run(["gcc", "-shared", "--coverage", "-o", BUILD / "counted.so", *counted])
 
 
-def program(test):
-    return BUILD / test.replace("/", "_")
+def build_tests(tests, pool, headers, way):
+    """Under the address sanitizer the tests' guards can't be read."""
+    flags = ["-O1", *(["-fsanitize=address"] if way.before else [])]
+    support = [path for path in sorted(Path("tests").glob("*/*.c")) if not re.search(r"/bench/|/proof/|/(test|fuzz|bench)_[^/]*\.c$", str(path))]
+    others = [*(path for path in sorted(Path("model/pack").glob("*.c")) if path.name != "main.c"), *sorted(Path("port/posix").glob("*.c")), *support]
+    archive = BUILD / f"support_{way.name}.a"
+    archive.unlink(missing_ok=True)
+    run(["ar", "rc", archive, *compile_all(others, flags, BUILD / f"support_{way.name}", pool, headers)])
+    mains = compile_all([f"tests/{test}.c" for test in tests], flags, BUILD / f"tests_{way.name}", pool, headers)
+    for test, main in zip(tests, mains):
+        run(["gcc", *flags, "-o", program(test, way), main, archive, f"-L{BUILD}", "-lgemlet", f"-Wl,-rpath,{BUILD.resolve()}", "-lcmocka", "-lcjson", "-lm",
+             "-lpthread"])
+
+
+def program(test, way):
+    return BUILD / f"{test.replace('/', '_')}_{way.name}"
 
 
 # ---- Running ----
@@ -231,7 +239,7 @@ def run_test(test, layer, seconds, way, more=None):
     environment = {**os.environ, "LD_PRELOAD": ":".join([*way.before, str(Path(layer).resolve())]), "TMPDIR": str(scratch.resolve()), **way.more,
                    **(more or {})}
     with open(os.devnull, "w") as nothing:
-        child = subprocess.Popen([str(program(test))], stdout=nothing, stderr=nothing, env=environment, preexec_fn=limit, start_new_session=True)
+        child = subprocess.Popen([str(program(test, way))], stdout=nothing, stderr=nothing, env=environment, preexec_fn=limit, start_new_session=True)
         try:
             passed = child.wait(timeout=20 * seconds + 20) == 0
         except subprocess.TimeoutExpired:
@@ -367,7 +375,7 @@ def main():
     begin = time.time()
     if queue and not options.list:
         with ThreadPoolExecutor(options.jobs) as pool:
-            build(targets, tests, pool)
+            build(targets, tests, pool, way)
             lines, seconds = count_lines(targets, tests)
 
             def step(mutant):

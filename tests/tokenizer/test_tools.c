@@ -586,7 +586,7 @@ static void json_is_read(void **state) {
     assert_true(gemlet_json_walk_next(&walk, &key, &member));
     assert_true(gemlet_json_is(key, "A", true) == false && gemlet_json_is(key, "a", true));
     gemlet_json_walk inner = gemlet_json_walk_begin(member);
-    assert_true(gemlet_json_walk_next(&inner, &key, &member) && member.end - member.text == 1);
+    assert_true(gemlet_json_walk_next(&inner, &key, &member) && member.end - member.text == 1 && key.text == NULL);
     assert_true(gemlet_json_walk_next(&inner, &key, &member) && gemlet_json_is(member, "xA", false));
     assert_false(gemlet_json_walk_next(&inner, &key, &member));
     assert_true(gemlet_json_walk_next(&walk, &key, &member) && gemlet_json_type_of(member) == GEMLET_JSON_OBJECT);
