@@ -25,7 +25,7 @@ typedef struct level {
     gemlet_json_walk walk;
     unsigned step;
     bool begun;  /* whether something stands in it, so that a comma comes first */
-    bool quoted; /* whether the names of members are strings, which those of calls and responses are not */
+    bool quoted; /* of a value: whether the names of members are strings, which those of calls and responses are not */
 } level;
 
 /* A level of JSON takes two at most. */
@@ -119,7 +119,7 @@ static bool is_string(gemlet_json value) {
 
 /* ---- The stack ---- */
 
-static void push(printer *p, level_kind kind, gemlet_json value, bool quoted, const char *close) {
+static void push(printer *p, level_kind kind, gemlet_json value, const char *close) {
     if (p->depth == MOST_LEVELS) {
         refuse(p, "nested too deeply");
         return;
@@ -128,8 +128,7 @@ static void push(printer *p, level_kind kind, gemlet_json value, bool quoted, co
     p->levels[p->depth++] = (level){.kind = kind,
                                     .value = value,
                                     .close = close,
-                                    .walk = container ? gemlet_json_walk_begin(value) : (gemlet_json_walk){NULL, false},
-                                    .quoted = quoted};
+                                    .walk = container ? gemlet_json_walk_begin(value) : (gemlet_json_walk){NULL, false}};
 }
 
 static void pop(printer *p) {
@@ -163,11 +162,13 @@ static void put_value(printer *p, gemlet_json value, bool quoted) {
     switch (gemlet_json_type_of(value)) {
     case GEMLET_JSON_OBJECT:
         gemlet_put_text(p->r, "{");
-        push(p, LEVEL_MEMBERS, value, quoted, "}");
+        push(p, LEVEL_MEMBERS, value, "}");
+        p->levels[p->depth - 1].quoted = quoted;
         break;
     case GEMLET_JSON_ARRAY:
         gemlet_put_text(p->r, "[");
-        push(p, LEVEL_ELEMENTS, value, quoted, "]");
+        push(p, LEVEL_ELEMENTS, value, "]");
+        p->levels[p->depth - 1].quoted = quoted;
         break;
     case GEMLET_JSON_STRING: put_quoted(p, value); break;
     case GEMLET_JSON_NULL: gemlet_put_text(p->r, "None"); break;
@@ -246,7 +247,7 @@ static void put_names(printer *p, gemlet_json names, const char *close) {
             return;
         }
     }
-    push(p, LEVEL_ELEMENTS, names, true, close);
+    push(p, LEVEL_ELEMENTS, names, close);
 }
 
 static void put_description(printer *p, gemlet_json of) {
@@ -287,7 +288,7 @@ static void step_properties(printer *p, level *l) {
     put_next(p, l, "");
     put_raw(p, key);
     gemlet_put_text(p->r, ":{");
-    push(p, LEVEL_PROPERTY, value, true, "}");
+    push(p, LEVEL_PROPERTY, value, "}");
 }
 
 /* What the values of a string, the elements of an array may be. */
@@ -298,14 +299,14 @@ static void put_choices(printer *p, level *l, gemlet_json type) {
         put_value(p, choices, true);
     } else if (gemlet_json_is(type, "array", true) && is_object(items) && is_true(items)) {
         put_next(p, l, "items:{");
-        push(p, LEVEL_ITEMS, items, true, "}");
+        push(p, LEVEL_ITEMS, items, "}");
     }
 }
 
 static void put_object(printer *p, level *l) {
     gemlet_json properties = gemlet_json_member(l->value, "properties");
     put_next(p, l, "properties:{");
-    push(p, LEVEL_PROPERTIES, is_object(properties) ? properties : l->value, true, "}");
+    push(p, LEVEL_PROPERTIES, is_object(properties) ? properties : l->value, "}");
 }
 
 static void step_property(printer *p, level *l) {
@@ -356,7 +357,7 @@ static void step_items(printer *p, level *l) {
     if (gemlet_json_is(key, "properties", false)) {
         gemlet_put_text(p->r, ":{");
         if (is_object(value)) {
-            push(p, LEVEL_PROPERTIES, value, true, "}");
+            push(p, LEVEL_PROPERTIES, value, "}");
         } else {
             gemlet_put_text(p->r, "}");
         }
@@ -408,7 +409,7 @@ static void put_parameters(printer *p, level *l, gemlet_json properties) {
         refuse(p, "properties: expected an object");
     } else if (is_true(properties)) {
         gemlet_put_text(p->r, "properties:{");
-        push(p, LEVEL_PROPERTIES, properties, true, "},");
+        push(p, LEVEL_PROPERTIES, properties, "},");
     }
 }
 
@@ -478,7 +479,7 @@ static void step_tools(printer *p, level *l) {
         refuse(p, "expected {\"type\": \"function\", \"function\": {...}}");
         return;
     }
-    push(p, LEVEL_FUNCTION, p->function, true, "}");
+    push(p, LEVEL_FUNCTION, p->function, "}");
 }
 
 /* ---- All of it ---- */
@@ -517,7 +518,7 @@ void gemlet_put_tools(gemlet_rendering *r, const char *text, size_t bytes) {
         refuse(&p, "expected a list");
         return;
     }
-    push(&p, LEVEL_TOOLS, list, true, "");
+    push(&p, LEVEL_TOOLS, list, "");
     print(&p);
 }
 
@@ -527,7 +528,7 @@ static void put_named(printer *p, const char *what, gemlet_json of, gemlet_json 
     put_name(p, of);
     gemlet_put_text(p->r, "{");
     if (is_object(value)) {
-        push(p, LEVEL_MEMBERS, value, false, "");
+        push(p, LEVEL_MEMBERS, value, "");
     } else if (value.text != NULL) {
         gemlet_put_text(p->r, "value:");
         put_value(p, value, false);
