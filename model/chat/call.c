@@ -126,7 +126,6 @@ static void read_key(reader *r) {
         expect(r, end > r->at && colon < r->end && *colon == ':', "a name and a colon");
         if (r->problem == NULL) {
             put_run(r, end);
-            r->at = colon;
         }
     }
     skip_space(r);

@@ -402,9 +402,8 @@ static void put_name(printer *p, gemlet_json of) {
     put_raw(p, name);
 }
 
-static void put_parameters(printer *p, level *l, gemlet_json properties) {
+static void put_parameters(printer *p, gemlet_json properties) {
     gemlet_put_text(p->r, ",parameters:{");
-    l->begun = true;
     if (is_true(properties) && !is_object(properties)) {
         refuse(p, "properties: expected an object");
     } else if (is_true(properties)) {
@@ -446,7 +445,7 @@ static void step_function(printer *p, level *l) {
         if (is_true(parameters) && !is_object(parameters)) {
             refuse(p, "parameters: expected an object");
         } else if (is_true(parameters)) {
-            put_parameters(p, l, gemlet_json_member(parameters, "properties"));
+            put_parameters(p, gemlet_json_member(parameters, "properties"));
         }
         break;
     case 2:

@@ -252,7 +252,7 @@ def run_test(test, layer, seconds, way, more=None):
 
 def count_lines(targets, tests):
     """For each target: which lines are counted, and which of them each test runs; and what time each test takes."""
-    lines, seconds = {path: {"all": set()} for path in targets}, {}
+    lines, seconds = {path: {"all": set(), "within": set()} for path in targets}, {}
     for test in tests:
         counts = (BUILD / "counts").resolve()
         shutil.rmtree(counts, ignore_errors=True)
@@ -266,15 +266,20 @@ def count_lines(targets, tests):
             for file in json.loads(run(["gcov", "--json-format", "--stdout", data]))["files"]:
                 if file["file"] in lines:
                     lines[file["file"]]["all"] |= {line["line_number"] for line in file["lines"]}
+                    for function in file["functions"]:
+                        lines[file["file"]]["within"] |= set(range(function["start_line"], function["end_line"] + 1))
                     lines[file["file"]].setdefault(test, set()).update(line["line_number"] for line in file["lines"] if line["count"] > 0)
         print(f"{test}: {seconds[test]:.2f} s of processor, {time.time() - start:.1f} s", flush=True)
     return lines, seconds
 
 
 def tests_for(mutant, lines, seconds):
-    """The tests that run the mutant's line, or, where a line has no code of its own, any of the file; the fastest first."""
+    """The tests that run the mutant's line, or, where a line has no code of its own, any of the file, or, where it is of no function and
+    others may read it, all; the fastest first."""
     known = lines[mutant.path]
-    tests = [test for test in known if test != "all" and (mutant.line in known[test] or (mutant.line not in known["all"] and known[test]))]
+    if mutant.line not in known["all"] | known["within"]:
+        return sorted(seconds, key=seconds.get)
+    tests = [test for test in seconds if mutant.line in known.get(test, ()) or (mutant.line not in known["all"] and known.get(test))]
     return sorted(tests, key=seconds.get)
 
 

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "model/chat/format.h"
+#include "model/tokenizer/tables.h"
 #include "tests/tokenizer/reference.h"
 
 #define DATA "tests/tokenizer/data/"
@@ -299,6 +300,11 @@ static void test_crops_have_the_processor_s_words(void **state) {
                   "chat: message 0 has a crop that does not stand behind its image");
     c.messages[0].parts = parts + 5;
     c.messages[0].part_count = 2;
+    assert_int_equal(render(&gemma3, &c, &r, SIZE_MAX, NULL), GEMLET_OK);
+    assert_int_equal(r.images, 2);
+    free(r.ids.ids);
+    check_refused(&(gemlet_message){GEMLET_ROLE_USER, (gemlet_message_part[]){{GEMLET_PART_TEXT, "a", 1}, crop}, 2}, 1,
+                  "chat: message 0 has a crop that does not stand behind its image");
     const chat_family gemma3n = {&gemlet_gemma3n_chat, gemma3.t};
     const chat_family *const others[] = {&gemma4, &functiongemma, &gemma3n};
     for (size_t i = 0; i < 3; i++) {
@@ -420,6 +426,62 @@ static void test_a_character_that_a_mark_cuts(void **state) {
     assert_int_equal(gemlet_reply_feed(&reply, t->token_count, &text, &bytes, &part), GEMLET_ERROR_ARGUMENT);
 }
 
+/* Where a token has a channel's name, the line end and more; marks that a vocabulary has as plain text; and what is held back
+ * where a string's mark or the end comes. */
+static void test_replies_of_a_made_up_vocabulary(void **state) {
+    (void)state;
+    enum { NAMED, CHANNEL, CHANNEL_END, CALL, CALL_END, QUOTE, BYTE, TOKENS };
+    static const char strings[] = "name\nhm<|channel><channel|><|tool_call><tool_call|><|\"|>\xF0";
+    static const uint32_t offsets[TOKENS + 1] = {0, 7, 17, 27, 39, 51, 56, 57};
+    static const uint8_t kinds[TOKENS] = {GEMLET_TOKEN_KIND_TEXT, GEMLET_TOKEN_KIND_TEXT, GEMLET_TOKEN_KIND_TEXT,
+                                          GEMLET_TOKEN_KIND_TEXT, GEMLET_TOKEN_KIND_TEXT, GEMLET_TOKEN_KIND_TEXT,
+                                          GEMLET_TOKEN_KIND_BYTE};
+    gemlet_tokenizer t = {
+        .token_count = TOKENS, .string_bytes = sizeof strings - 1, .text_offsets = offsets, .strings = strings, .kinds = kinds};
+    for (size_t i = 0; i < GEMLET_SPECIAL_COUNT; i++) {
+        t.special[i] = GEMLET_NO_TOKEN;
+    }
+    t.special[GEMLET_SPECIAL_START_OF_CHANNEL] = CHANNEL;
+    t.special[GEMLET_SPECIAL_END_OF_CHANNEL] = CHANNEL_END;
+    t.special[GEMLET_SPECIAL_START_OF_TOOL_CALL] = CALL;
+    t.special[GEMLET_SPECIAL_END_OF_TOOL_CALL] = CALL_END;
+    t.special[GEMLET_SPECIAL_TOOL_QUOTE] = QUOTE;
+    static const struct {
+        uint32_t token;
+        const char *text;
+        gemlet_reply_part part;
+    } steps[] = {{NAMED, "name\nhm", GEMLET_REPLY_ANSWER},
+                 {CHANNEL, "", GEMLET_REPLY_ANSWER},
+                 {NAMED, "hm", GEMLET_REPLY_THOUGHT},
+                 {NAMED, "name\nhm", GEMLET_REPLY_THOUGHT},
+                 {CHANNEL_END, "", GEMLET_REPLY_THOUGHT},
+                 {QUOTE, "<|\"|>", GEMLET_REPLY_ANSWER},
+                 {CALL, "", GEMLET_REPLY_ANSWER},
+                 {BYTE, "", GEMLET_REPLY_CALL},
+                 {QUOTE, "\xEF\xBF\xBD<|\"|>", GEMLET_REPLY_CALL},
+                 {QUOTE, "<|\"|>", GEMLET_REPLY_CALL},
+                 {CALL_END, "", GEMLET_REPLY_CALL},
+                 {BYTE, "", GEMLET_REPLY_ANSWER},
+                 {CHANNEL, "\xEF\xBF\xBD", GEMLET_REPLY_ANSWER},
+                 {BYTE, "", GEMLET_REPLY_THOUGHT}};
+    gemlet_reply reply;
+    const char *text;
+    size_t bytes;
+    gemlet_reply_part part;
+    gemlet_reply_begin(&reply, &t);
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        part = (gemlet_reply_part)9;
+        assert_int_equal(gemlet_reply_feed(&reply, steps[i].token, &text, &bytes, &part), GEMLET_OK);
+        if (part != steps[i].part || bytes != strlen(steps[i].text) || memcmp(text, steps[i].text, bytes) != 0) {
+            fail_msg("step %zu: part %d, \"%.*s\"", i, (int)part, (int)bytes, text);
+        }
+    }
+    part = (gemlet_reply_part)9;
+    gemlet_reply_flush(&reply, &text, &bytes, &part); /* of the name, which is not shown */
+    assert_int_equal(part, GEMLET_REPLY_THOUGHT);
+    assert_int_equal(bytes, 0);
+}
+
 static int set_up(void **state) {
     (void)state;
     gemma3.format = &gemlet_gemma3_chat;
@@ -448,6 +510,7 @@ int main(void) {
                                        cmocka_unit_test(test_thinking_is_refused_where_there_is_none),
                                        cmocka_unit_test(test_ends),
                                        cmocka_unit_test(test_replies),
-                                       cmocka_unit_test(test_a_character_that_a_mark_cuts)};
+                                       cmocka_unit_test(test_a_character_that_a_mark_cuts),
+                                       cmocka_unit_test(test_replies_of_a_made_up_vocabulary)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -224,6 +224,14 @@ static void what_is_no_declaration_is_refused_by_name(void **state) {
         {PARAMETERS("\"required\": \"a\""), GEMLET_ERROR_ARGUMENT, "required: expected a list of names"},
         {PARAMETERS("\"required\": [1]"), GEMLET_ERROR_ARGUMENT, "required: expected a list of names"},
         {PARAMETERS("\"type\": [1]"), GEMLET_ERROR_ARGUMENT, "expected a type"},
+        {PARAMETERS("\"properties\": {\"a\": {\"type\": 3}}"), GEMLET_ERROR_ARGUMENT, "\"f\": expected a type, or a list of types"},
+        {PARAMETERS("\"properties\": {\"a\": {\"type\": [\"string\", 3]}}"), GEMLET_ERROR_ARGUMENT, "expected a type, or a list"},
+        {PARAMETERS("\"required\": 3"), GEMLET_ERROR_ARGUMENT, "required: expected a list of names"},
+        {PARAMETERS("\"required\": {\"a\": \"b\"}"), GEMLET_ERROR_ARGUMENT, "required: expected a list of names"},
+        {TOOL("\"name\": \"\", \"description\": [1]"), GEMLET_ERROR_ARGUMENT, "name: expected"}, /* the first of two */
+        {"[{\"type\": \"Function\", \"function\": {\"name\": \"f\"}}]", GEMLET_ERROR_ARGUMENT, "expected {\"type\""},
+        {PARAMETERS("\"properties\": {\"a\": {\"type\": \"array\", \"items\": {\"required\": 3}}}"), GEMLET_ERROR_ARGUMENT,
+         "required: expected a list of names"},
         {PARAMETERS("\"properties\": {\"a\": {}, \"b\": {}, \"a\": {}}"), GEMLET_ERROR_ARGUMENT, "two members of one name"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -272,6 +280,21 @@ static void declarations_are_not_read_beyond_their_end(void **state) {
     }
 }
 
+/* Nor are calls, wherever they are cut. */
+static void calls_are_not_read_beyond_their_end(void **state) {
+    (void)state;
+    static const char call[] = "call: f{ a:-0.5e+7 ,b:[<|\"|>x\xC3\xA9<|\"|>, None,true],<|\"|>c<|\"|>:{d:<|\"|><|\"|>}} ";
+    for (size_t bytes = 0; bytes < sizeof call; bytes++) {
+        char *text = malloc(bytes + (bytes == 0)), json[256];
+        assert_non_null(text);
+        memcpy(text, call, bytes);
+        gemlet_call read;
+        gemlet_status status = gemlet_call_read(text, bytes, json, sizeof json, &read, NULL);
+        free(text);
+        assert_int_equal(status, bytes < sizeof call - 2 ? GEMLET_ERROR_FORMAT : GEMLET_OK);
+    }
+}
+
 /* What functions answered goes on with the turn of the reply that called them. */
 static void responses_go_on_after_a_reply(void **state) {
     (void)state;
@@ -289,6 +312,112 @@ static void responses_go_on_after_a_reply(void **state) {
                                 "<|turn>user\nhello<turn|>\n<|turn>model\n");
     assert_int_equal(gemlet_chat_render(gemma4.format, messages, 1, (gemlet_chat_options){.bos = true}, receive, &r, &error),
                      GEMLET_ERROR_ARGUMENT);
+    const gemlet_message silent[] = {{GEMLET_ROLE_MODEL, &response, 1}, {GEMLET_ROLE_USER, NULL, 0}};
+    r.bytes = 0;
+    assert_int_equal(gemlet_chat_render(gemma4.format, silent, 2, options, receive, &r, &error), GEMLET_OK);
+    assert_string_equal(r.text, "<|tool_response>response:f{a:<|\"|>x<|\"|>,b:1}<tool_response|>"
+                                "<|turn>user\n<turn|>\n<|turn>model\n");
+}
+
+/* Properties by themselves, after the templates' own words. */
+static void properties_are_written_so(void **state) {
+    (void)state;
+    static const struct {
+        const char *property, *written;
+    } cases[] = {
+        {"{\"type\": []}", "a:{type:<|\"|>[]<|\"|>}"},
+        {"{\"type\": [\"string\", \"null\"]}", "a:{type:<|\"|>['STRING', 'NULL']<|\"|>}"},
+        {"{\"type\": \"az`{AZ\"}", "a:{type:<|\"|>AZ`{AZ<|\"|>}"},
+        {"{\"type\": \"string\", \"enum\": [{\"k\": 1}, [\"x\"]]}",
+         "a:{enum:[{<|\"|>k<|\"|>:1},[<|\"|>x<|\"|>]],type:<|\"|>STRING<|\"|>}"},
+        {"{\"type\": \"array\", \"items\": {\"properties\": 3, \"Properties\": {\"k\": 1}}}",
+         "a:{items:{properties:{},Properties:{<|\"|>k<|\"|>:1}},type:<|\"|>ARRAY<|\"|>}"},
+        {"{\"type\": \"array\", \"items\": {\"properties\": {\"k\": {\"type\": \"string\"}}}}",
+         "a:{items:{properties:{k:{type:<|\"|>STRING<|\"|>}}},type:<|\"|>ARRAY<|\"|>}"},
+        {"{\"type\": \"array\", \"items\": {\"required\": [\"k\", \"l\"], \"Required\": 3}}",
+         "a:{items:{required:[<|\"|>k<|\"|>,<|\"|>l<|\"|>],Required:3},type:<|\"|>ARRAY<|\"|>}"},
+        {"{\"type\": \"array\", \"items\": {\"type\": \"string\", \"Type\": \"string\"}}",
+         "a:{items:{type:<|\"|>STRING<|\"|>,Type:<|\"|>string<|\"|>},type:<|\"|>ARRAY<|\"|>}"},
+        {"{\"type\": \"array\", \"items\": {\"type\": [\"string\", \"null\"]}}",
+         "a:{items:{type:[<|\"|>STRING<|\"|>,<|\"|>NULL<|\"|>]},type:<|\"|>ARRAY<|\"|>}"},
+        {"{\"type\": \"object\", \"required\": [\"k\"], \"properties\": {}}",
+         "a:{properties:{},required:[<|\"|>k<|\"|>],type:<|\"|>OBJECT<|\"|>}"},
+        {"{\"type\": \"object\", \"k\": {\"nullable\": true}}",
+         "a:{properties:{k:{nullable:true,type:<|\"|><|\"|>}},type:<|\"|>OBJECT<|\"|>}"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        static receiver r;
+        char tools[512];
+        gemlet_error error = {GEMLET_OK, ""};
+        const gemlet_message_part hello = {GEMLET_PART_TEXT, "hello", 5};
+        const gemlet_message message = {GEMLET_ROLE_USER, &hello, 1};
+        int bytes = snprintf(tools, sizeof tools, PARAMETERS("\"properties\": {\"a\": %s}"), cases[i].property);
+        r.family = &gemma4;
+        r.bytes = 0;
+        gemlet_status status = gemlet_chat_render(
+            gemma4.format, &message, 1, (gemlet_chat_options){.tools = tools, .tools_bytes = (size_t)bytes}, receive, &r, &error);
+        if (status != GEMLET_OK || strstr(r.text, cases[i].written) == NULL) {
+            fail_msg("%s: %s\nexpected %s\nin %s", cases[i].property, error.message, cases[i].written, r.text);
+        }
+    }
+}
+
+/* What functions answer, as far as it is said; the brace belongs to the type. */
+static void answers_are_written_so(void **state) {
+    (void)state;
+    static const struct {
+        const char *response, *written;
+    } cases[] = {
+        {"{\"type\": \"object\"}", ",response:{type:<|\"|>OBJECT<|\"|>}}<tool|>"},
+        {"{\"type\": \"OBJECT\", \"description\": \"d\"}", ",response:{description:<|\"|>d<|\"|>,type:<|\"|>OBJECT<|\"|>}}<tool|>"},
+        {"{\"type\": \"string\"}", ",response:{}<tool|>"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        static receiver r;
+        char tools[256];
+        const gemlet_message_part hello = {GEMLET_PART_TEXT, "hello", 5};
+        const gemlet_message message = {GEMLET_ROLE_USER, &hello, 1};
+        int bytes = snprintf(tools, sizeof tools, TOOL("\"name\": \"f\", \"response\": %s"), cases[i].response);
+        r.family = &gemma4;
+        r.bytes = 0;
+        assert_int_equal(gemlet_chat_render(gemma4.format, &message, 1,
+                                            (gemlet_chat_options){.tools = tools, .tools_bytes = (size_t)bytes}, receive, &r, NULL),
+                         GEMLET_OK);
+        if (strstr(r.text, cases[i].written) == NULL) {
+            fail_msg("expected %s\nin %s", cases[i].written, r.text);
+        }
+    }
+}
+
+/* 256 members of an object are sorted; and what is nested as deep as JSON may be is written. */
+static void as_many_and_as_deep_as_there_may_be(void **state) {
+    (void)state;
+    static char tools[16384];
+    gemlet_error error;
+    for (int count = 255; count <= 257; count++) {
+        int used = snprintf(tools, sizeof tools, "%s",
+                            "[{\"type\": \"function\", \"function\": {\"name\": \"f\", \"parameters\": {\"properties\": {");
+        for (int i = 0; i < count; i++) {
+            used += snprintf(tools + used, sizeof tools - (size_t)used, "%s\"m%d\": {}", i > 0 ? "," : "", i);
+        }
+        snprintf(tools + used, sizeof tools - (size_t)used, "}}}}]");
+        gemlet_error none = {GEMLET_OK, ""};
+        gemlet_status status = render(&gemma4, tools, GEMLET_PART_TEXT, NULL, &none);
+        assert_int_equal(status, count <= 256 ? GEMLET_OK : GEMLET_ERROR_ARGUMENT);
+        assert_string_equal(none.message, count <= 256 ? "" : "chat: tools: \"f\": expected at most 256 members of an object");
+    }
+    for (int depth = GEMLET_JSON_NESTING - 5; depth <= GEMLET_JSON_NESTING - 4; depth++) { /* objects behind properties */
+        int used = snprintf(tools, sizeof tools, "%s",
+                            "[{\"type\": \"function\", \"function\": {\"name\": \"f\", \"parameters\": {\"properties\": {\"a\":");
+        for (int i = 0; i < depth; i++) {
+            used += snprintf(tools + used, sizeof tools - (size_t)used, "{\"type\": \"object\"%s", i + 1 < depth ? ", \"a\":" : "");
+        }
+        for (int i = 0; i < depth + 4; i++) {
+            used += snprintf(tools + used, sizeof tools - (size_t)used, "}");
+        }
+        snprintf(tools + used, sizeof tools - (size_t)used, "]");
+        assert_int_equal(render(&gemma4, tools, GEMLET_PART_TEXT, NULL, &error),
+                         depth == GEMLET_JSON_NESTING - 5 ? GEMLET_OK : GEMLET_ERROR_FORMAT);
+    }
 }
 
 /* ---- Calls read back ---- */
@@ -373,6 +502,7 @@ static void what_is_no_call_is_not_read(void **state) {
                  {"call:f{a:<|\"|>x}", string, 14},
                  {"call:f{a:<|\"|>", string, 14},
                  {"call:f{a:<|\"|>x<|\"|", string, 14},
+                 {"call:f{a:<|\"|>x<|\"|>", comma, 20},
                  {"call:f{<|\"|>a<|\"|>1}", colon, 18},
                  {"call:f{<|\"|>a", string, 12}};
     char json[256], wanted[96];
@@ -603,6 +733,10 @@ int main(void) {
         cmocka_unit_test(what_is_no_call_is_refused_by_name),
         cmocka_unit_test(declarations_are_not_read_beyond_their_end),
         cmocka_unit_test(responses_go_on_after_a_reply),
+        cmocka_unit_test(calls_are_not_read_beyond_their_end),
+        cmocka_unit_test(properties_are_written_so),
+        cmocka_unit_test(answers_are_written_so),
+        cmocka_unit_test(as_many_and_as_deep_as_there_may_be),
         cmocka_unit_test(calls_are_read),
         cmocka_unit_test(what_is_no_call_is_not_read),
         cmocka_unit_test(what_counts_as_true),
