@@ -214,10 +214,16 @@ static void names_are_found_in_any_order(void **state) {
         snprintf(name, sizeof name, "blk.%u.bias", i);
         assert_false(gemlet_container_has_tensor(&f->container, name));
     }
+    for (uint32_t i = 0; i < 10000; i++) { /* some look as if they were there */
+        snprintf(name, sizeof name, "absent.%u", i);
+        assert_false(gemlet_container_has_tensor(&f->container, name));
+    }
     memset(name, 'x', sizeof name - 1);
     name[sizeof name - 1] = '\0'; /* longer than any tensor's */
     assert_false(gemlet_container_has_tensor(&f->container, name));
     gemlet_container_close(&f->container);
+    assert_true(f->container.file == NULL && f->container.mapping == NULL);
+    assert_int_equal(f->container.tensor_count + f->container.key_count, 0);
 }
 
 static void a_name_that_is_there_twice_is_refused(void **state) {
