@@ -21,7 +21,8 @@ float random_normal(test_random *r);
 void random_bytes(test_random *r, void *out, size_t bytes);
 
 /* A heap buffer of exactly `bytes` bytes at `offset` past a 64-byte boundary, between guard bytes; the contents are poisoned.
- * guarded_free checks the guards and fails the test where one was written.  Under the address sanitizer they can't be read either. */
+ * guarded_free checks the guards and fails the test where one was written.  Under the address sanitizer they can't be read either.
+ */
 void *guarded_alloc(size_t bytes, size_t offset);
 void guarded_check(const void *buffer);
 void guarded_free(void *buffer);

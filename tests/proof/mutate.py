@@ -236,8 +236,8 @@ def run_test(test, layer, seconds, way, more=None):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_FSIZE, (256 << 20, 256 << 20))
 
-    environment = {**os.environ, "LD_PRELOAD": ":".join([*way.before, str(Path(layer).resolve())]), "TMPDIR": str(scratch.resolve()), **way.more,
-                   **(more or {})}
+    environment = {**os.environ, "LD_PRELOAD": ":".join([*way.before, str(Path(layer).resolve())]), "TMPDIR": str(scratch.resolve()),
+                   "CMOCKA_TEST_ABORT": "1", **way.more, **(more or {})} # the first that fails is enough
     with open(os.devnull, "w") as nothing:
         child = subprocess.Popen([str(program(test, way))], stdout=nothing, stderr=nothing, env=environment, preexec_fn=limit, start_new_session=True)
         try:
