@@ -736,9 +736,9 @@ static void nothing_left_is_a_status(void **state) {
 
 static void settings_out_of_range_are_refused(void **state) {
     (void)state;
-    const gemlet_logit_bias outside = {8, 0.0f}, infinite = {0, INFINITY}, undefined = {0, NAN};
-    gemlet_sampler_settings bad[14];
-    for (size_t i = 0; i < 14; i++) {
+    const gemlet_logit_bias outside = {8, 0.0f}, infinite = {0, INFINITY}, undefined = {0, NAN}, good_one = {0, 1.0f};
+    gemlet_sampler_settings bad[15];
+    for (size_t i = 0; i < 15; i++) {
         bad[i] = gemlet_sampler_defaults();
         bad[i].bias_count = i >= 10 && i <= 12 ? 1 : 0;
     }
@@ -756,10 +756,12 @@ static void settings_out_of_range_are_refused(void **state) {
     bad[11].biases = &infinite;
     bad[12].biases = &undefined;
     bad[13].bias_count = 1;
+    bad[14].biases = &good_one;
+    bad[14].bias_count = UINT32_MAX; /* more than are numbered; none of them is looked at */
     uint64_t scratch[4096];
     gemlet_sampler sampler;
     gemlet_error error;
-    for (size_t i = 0; i < 14; i++) {
+    for (size_t i = 0; i < 15; i++) {
         assert_int_equal(gemlet_sampler_open(&sampler, &bad[i], 8, scratch, sizeof scratch, &error), GEMLET_ERROR_ARGUMENT);
         assert_int_equal(error.status, GEMLET_ERROR_ARGUMENT);
     }
