@@ -150,8 +150,9 @@ gemlet_status gemlet_check_image(const gemlet_image *image, gemlet_error *error)
         return fail_number(error, "the pixel format must be at most ", GEMLET_PIXELS_I420, (unsigned)image->format);
     }
     uint32_t longer = image->width > image->height ? image->width : image->height;
-    if (image->width == 0 || image->height == 0 || longer > GEMLET_LARGEST_IMAGE) {
-        return fail_number(error, "an image's sides must be 1 pixel to ", GEMLET_LARGEST_IMAGE, longer > 0 ? longer : 0);
+    bool empty = image->width == 0 || image->height == 0;
+    if (empty || longer > GEMLET_LARGEST_IMAGE) {
+        return fail_number(error, "an image's sides must be 1 pixel to ", GEMLET_LARGEST_IMAGE, empty ? 0 : longer);
     }
     size_t row = image->width * gemlet_pixel_bytes(image->format);
     if (image->stride < row) {

@@ -92,9 +92,12 @@ def close_of(tokens, i):
 
 def is_size(tokens, i):
     """Whether the number at `i` is the size of an array that is declared: more of it does no harm."""
-    if tokens[i - 1][1] != "[" or tokens[i + 1][1] != "]" or tokens[i - 2][0] != "word":
+    if tokens[i - 1][1] != "[" or tokens[i + 1][1] != "]":
         return False
-    return tokens[i - 3][0] == "word" or tokens[i - 3][1] == "*"
+    name = i - 2
+    while tokens[name][1] == "]": # of an array of arrays
+        name = next(j for j in range(name, -1, -1) if tokens[j][1] == "[") - 1
+    return tokens[name][0] == "word" and (tokens[name - 1][0] == "word" or tokens[name - 1][1] == "*")
 
 
 def statement_mutants(tokens, depth_of):
