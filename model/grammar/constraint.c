@@ -262,7 +262,6 @@ gemlet_status gemlet_constraint_accept(gemlet_constraint *constraint, uint32_t t
         return GEMLET_OK;
     }
     if (is_free(c)) {
-        c->is_begun = c->is_begun || !c->is_thinking;
         return GEMLET_OK;
     }
     gemlet_status status = gemlet_tokenizer_text(c->order->tokenizer, token, &text, &bytes);

@@ -6,7 +6,7 @@
 #include "core/text.h"
 #include "model/chat/tools.h"
 
-enum { MOST_REFERENCES = 128 };
+enum { ROOT = 0 /* the first node */, MOST_REFERENCES = 128 };
 
 typedef enum keyword {
     TYPE,
@@ -826,7 +826,7 @@ static const reference *find_followed(const compiler *c, gemlet_json document, g
 /* The node of a schema that something refers to, which is compiled once. */
 static uint16_t node_of_target(compiler *c, gemlet_json schema) {
     if (schema.text == c->root.text) {
-        return 0;
+        return ROOT;
     }
     for (size_t i = 0; i < c->reference_count; i++) {
         if (c->root.text + c->references[i].target == schema.text) {

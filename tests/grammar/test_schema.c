@@ -291,6 +291,9 @@ static void numbers_are_written_so(void **state) {
                 TEXTS("999999999999999998", "999999999999999999"), TEXTS("999999999999999997", "99999999999999999"));
     allows_only(GEMLET_GRAMMAR_SCHEMA, "{\"type\":\"integer\",\"maximum\":-999999999999999999}", TEXTS("-999999999999999999"),
                 TEXTS("-999999999999999998", "-99999999999999999", "0", "-1"));
+    /* The sign of the one before is not that of the next. */
+    allows_only(GEMLET_GRAMMAR_SCHEMA, "{\"items\":{\"type\":\"integer\",\"minimum\":-9,\"maximum\":5}}",
+                TEXTS("[-9,5]", "[5,-9]", "[-1,-9]"), TEXTS("[-1,9]", "[-9,6]", "[5,6]"));
     allows_only(GEMLET_GRAMMAR_SCHEMA, "{\"type\":\"integer\",\"minimum\":0,\"maximum\":0.1}", TEXTS("0"), TEXTS("1", "-1"));
     allows_only(GEMLET_GRAMMAR_SCHEMA, "{\"type\":\"integer\",\"minimum\":-0.1,\"maximum\":0}", TEXTS("0"), TEXTS("1", "-1"));
     /* Digits beyond the eighteenth round inwards, exponents move the point. */
@@ -356,6 +359,31 @@ static void functions_that_cannot_be_called(void **state) {
     assert_false(gemlet_grammar_advance(c.grammar, &state_of, 'a', &state_of));
     assert_true(matches(c.grammar, "call:fb{}"));
     guarded_free(c.memory);
+}
+
+/* Arguments that must be 24 values deep can be written. */
+static void arguments_that_must_be_deep(void **state) {
+    (void)state;
+    for (size_t depth = GEMLET_GRAMMAR_DEPTH - 1; depth <= GEMLET_GRAMMAR_DEPTH + 1; depth++) {
+        char answer[256] = "call:f";
+        size_t end = strlen(answer);
+        put("[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":{\"$ref\":\"#/$defs/d1\",\"$defs\":{");
+        for (size_t d = 1; d < depth; d++) {
+            put_number("\"d", d, "\":");
+            put_number("{\"properties\":{\"a\":{\"$ref\":\"#/$defs/d", d + 1, "\"}},\"required\":[\"a\"]},");
+            end += (size_t)snprintf(answer + end, sizeof answer - end, "{a:");
+        }
+        put_number("\"d", depth, "\":{\"const\":7}}}}}]");
+        end += (size_t)snprintf(answer + end, sizeof answer - end, "7");
+        for (size_t d = 1; d < depth; d++) {
+            end += (size_t)snprintf(answer + end, sizeof answer - end, "}");
+        }
+        bool fits = depth <= GEMLET_GRAMMAR_DEPTH;
+        compiled c = compile_written(GEMLET_GRAMMAR_CALLS,
+                                     fits ? "" : "tools: it has no value, or none of at most 24 values within each other");
+        assert_true(!fits || matches(c.grammar, answer));
+        guarded_free(c.memory);
+    }
 }
 
 /* The '^' of another pattern, or of what the memory was full of, is not that of one that is empty. */
@@ -424,26 +452,24 @@ static void values_within_values(void **state) {
     (void)state;
     static const struct {
         const char *schema, *open, *close;
-    } cases[] = {{"true", "[", "]"},
-                 {"true", "{\"a\":", "}"},
-                 {"{\"items\":{\"$ref\":\"#\"},\"type\":[\"array\",\"integer\"]}", "[", "]"},
-                 {"{\"properties\":{\"a\":{\"anyOf\":[{\"type\":\"integer\"},{\"$ref\":\"#\"}]}}}", "{\"a\":", "}"}};
+    } cases[] = {
+        {"true", "[", "]"},
+        {"true", "{\"a\":", "}"},
+        {"{\"items\":{\"$ref\":\"#\"},\"type\":[\"array\",\"integer\",\"object\"]}", "[", "]"},
+        {"{\"properties\":{\"a\":{\"anyOf\":[{\"type\":\"integer\"},{\"type\":\"array\"},{\"$ref\":\"#\"}]}}}", "{\"a\":", "}"}};
     static const char *const innermost[] = {"0", "{}", "[]"};
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        put(cases[i].schema);
+    for (size_t i = 0; i < 3 * sizeof cases / sizeof *cases; i++) {
+        put(cases[i / 3].schema);
         compiled c = compile_written(GEMLET_GRAMMAR_SCHEMA, "");
         for (size_t depth = 1; depth <= GEMLET_GRAMMAR_DEPTH; depth++) {
             char answer[256] = "";
             size_t end = 0;
             for (size_t d = 0; d <= 2 * depth; d++) {
-                const char *part = d < depth ? cases[i].open : d == depth ? innermost[depth % 3] : cases[i].close;
+                const char *part = d < depth ? cases[i / 3].open : d == depth ? innermost[i % 3] : cases[i / 3].close;
                 end += (size_t)snprintf(answer + end, sizeof answer - end, "%s", part);
             }
-            if (i > 1 && depth % 3 != 0) {
-                continue;
-            }
             if (matches(c.grammar, answer) != (depth < GEMLET_GRAMMAR_DEPTH)) {
-                fail_msg("%s: %s", cases[i].schema, answer);
+                fail_msg("%s: %s", cases[i / 3].schema, answer);
             }
         }
         guarded_free(c.memory);
@@ -514,6 +540,7 @@ int main(void) {
         cmocka_unit_test(an_empty_pattern_is_any_string),
         cmocka_unit_test(strings_have_no_dead_ends),
         cmocka_unit_test(choices_within_choices),
+        cmocka_unit_test(arguments_that_must_be_deep),
         cmocka_unit_test(values_that_must_be_deep),
         cmocka_unit_test(values_within_values),
     };

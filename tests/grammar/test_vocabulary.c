@@ -223,6 +223,12 @@ static void every_byte_is_needed_or_not(void **state) {
     }
     made m = make(5000, 0, 9); /* a text's second byte is not its first */
     m.kinds[0xFF] = GEMLET_TOKEN_KIND_SPECIAL;
+    uint32_t last = 5000 - SPECIALS - 1;
+    while (m.offsets[last + 1] - m.offsets[last] < 2) {
+        last--;
+    }
+    m.strings[m.offsets[last]] = 'a';
+    m.strings[m.offsets[last] + 1] = '\xFF';
     check_vocabulary(&m);
     discard(&m);
 }

@@ -300,8 +300,12 @@ static void test_crops_have_the_processor_s_words(void **state) {
                   "chat: message 0 has a crop that does not stand behind its image");
     c.messages[0].parts = parts + 5;
     c.messages[0].part_count = 2;
+    static const char one[] = "<bos><start_of_turn>user\nHere is the original image \n\n" CROP
+                              " and here are some crops to help you see better \n\n" CROP "<end_of_turn>\n";
     assert_int_equal(render(&gemma3, &c, &r, SIZE_MAX, NULL), GEMLET_OK);
     assert_int_equal(r.images, 2);
+    assert_int_equal(r.bytes, sizeof one - 1);
+    assert_memory_equal(r.text, one, r.bytes);
     free(r.ids.ids);
     check_refused(&(gemlet_message){GEMLET_ROLE_USER, (gemlet_message_part[]){{GEMLET_PART_TEXT, "a", 1}, crop}, 2}, 1,
                   "chat: message 0 has a crop that does not stand behind its image");

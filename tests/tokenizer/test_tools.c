@@ -312,6 +312,8 @@ static void responses_go_on_after_a_reply(void **state) {
                                 "<|turn>user\nhello<turn|>\n<|turn>model\n");
     assert_int_equal(gemlet_chat_render(gemma4.format, messages, 1, (gemlet_chat_options){.bos = true}, receive, &r, &error),
                      GEMLET_ERROR_ARGUMENT);
+    const gemlet_message nothing = {GEMLET_ROLE_MODEL, &response, 0};
+    assert_int_equal(gemlet_chat_render(gemma4.format, &nothing, 1, options, receive, &r, &error), GEMLET_ERROR_ARGUMENT);
     const gemlet_message silent[] = {{GEMLET_ROLE_MODEL, &response, 1}, {GEMLET_ROLE_USER, NULL, 0}};
     r.bytes = 0;
     assert_int_equal(gemlet_chat_render(gemma4.format, silent, 2, options, receive, &r, &error), GEMLET_OK);
@@ -342,6 +344,8 @@ static void properties_are_written_so(void **state) {
          "a:{items:{type:[<|\"|>STRING<|\"|>,<|\"|>NULL<|\"|>]},type:<|\"|>ARRAY<|\"|>}"},
         {"{\"type\": \"object\", \"required\": [\"k\"], \"properties\": {}}",
          "a:{properties:{},required:[<|\"|>k<|\"|>],type:<|\"|>OBJECT<|\"|>}"},
+        {"{\"type\": \"object\", \"properties\": {\"type\": {}, \"Type\": {}}}",
+         "a:{properties:{Type:{type:<|\"|><|\"|>}},type:<|\"|>OBJECT<|\"|>}"},
         {"{\"type\": \"object\", \"k\": {\"nullable\": true}}",
          "a:{properties:{k:{nullable:true,type:<|\"|><|\"|>}},type:<|\"|>OBJECT<|\"|>}"},
     };
@@ -450,6 +454,8 @@ static void check_call(const char *text, const char *name, const char *json, siz
 static void calls_are_read(void **state) {
     (void)state;
     check_call("call:f{}", "f", "{}", 0);
+    check_call("call:f{ }", "f", "{}", 0);
+    check_call("call:f{a:[ ],b:{ }}", "f", "{\"a\":[],\"b\":{}}", 0);
     check_call("call:get_door{name:<|\"|>front<|\"|>,n:-2.5e3,open:true,x:None}", "get_door",
                "{\"name\":\"front\",\"n\":-2.5e3,\"open\":true,\"x\":null}", 0);
     check_call("call:f{a:[1,<|\"|>}]<|\"|>,[],{}],b:{c:{<|\"|>d e<|\"|>:false}}}", "f",

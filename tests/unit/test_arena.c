@@ -267,6 +267,11 @@ static void report_names_everyone(void **state) {
     for (size_t i = 0; i < lines.count; i++) {
         assert_string_equal(lines.text[i], expected[i]);
     }
+    lines.count = 0;
+    scratch(&arena, "vision band", 500);
+    gemlet_arena_report(&arena, take_line, &lines);
+    assert_string_equal(lines.text[2], "  scratch  vision band                               512            2048");
+    assert_string_equal(lines.text[5], "both                                                1536            3072");
 }
 
 static void report_of_a_long_name_is_cut(void **state) {
