@@ -7,17 +7,11 @@
 
 #include <cmocka.h>
 
+#include "tests/support/sanitized.h"
 #include <gemlet/posix.h>
 
 /* Under the address sanitizer nobody may read guards either. */
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define GUARDS_ARE_POISONED
-#endif
-#elif defined(__SANITIZE_ADDRESS__)
-#define GUARDS_ARE_POISONED
-#endif
-#ifdef GUARDS_ARE_POISONED
+#ifdef GEMLET_ADDRESS_SANITIZED
 #include <sanitizer/asan_interface.h>
 #else
 #define ASAN_POISON_MEMORY_REGION(address, bytes) ((void)(address), (void)(bytes))

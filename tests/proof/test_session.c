@@ -1484,7 +1484,6 @@ int main(void) {
         cmocka_unit_test(options_have_defaults_and_bounds),
         cmocka_unit_test(a_plan_is_what_the_arena_holds),
         cmocka_unit_test(a_model_wants_its_arguments),
-        cmocka_unit_test(senses_can_be_left_out),
         cmocka_unit_test(ids_have_embeddings),
         cmocka_unit_test(levels_are_limited),
         cmocka_unit_test(however_it_is_cut),
@@ -1497,7 +1496,6 @@ int main(void) {
         cmocka_unit_test(progress_counts_the_whole),
         cmocka_unit_test(slides_forget_the_middle),
         cmocka_unit_test(slides_that_cannot_be_are_named),
-        cmocka_unit_test(a_state_goes_on_in_another_session),
         cmocka_unit_test(a_state_has_the_size_of_its_parts),
         cmocka_unit_test(a_damaged_state_is_refused),
         cmocka_unit_test(a_forged_state_is_refused),
@@ -1517,6 +1515,8 @@ int main(void) {
         cmocka_unit_test(a_sound_fits_or_not),
         cmocka_unit_test(pieces_of_a_sound_are_counted),
         cmocka_unit_test(a_sound_needs_room_and_ears),
+        cmocka_unit_test(a_state_goes_on_in_another_session),
+        cmocka_unit_test(senses_can_be_left_out),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
