@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "core/carver.h"
 #include "core/crc32.h"
 #include "tests/container/forge.h"
 #include "tests/robust/rig.h"
@@ -166,7 +167,7 @@ static void senses_can_be_left_out(void **state) {
     static const gemlet_image frame = {.format = GEMLET_PIXELS_GREY, .width = 2, .height = 2, .pixels = pixels, .stride = 2};
     static const float silence[1];
     static const gemlet_sound sound = {GEMLET_SAMPLES_F32, silence, 1};
-    size_t mapped[4], kept[4], scratch[4];
+    size_t mapped[4], kept[4], scratch[4], seeing = 0, hearing = 0;
     for (size_t left_out = 0; left_out < 4; left_out++) {
         const bool sees = (left_out & 1) == 0, hears = (left_out & 2) == 0;
         rig r;
@@ -177,6 +178,8 @@ static void senses_can_be_left_out(void **state) {
         mapped[left_out] = (size_t)r.model->mapped;
         kept[left_out] = r.arena.kept_peak;
         scratch[left_out] = r.arena.scratch_peak;
+        seeing = sees ? gemlet_aligned(r.session->image.run.bytes) : seeing;
+        hearing = hears ? gemlet_aligned(r.session->sound.work_bytes) : hearing;
         gemlet_status status = gemlet_feed_image(r.session, &frame, &r.error);
         assert_true(sees ? status != GEMLET_ERROR_UNSUPPORTED : status == GEMLET_ERROR_UNSUPPORTED);
         r.error = (gemlet_error){GEMLET_OK, ""};
@@ -188,6 +191,9 @@ static void senses_can_be_left_out(void **state) {
     assert_true(mapped[0] > mapped[1] && mapped[0] > mapped[2] && mapped[1] > mapped[3] && mapped[2] > mapped[3]);
     assert_int_equal(mapped[0] - mapped[1], mapped[2] - mapped[3]);
     assert_true(kept[0] > kept[1] && kept[0] > kept[2] && kept[1] > kept[3] && kept[2] > kept[3]);
+    assert_int_equal(scratch[0], gemlet_larger(scratch[3], gemlet_larger(seeing, hearing))); /* one memory for all */
+    assert_int_equal(scratch[1], gemlet_larger(scratch[3], hearing));
+    assert_int_equal(scratch[2], gemlet_larger(scratch[3], seeing));
     assert_true(scratch[0] >= scratch[1] && scratch[0] >= scratch[2] && scratch[3] <= scratch[1] && scratch[3] <= scratch[2]);
 }
 
@@ -201,6 +207,55 @@ static unsigned char *value_of(unsigned char *bytes, size_t size, const char *ke
     }
     fail_msg("no key %s", key);
     return NULL;
+}
+
+static size_t no_threads(void *context) {
+    (void)context;
+    return 0;
+}
+
+static void a_port_without_threads_has_one(void **state) {
+    (void)state;
+    rig r;
+    rig_init(&r, small.bytes, small.size, &text_only);
+    size_t bytes = rig_plan(&r);
+    r.port.thread_count = no_threads;
+    must(&r, rig_open(&r, bytes, 0xA5));
+    assert_int_equal(r.session->decoder.threads, 1);
+    rig_close(&r);
+}
+
+/* Gemma 3n fills a sound up with the embedding of its last id. */
+static void sounds_are_filled_up_with_the_last_id(void **state) {
+    (void)state;
+    rig r;
+    rig_start(&r, &mini, &(gemlet_options){.context = CONTEXT, .chunk = CHUNK, .image_size = 64, .sound_seconds = 1});
+    const gemlet_model *m = r.model;
+    assert_true(m->config.audio_count > 1);
+    assert_ptr_equal(r.session->sound.padding, m->weights.audio_embedding + (size_t)(m->config.audio_count - 1) * m->config.width);
+    rig_close(&r);
+}
+
+/* A family may hear where the file was packed without. */
+static void models_without_ears_do_not_hear(void **state) {
+    (void)state;
+    static const float silence[1];
+    static const char key[] = "audio.block_count";
+    const gemlet_options options = {.context = 64, .no_images = true};
+    unsigned char *bytes = aligned_alloc(GEMLET_ALIGNMENT, (whole_model.size + 63) / 64 * 64);
+    assert_non_null(bytes);
+    memcpy(bytes, whole_model.bytes, whole_model.size);
+    value_of(bytes, whole_model.size, key)[-5] ^= 1; /* another key's name */
+    forge_header(bytes, whole_model.size);
+    rig r;
+    rig_init(&r, bytes, whole_model.size, &options);
+    must(&r, rig_open(&r, rig_plan(&r), 0xA5));
+    assert_non_null(r.model->family->sounds);
+    assert_false(r.model->hears || r.session->hears);
+    assert_int_equal(gemlet_feed_sound(r.session, &(gemlet_sound){GEMLET_SAMPLES_F32, silence, 1}, &r.error),
+                     GEMLET_ERROR_UNSUPPORTED);
+    rig_close(&r);
+    free(bytes);
 }
 
 /* What is fed around pictures and sounds has an embedding, to the last one. */
@@ -1075,6 +1130,27 @@ static void a_frame_fits_to_the_last_position(void **state) {
     rig_close(&r);
 }
 
+/* Of a line end that joins there is one token less. */
+static void an_image_behind_a_line_end_fits(void **state) {
+    (void)state;
+    static const uint8_t pixels[64];
+    rig r;
+    open_eyes(&r, &text_only);
+    const uint32_t before[] = {token_of(&r, "a"), token_of(&r, "\n")};
+    gemlet_image frame = {.format = GEMLET_PIXELS_GREY, .width = 1, .height = 1, .pixels = pixels, .stride = 64};
+    must(&r, gemlet_feed(r.session, before, 2, &r.error));
+    must(&r, gemlet_feed_image(r.session, &frame, &r.error));
+    uint32_t others = (uint32_t)gemlet_session_length(r.session) - 1;
+    for (uint32_t more = 0; more < 2; more++) {
+        gemlet_session_reset(r.session);
+        must(&r, gemlet_feed(r.session, before, 2, &r.error));
+        frame.width = CONTEXT - others + more;
+        assert_int_equal(gemlet_feed_image(r.session, &frame, &r.error), more == 0 ? GEMLET_OK : GEMLET_ERROR_CONTEXT);
+        assert_int_equal(gemlet_session_length(r.session), more == 0 ? CONTEXT : 2);
+    }
+    rig_close(&r);
+}
+
 /* ---- Sampling ---- */
 
 static void sampling_asks_the_session(void **state) {
@@ -1507,6 +1583,10 @@ int main(void) {
         cmocka_unit_test(an_image_fits_or_not),
         cmocka_unit_test(line_ends_join),
         cmocka_unit_test(a_frame_fits_to_the_last_position),
+        cmocka_unit_test(an_image_behind_a_line_end_fits),
+        cmocka_unit_test(a_port_without_threads_has_one),
+        cmocka_unit_test(models_without_ears_do_not_hear),
+        cmocka_unit_test(sounds_are_filled_up_with_the_last_id),
         cmocka_unit_test(sampling_asks_the_session),
         cmocka_unit_test(choices_are_as_likely_as_said),
         cmocka_unit_test(choices_that_cannot_be_are_named),
