@@ -132,6 +132,41 @@ static void a_port_that_fails_while_feeding_is_named(void **state) {
     }
 }
 
+/* Choices that can't be weighed leave the logits that were there. */
+static void a_port_that_fails_while_choosing_is_named(void **state) {
+    (void)state;
+    static const uint32_t tokens[] = {5, 6, 7, 8, 9, 10};
+    static const gemlet_choice choices[] = {{tokens, 6}, {tokens + 1, 5}};
+    static _Alignas(8) unsigned char scratch[1 << 16];
+    static float before[RIG_VOCABULARY_MOST];
+    for (size_t i = 1; i < FILES; i++) {
+        rig r;
+        double logprobs[2];
+        const float *logits;
+        size_t count;
+        rig_start(&r, files[i], &options);
+        assert_int_equal(gemlet_feed(r.session, tokens, 3, &r.error), GEMLET_OK);
+        assert_int_equal(gemlet_logits(r.session, &logits, &count, &r.error), GEMLET_OK);
+        assert_true(count <= RIG_VOCABULARY_MOST);
+        memcpy(before, logits, count * sizeof *before);
+        disarm(&r);
+        assert_int_equal(gemlet_choose(r.session, choices, 2, logprobs, scratch, sizeof scratch, &r.error), GEMLET_OK);
+        uint64_t calls = r.fault.calls;
+        assert_true(calls > 0);
+        for (uint64_t call = 1; call <= calls; call = next_call(call, calls)) {
+            disarm(&r);
+            r.fault.fail_call = call;
+            gemlet_status status = gemlet_choose(r.session, choices, 2, logprobs, scratch, sizeof scratch, &r.error);
+            assert_int_equal(status, r.fault.injected > 0 ? GEMLET_ERROR_IO : GEMLET_OK);
+            r.fault.injected = 0;
+            assert_int_equal(gemlet_session_length(r.session), 3);
+            assert_int_equal(gemlet_logits(r.session, &logits, &count, &r.error), GEMLET_OK);
+            assert_memory_equal(before, logits, count * sizeof *before);
+        }
+        rig_close(&r);
+    }
+}
+
 static void says(const rig *r, gemlet_status status, gemlet_status expected, const char *part) {
     assert_int_equal(status, expected);
     assert_int_equal(r->error.status, expected);
@@ -291,6 +326,7 @@ int main(void) {
         cmocka_unit_test(a_failing_port_is_named),
         cmocka_unit_test(an_arena_too_small_says_so),
         cmocka_unit_test(a_port_that_fails_while_feeding_is_named),
+        cmocka_unit_test(a_port_that_fails_while_choosing_is_named),
         cmocka_unit_test(absent_arguments),
         cmocka_unit_test(choices_that_are_none),
         cmocka_unit_test(choices_are_what_they_are_one_by_one),

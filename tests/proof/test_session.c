@@ -698,6 +698,22 @@ static void a_state_goes_on_in_another_session(void **state) {
     }
 }
 
+/* A session that is full is saved and goes on, too. */
+static void a_full_state_is_a_state(void **state) {
+    (void)state;
+    rig r, other;
+    rig_start(&r, &small, &text_only);
+    rig_start(&other, &small, &text_only);
+    must(&r, gemlet_feed(r.session, ids, CONTEXT, &r.error));
+    saved_state saved = rig_save(&r);
+    rig_restore(&other, &saved);
+    assert_states(&r, &other);
+    assert_int_equal(gemlet_session_length(other.session), CONTEXT);
+    free(saved.bytes);
+    rig_close(&r);
+    rig_close(&other);
+}
+
 /* The header's size follows from what is behind it: the ids, the logits, and per layer and position a key and a value. */
 static void a_state_has_the_size_of_its_parts(void **state) {
     (void)state;
@@ -957,7 +973,9 @@ static void a_clip_is_its_frames(void **state) {
     for (size_t i = 0; i <= GEMLET_CLIP_MOST_FRAMES; i++) {
         many[i] = (gemlet_clip_frame){frame, (double)i};
     }
+    size_t length = gemlet_session_length(r.session);
     assert_int_equal(gemlet_feed_clip(r.session, many, GEMLET_CLIP_MOST_FRAMES, &r.error), GEMLET_ERROR_CONTEXT);
+    assert_int_equal(gemlet_session_length(r.session), length); /* none of them was fed */
     says(&r, gemlet_feed_clip(r.session, many, GEMLET_CLIP_MOST_FRAMES + 1, &r.error), GEMLET_ERROR_ARGUMENT,
          "the frames of a clip must be 1 to 32 but are 33");
     /* Of ten and of nine, in minutes and seconds. */
@@ -1026,6 +1044,7 @@ static void an_image_fits_or_not(void **state) {
     static const char none[] = "this session takes no images: the model has no image encoder, or it was opened without";
     says(&r, gemlet_feed_image(r.session, &frame, &r.error), GEMLET_ERROR_UNSUPPORTED, none);
     says(&r, gemlet_encode_image(r.session, &frame, &soft, &count, &r.error), GEMLET_ERROR_UNSUPPORTED, none);
+    says(&r, gemlet_feed_image_with_crops(r.session, &frame, &r.error), GEMLET_ERROR_UNSUPPORTED, none);
     gemlet_image_facts facts = gemlet_session_image_facts(r.session);
     assert_true(facts.size == 0 && facts.soft_tokens == 0 && facts.width == 0);
     rig_close(&r);
@@ -1245,6 +1264,10 @@ static void choices_are_as_likely_as_said(void **state) {
     /* 9 8 7 6 and 4: all that stands before a last token. */
     assert_int_equal(told.total, 5);
     assert_true(told.last <= 5);
+    told = (told_steps){0, 0, 0};
+    must(&r, gemlet_choose(r.session, choices, 1, found, scratch, bytes, &r.error));
+    assert_true(fabs(found[0] - wanted[0]) < 1e-5);
+    assert_int_equal(told.total, 4);
     rig_close(&r);
 }
 
@@ -1572,6 +1595,7 @@ int main(void) {
         cmocka_unit_test(progress_counts_the_whole),
         cmocka_unit_test(slides_forget_the_middle),
         cmocka_unit_test(slides_that_cannot_be_are_named),
+        cmocka_unit_test(a_full_state_is_a_state),
         cmocka_unit_test(a_state_has_the_size_of_its_parts),
         cmocka_unit_test(a_damaged_state_is_refused),
         cmocka_unit_test(a_forged_state_is_refused),
