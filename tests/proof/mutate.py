@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""usage: mutate.py [--sample N] [--most SECONDS] [--only TEXT] [--list] [--limit PERCENT] [--jobs N] [--sanitize] [--longest SECONDS]
+"""usage: mutate.py [--sample N] [--most SECONDS] [--only PATTERN] [--list] [--limit PERCENT] [--jobs N] [--sanitize] [--longest SECONDS]
 
 Mutation testing of what parses strangers' bytes.  A mutant is a source with one thing changed: an operator, a bound, a constant, a
 condition that never holds, a statement left out.  It is compiled, laid over the library (LD_PRELOAD), and the tests that run the changed
@@ -379,7 +379,7 @@ def main():
     (BUILD / "mutants").mkdir(parents=True, exist_ok=True)
     state, survived = read_state()
     # In turns: the first of each file, then the second, ...
-    wanted = [m for path in targets for m in (mutants[path][:options.sample] if options.sample else mutants[path]) if options.only in path]
+    wanted = [m for path in targets for m in (mutants[path][:options.sample] if options.sample else mutants[path]) if re.search(options.only, path)]
     wanted.sort(key=lambda m: m.key)
     queue = [m for m in wanted if state.get(m.key, "alive" if not options.sanitize else "") == "alive" and
              (m.path, m.old_text, m.new_text) not in equivalents]
