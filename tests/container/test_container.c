@@ -149,7 +149,9 @@ static void tensors_are_mapped(void **state) {
     fixture *f = *state;
     open_well(f);
     check_data(f);
+    assert_non_null(f->container.mapping);
     gemlet_container_close(&f->container);
+    assert_null(f->container.mapping);
     assert_int_equal(f->memory.mappings, 1); /* for all of them */
 }
 

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "core/utf8.h"
 #include "model/pack/sentencepiece_model.h"
 #include "model/pack/tokenizer_build.h"
 #include "model/tokenizer/tables.h"
@@ -200,6 +201,45 @@ static void test_opening_refuses(void **state) {
             check_field(SECTIONS + 2 * i + 1, 3, GEMLET_ERROR_FORMAT, "tokenizer tables: sizes of the sections do not agree");
         }
     }
+}
+
+/* What unused tokens fall apart into is counted, and so are characters that are no tokens, which must be characters. */
+static void test_tables_of_a_vocabulary_with_all_sections(void **state) {
+    (void)state;
+    test_tokenizer odd;
+    gemlet_tokenizer t;
+    gemlet_error error = {0};
+    id_list ids = {0};
+    assert_true(test_tokenizer_load(&odd, "tests/tokenizer/data/odd.model", NULL, 0));
+    unsigned char *copy = aligned_alloc(64, (odd.bytes + 63) / 64 * 64);
+    memcpy(copy, odd.tables, odd.bytes);
+    gemlet_tables_header *header = (gemlet_tables_header *)(void *)copy;
+    uint32_t *tokens = &header->sections[GEMLET_TABLES_EXPANSION_TOKENS].bytes;
+    assert_int_equal(gemlet_tokenizer_open(&t, copy, odd.bytes, &error), GEMLET_OK);
+    assert_true(t.expansion_count > 0 && t.expansion_token_count > 1);
+    assert_int_equal(t.expansion_token_count, *tokens / 4);
+    assert_int_equal(t.expansion_count, header->sections[GEMLET_TABLES_EXPANSIONS].bytes / sizeof(gemlet_tables_expansion));
+    const uint32_t whole = *tokens;
+    for (uint32_t less = 1; less < 8; less++) {
+        *tokens = whole - less;
+        check_message(gemlet_tokenizer_open(&t, copy, odd.bytes, &error), less == 4 ? GEMLET_OK : GEMLET_ERROR_FORMAT, &error,
+                      less == 4 ? "" : "tokenizer tables: sizes of the sections do not agree");
+        error = (gemlet_error){0};
+    }
+    *tokens = whole;
+    assert_true(header->sections[GEMLET_TABLES_SYMBOL_CHARACTERS].bytes >= 4);
+    uint32_t *character = (uint32_t *)(void *)(copy + header->sections[GEMLET_TABLES_SYMBOL_CHARACTERS].offset);
+    unsigned char text[4];
+    size_t bytes = gemlet_utf8_write(*character, text);
+    for (uint32_t beyond = 0; beyond < 2; beyond++) {
+        *character = 0x10FFFF + beyond;
+        assert_int_equal(gemlet_tokenizer_open(&t, copy, odd.bytes, &error), GEMLET_OK);
+        assert_int_equal(encode_text(&t, GEMLET_TEXT_PLAIN, scratch, sizeof scratch, text, bytes, 0, &ids, &error),
+                         beyond == 0 ? GEMLET_OK : GEMLET_ERROR_FORMAT);
+    }
+    free(ids.ids);
+    free(copy);
+    test_tokenizer_free(&odd);
 }
 
 /* Changes to the tables may change ids or stop the encoder, never more; sanitizers and guard pages watch. */
@@ -417,6 +457,7 @@ int main(void) {
         cmocka_unit_test(test_building_refuses),
         cmocka_unit_test(test_a_model_cut_off_anywhere_is_refused),
         cmocka_unit_test(test_opening_refuses),
+        cmocka_unit_test(test_tables_of_a_vocabulary_with_all_sections),
         cmocka_unit_test(test_damaged_tables_do_no_harm),
         cmocka_unit_test(test_modes),
         cmocka_unit_test(test_encoder_refuses),
