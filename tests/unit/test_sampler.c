@@ -543,6 +543,44 @@ static void a_list_is_the_filter(void **state) {
     end(&other);
 }
 
+/* Wherever in a long list the only tokens are. */
+static const uint64_t *list_this(void *context) {
+    return context;
+}
+
+static void one_token_of_a_long_list(void **state) {
+    (void)state;
+    enum { TOKENS = 3000 };
+    static float logits[TOKENS];
+    static uint64_t list[(TOKENS + 63) / 64];
+    gemlet_sampler_settings settings = plain();
+    settings.listed = list_this;
+    settings.allowed = allow_some; /* which is not asked */
+    settings.allowed_context = list;
+    for (uint32_t token = 0; token < TOKENS; token += token % 64 == 6 ? 57 : 1) { /* the first of each word */
+        memset(list, 0, sizeof list);
+        list[token / 64] = UINT64_C(1) << (token % 64);
+        assert_int_equal(sample_once(&settings, logits, TOKENS), token);
+        list[token / 64] |= UINT64_C(1) << 63; /* and another behind it */
+        logits[token] = 50.0f;
+        assert_int_equal(sample_once(&settings, logits, TOKENS), token);
+        logits[token] = 0.0f;
+    }
+}
+
+/* -0 and 0 are equal for those that are kept, too; and what is divided by next to nothing is no number less. */
+static void kept_tokens_are_in_order(void **state) {
+    (void)state;
+    gemlet_sampler_settings settings = plain();
+    const float zeros[] = {-1.0f, -0.0f, 0.0f};
+    settings.top_k = 1;
+    assert_int_equal(sample_once(&settings, zeros, 3), 1);
+    settings.top_k = 0;
+    settings.temperature = 1e-38f;
+    const float close[] = {0.0f, 3.0f, 2.0f};
+    assert_int_equal(drawn_tokens(&settings, close, 3, 50), 2);
+}
+
 /* ---- All steps together ---- */
 
 enum { VOCABULARY = 262144 }; /* Gemma's */
@@ -798,6 +836,8 @@ int main(void) {
         cmocka_unit_test(lists_have_gaps),
         cmocka_unit_test(states_that_cannot_be_are_named),
         cmocka_unit_test(a_list_is_the_filter),
+        cmocka_unit_test(one_token_of_a_long_list),
+        cmocka_unit_test(kept_tokens_are_in_order),
         cmocka_unit_test(all_steps_are_what_the_header_says),
         cmocka_unit_test(a_whole_vocabulary),
         cmocka_unit_test(bad_logits_are_refused_and_change_nothing),
