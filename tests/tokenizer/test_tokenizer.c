@@ -155,6 +155,7 @@ static void check_open(size_t bytes, size_t offset, gemlet_status expected, cons
     gemlet_tokenizer t;
     gemlet_error error = {0};
     unsigned char *copy = aligned_alloc(64, tiny.bytes + 64);
+    memset(&t, 0xA5, sizeof t);
     memcpy(copy + offset, tiny.tables, tiny.bytes);
     check_message(gemlet_tokenizer_open(&t, copy + offset, bytes, &error), expected, &error, message);
     assert_int_equal(t.token_count, 0);
@@ -387,6 +388,30 @@ static void test_text_without_a_cut_is_an_error_not_other_ids(void **state) {
     gemlet_vocabulary_free(&v);
 }
 
+/* However much scratch there is, a window has as many symbols as can be numbered. */
+static void test_windows_of_more_symbols_than_are_numbered(void **state) {
+    (void)state;
+    enum { BYTES = 150000, SYMBOLS = 140000 };
+    char *text = malloc(BYTES);
+    void *large = malloc((size_t)SYMBOLS * GEMLET_ENCODER_SYMBOL_BYTES);
+    id_list small_windows = {0}, large_windows = {0};
+    assert_true(text != NULL && large != NULL);
+    for (size_t i = 0; i < BYTES; i++) {
+        text[i] = "the quick brown fox jumps over \n"[i * i % 32];
+    }
+    assert_int_equal(encode_text(&tiny.tokenizer, GEMLET_TEXT_PLAIN, scratch, sizeof scratch, text, BYTES, 0, &small_windows, NULL),
+                     GEMLET_OK);
+    assert_int_equal(encode_text(&tiny.tokenizer, GEMLET_TEXT_PLAIN, large, (size_t)SYMBOLS * GEMLET_ENCODER_SYMBOL_BYTES, text,
+                                 BYTES, 0, &large_windows, NULL),
+                     GEMLET_OK);
+    assert_int_equal(large_windows.count, small_windows.count);
+    assert_memory_equal(large_windows.ids, small_windows.ids, small_windows.count * sizeof *small_windows.ids);
+    free(small_windows.ids);
+    free(large_windows.ids);
+    free(large);
+    free(text);
+}
+
 /* ---- decoding ---- */
 
 static void check_feed(gemlet_decoder *d, uint32_t token, const char *expected) {
@@ -463,6 +488,7 @@ int main(void) {
         cmocka_unit_test(test_encoder_refuses),
         cmocka_unit_test(test_the_receiver_can_stop),
         cmocka_unit_test(test_text_without_a_cut_is_an_error_not_other_ids),
+        cmocka_unit_test(test_windows_of_more_symbols_than_are_numbered),
         cmocka_unit_test(test_decoder_holds_back_what_is_not_whole),
         cmocka_unit_test(test_decoder_refuses_ids_beyond_the_vocabulary),
     };
