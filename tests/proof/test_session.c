@@ -335,6 +335,13 @@ typedef struct rows {
     float logits[24][RIG_VOCABULARY_MOST];
 } rows;
 
+static void ignore_row(void *context, size_t index, const float *logits, size_t count) {
+    (void)context;
+    (void)index;
+    (void)logits;
+    (void)count;
+}
+
 static void keep_row(void *context, size_t index, const float *logits, size_t count) {
     rows *all = context;
     assert_int_equal(index, all->count);
@@ -407,6 +414,19 @@ static void what_is_no_input_is_said(void **state) {
     says(&r, gemlet_feed(r.session, NULL, 1, &r.error), GEMLET_ERROR_ARGUMENT, "tokens must not be NULL");
     says(&r, gemlet_feed_embeddings(r.session, NULL, 1, &r.error), GEMLET_ERROR_ARGUMENT, "embeddings must not be NULL");
     says(&r, gemlet_feed_text(r.session, NULL, 1, true, &r.error), GEMLET_ERROR_ARGUMENT, "text must not be NULL");
+    for (size_t wrong = 0; wrong < 3; wrong++) {
+        uint32_t tokens[3] = {1, 1, 1};
+        tokens[wrong] = r.model->config.vocabulary;
+        snprintf(expected, sizeof expected, "token ids must be below %u but number %zu is %u", (unsigned)tokens[wrong], wrong,
+                 (unsigned)tokens[wrong]);
+        says(&r, gemlet_feed(r.session, tokens, 3, &r.error), GEMLET_ERROR_ARGUMENT, expected);
+    }
+    must(&r, gemlet_feed(r.session, ids, 3, &r.error));
+    must(&r, gemlet_logits(r.session, &logits, &count, &r.error));
+    gemlet_session_reset(r.session);
+    assert_int_equal(r.session->length + r.session->written, 0);
+    says(&r, gemlet_logits(r.session, &logits, &count, &r.error), GEMLET_ERROR_STATE,
+         "there are no logits: feed at least one token first");
     must(&r, gemlet_feed(r.session, NULL, 0, &r.error));
     must(&r, gemlet_feed_embeddings(r.session, NULL, 0, &r.error));
     uint32_t vocabulary = r.model->config.vocabulary, some[3] = {1, vocabulary, 2};
@@ -885,6 +905,112 @@ static void open_eyes(rig *r, const gemlet_options *options) {
     r->session->soft_tokens = memory;
     r->model->image_begin = 7;
     r->model->image_end = 9;
+}
+
+static gemlet_status fake_plan(gemlet_image_run *run, const void *model, gemlet_container *container, gemlet_error *error) {
+    (void)model;
+    (void)container;
+    (void)error;
+    run->most_soft_tokens = 20;
+    return GEMLET_OK;
+}
+
+/* Gemma 3's soft tokens see each other, also those behind them: an image is one chunk, however long the others are. */
+static void images_are_one_chunk(void **state) {
+    (void)state;
+    enum { WIDTH = 32 };
+    static const float soft[(CHUNK + 1) * WIDTH];
+    rig r;
+    gemlet_options options = {.context = CONTEXT, .chunk = CHUNK};
+    rig_start(&r, &small, &options);
+    assert_true(r.model->family->images_together && r.model->config.width == WIDTH);
+    const gemlet_image_encoder planned = {.plan = fake_plan, .soft_tokens = fake_soft_tokens, .prepare = fake_prepare};
+    must(&r, gemlet_feed_embeddings(r.session, soft, CHUNK + 1, &r.error)); /* a model without eyes cuts them */
+    r.model->images = &planned;
+    must(&r, gemlet_feed_embeddings(r.session, soft, CHUNK, &r.error));
+    says(&r, gemlet_feed_embeddings(r.session, soft, CHUNK + 1, &r.error), GEMLET_ERROR_ARGUMENT,
+         "the soft tokens of an image, which see each other, must be at most 8 but are 9");
+    for (uint32_t way = 0; way < 4; way++) {
+        gemlet_arena counting;
+        gemlet_session made;
+        gemlet_arena_init_counting(&counting);
+        options = (gemlet_options){.context = way == 1 ? 15 : CONTEXT, .chunk = way == 2 ? 30 : CHUNK, .no_images = way == 3};
+        must(&r, gemlet_session_fill(&made, r.model, &options, &counting, &r.error));
+        assert_int_equal(made.decoder.chunk, way == 0 ? 20 : way == 1 ? 15 : way == 2 ? 30 : CHUNK);
+    }
+    rig_close(&r);
+}
+
+/* What is fed behind them shows it, where there are several layers. */
+static void soft_tokens_see_each_other(void **state) {
+    (void)state;
+    static float soft[3 * 256];
+    for (size_t i = 0; i < sizeof soft / sizeof *soft; i++) {
+        soft[i] = 0.25f * (float)(i * 37 % 19) - 2.0f;
+    }
+    rig r, apart;
+    const gemlet_options options = {.context = CONTEXT, .chunk = CHUNK, .image_size = 64};
+    rig_start(&r, &mini, &options);
+    rig_start(&apart, &mini, &options);
+    gemlet_family family = *r.model->family;
+    family.images_together = true;
+    r.model->family = &family;
+    assert_true(r.model->images != NULL && r.model->config.width <= 256);
+    must(&r, gemlet_feed(r.session, ids, 5, &r.error));
+    must(&apart, gemlet_feed(apart.session, ids, 5, &apart.error));
+    assert_states(&r, &apart); /* tokens do not */
+    must(&r, gemlet_feed_embeddings(r.session, soft, 3, &r.error));
+    must(&apart, gemlet_feed_embeddings(apart.session, soft, 3, &apart.error));
+    assert_memory_not_equal(r.session->decoder.logits, apart.session->decoder.logits, r.model->config.vocabulary * sizeof(float));
+    rig_close(&r);
+    rig_close(&apart);
+}
+
+/* Of tokens whose logits are all wanted, or that go through all layers, a chunk has few; an image's are one. */
+static void chunks_of_what_goes_through_all_layers(void **state) {
+    (void)state;
+    enum { WIDTH = 32, LONG = 3 * GEMLET_MOST_WANTED };
+    static float soft[LONG * WIDTH];
+    static uint32_t tokens[LONG];
+    static const gemlet_image_encoder some = {.soft_tokens = fake_soft_tokens};
+    for (int way = 0; way < 4; way++) { /* bits: all layers; together */
+        rig r;
+        steps s = {.count = 0};
+        rig_start(&r, &small, &(gemlet_options){.context = 64, .chunk = LONG, .no_skipping = way % 2 == 1, .no_images = true});
+        r.model->images = way >= 2 ? &some : NULL;
+        gemlet_session_on_progress(r.session, count_step, &s);
+        must(&r, gemlet_feed(r.session, tokens, LONG, &r.error));
+        assert_int_equal(s.count, way % 2 == 1 ? LONG / GEMLET_MOST_WANTED : 1);
+        gemlet_session_reset(r.session);
+        s.count = 0;
+        must(&r, gemlet_feed_embeddings(r.session, soft, LONG, &r.error));
+        assert_int_equal(s.count, way == 1 ? LONG / GEMLET_MOST_WANTED : 1);
+        gemlet_session_reset(r.session);
+        s.count = 0;
+        must(&r, gemlet_feed_with_logits(r.session, tokens, LONG, ignore_row, NULL, &r.error));
+        assert_int_equal(s.count, LONG / GEMLET_MOST_WANTED);
+        rig_close(&r);
+    }
+}
+
+/* Embeddings of more than a chunk are the same as those of each. */
+static void embeddings_of_several_chunks(void **state) {
+    (void)state;
+    enum { WIDTH = 32, COUNT = 2 * CHUNK + 3 };
+    static float soft[COUNT * WIDTH];
+    for (size_t i = 0; i < COUNT * WIDTH; i++) {
+        soft[i] = 0.25f * (float)(i * 31 % 23) - 2.0f;
+    }
+    rig r, hand;
+    rig_start(&r, &small, &text_only);
+    rig_start(&hand, &small, &text_only);
+    must(&r, gemlet_feed_embeddings(r.session, soft, COUNT, &r.error));
+    for (size_t done = 0; done < COUNT; done += CHUNK) {
+        must(&hand, gemlet_feed_embeddings(hand.session, soft + done * WIDTH, gemlet_smaller(CHUNK, COUNT - done), &hand.error));
+    }
+    assert_states(&r, &hand);
+    rig_close(&r);
+    rig_close(&hand);
 }
 
 static void an_image_is_spliced(void **state) {
@@ -1600,6 +1726,10 @@ int main(void) {
         cmocka_unit_test(a_damaged_state_is_refused),
         cmocka_unit_test(a_forged_state_is_refused),
         cmocka_unit_test(states_of_others_are_refused),
+        cmocka_unit_test(images_are_one_chunk),
+        cmocka_unit_test(soft_tokens_see_each_other),
+        cmocka_unit_test(chunks_of_what_goes_through_all_layers),
+        cmocka_unit_test(embeddings_of_several_chunks),
         cmocka_unit_test(an_image_is_spliced),
         cmocka_unit_test(a_clip_is_its_frames),
         cmocka_unit_test(crops_are_for_who_was_made_for_them),
