@@ -9,10 +9,10 @@
 
 #include <cmocka.h>
 
+#include "core/carver.h"
 #include "model/grammar/schema.h"
 #include "tests/grammar/compiled.h"
 #include "tests/kernels/kernel_test.h"
-#include <gemlet/arena.h>
 
 /* ---- Tables in arrays of their own ---- */
 
@@ -115,15 +115,11 @@ static void rooms_are_as_they_were(void **state) {
     }
 }
 
-static size_t aligned(size_t bytes) {
-    return (bytes + GEMLET_ALIGNMENT - 1) / GEMLET_ALIGNMENT * GEMLET_ALIGNMENT;
-}
-
 static size_t bytes_of(counts room) {
     const size_t *of = room.of;
-    return aligned(sizeof(gemlet_grammar)) + aligned(of[0] * sizeof(gemlet_node)) + aligned(of[1] * sizeof(gemlet_entry)) +
-           aligned(of[2]) + aligned(of[3] * sizeof(gemlet_pattern)) + aligned(of[4] * sizeof(gemlet_pattern_position)) +
-           aligned(of[5] * sizeof(gemlet_character_range));
+    return gemlet_aligned(sizeof(gemlet_grammar)) + gemlet_aligned(of[0] * sizeof(gemlet_node)) +
+           gemlet_aligned(of[1] * sizeof(gemlet_entry)) + gemlet_aligned(of[2]) + gemlet_aligned(of[3] * sizeof(gemlet_pattern)) +
+           gemlet_aligned(of[4] * sizeof(gemlet_pattern_position)) + gemlet_aligned(of[5] * sizeof(gemlet_character_range));
 }
 
 /* What is asked for is what the arrays take, each at a boundary; the table begins where the memory does. */

@@ -10,11 +10,11 @@
 
 #include <cmocka.h>
 
+#include "core/carver.h"
 #include "model/chat/format.h"
 #include "model/tokenizer/tables.h"
 #include "tests/grammar/compiled.h"
 #include "tests/kernels/kernel_test.h"
-#include <gemlet/arena.h>
 
 enum { BYTES = 256, MOST_TEXT = 6, SPECIALS = 3, LISTED = 8192 /* of constraint.c */ };
 
@@ -63,10 +63,6 @@ static void discard(made *m) {
     free(m->offsets);
     free(m->strings);
     free(m->kinds);
-}
-
-static size_t aligned(size_t bytes) {
-    return (bytes + GEMLET_ALIGNMENT - 1) / GEMLET_ALIGNMENT * GEMLET_ALIGNMENT;
 }
 
 /* A token's text; none of a special one. */
@@ -139,7 +135,8 @@ static void orders_are_orders(void **state) {
             gemlet_token_order order;
             gemlet_error error = {GEMLET_OK, ""};
             const size_t bytes = gemlet_token_order_bytes(&m.tokenizer), n = counts[i];
-            assert_int_equal(bytes, aligned(4 * n) + 2 * aligned(n) + aligned((n + 63) / 64 * 8) + aligned(4 * (BYTES + 1)));
+            assert_int_equal(bytes, gemlet_aligned(4 * n) + 2 * gemlet_aligned(n) + gemlet_aligned((n + 63) / 64 * 8) +
+                                        gemlet_aligned(4 * (BYTES + 1)));
             unsigned char *memory = guarded_alloc(bytes, 0);
             assert_int_equal(gemlet_token_order_open(&order, &m.tokenizer, memory, bytes, &error), GEMLET_OK);
             check_order(&m, &order);
@@ -258,8 +255,8 @@ static void open_bench(bench *b, uint32_t count, unsigned share, gemlet_grammar_
     assert_int_equal(gemlet_token_order_open(&b->order, &b->vocabulary.tokenizer, b->order_memory, b->order_bytes, &error),
                      GEMLET_OK);
     b->constraint_bytes = gemlet_constraint_bytes(&b->vocabulary.tokenizer);
-    assert_int_equal(b->constraint_bytes,
-                     aligned((GEMLET_TOKEN_BYTES + 1) * sizeof(gemlet_grammar_state)) + aligned((count + 63) / 64 * 8));
+    assert_int_equal(b->constraint_bytes, gemlet_aligned((GEMLET_TOKEN_BYTES + 1) * sizeof(gemlet_grammar_state)) +
+                                              gemlet_aligned((count + 63) / 64 * 8));
     b->constraint_memory = guarded_alloc(b->constraint_bytes, 0);
     assert_int_equal(gemlet_constraint_begin(&b->constraint, b->grammar.grammar, &b->order, &gemlet_gemma3_chat, false,
                                              b->constraint_memory, b->constraint_bytes - 1, &error),

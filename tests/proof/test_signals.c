@@ -9,10 +9,10 @@
 
 #include <cmocka.h>
 
+#include "core/carver.h"
 #include "model/audio/mel.h"
 #include "model/vision/resize.h"
 #include "tests/kernels/kernel_test.h"
-#include <gemlet/arena.h>
 
 /* ---- Sounds ---- */
 
@@ -25,10 +25,6 @@ typedef struct front_end {
     float window[2 * MOST_POINTS], filters[BINS * (MOST_POINTS / 2 + 1)];
 } front_end;
 
-static size_t aligned(size_t bytes) {
-    return (bytes + GEMLET_ALIGNMENT - 1) / GEMLET_ALIGNMENT * GEMLET_ALIGNMENT;
-}
-
 /* Each array by itself, full of large numbers; what is asked for is what they take. */
 static void front_end_fill(gemlet_mel *mel) {
     const size_t points = mel->traits->points, frame = mel->traits->frame;
@@ -40,7 +36,7 @@ static void front_end_fill(gemlet_mel *mel) {
     for (size_t i = 0; i < sizeof bytes / sizeof *bytes; i++) {
         arrays[i] = guarded_alloc(bytes[i], 0);
         memset(arrays[i], 0x4A, bytes[i]);
-        all += aligned(bytes[i]);
+        all += gemlet_aligned(bytes[i]);
     }
     gemlet_carver counting = {NULL, 0};
     gemlet_mel_carve(mel, &counting);
