@@ -139,7 +139,8 @@ static void rows_are_those_of_a_plain_transform(void **state) {
     (void)state;
     static float samples[MOST_SAMPLES];
     for (size_t i = 0; i < 2 * 12; i++) { /* of twelve loudnesses: a float has most digits where the logarithm is small */
-        double loudness = pow(0.6, (double)(i / 2));
+        const size_t softer = i / 2;
+        double loudness = pow(0.6, (double)softer);
         for (size_t at = 0; at < MOST_SAMPLES; at++) {
             samples[at] =
                 (float)(loudness * (0.3 * sin(0.05 * (double)at) + 0.001 * (double)(at * at % 613))) * (at < 900 ? 1.0f : 0.0f);
