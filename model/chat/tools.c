@@ -158,17 +158,20 @@ static bool next_sorted(printer *p, level *l, gemlet_json *key, gemlet_json *val
 
 /* ---- Values ---- */
 
+static void push_value(printer *p, level_kind kind, gemlet_json value, bool quoted, const char *close) {
+    push(p, kind, value, close);
+    p->levels[p->depth - 1].quoted = quoted;
+}
+
 static void put_value(printer *p, gemlet_json value, bool quoted) {
     switch (gemlet_json_type_of(value)) {
     case GEMLET_JSON_OBJECT:
         gemlet_put_text(p->r, "{");
-        push(p, LEVEL_MEMBERS, value, "}");
-        p->levels[p->depth - 1].quoted = quoted;
+        push_value(p, LEVEL_MEMBERS, value, quoted, "}");
         break;
     case GEMLET_JSON_ARRAY:
         gemlet_put_text(p->r, "[");
-        push(p, LEVEL_ELEMENTS, value, "]");
-        p->levels[p->depth - 1].quoted = quoted;
+        push_value(p, LEVEL_ELEMENTS, value, quoted, "]");
         break;
     case GEMLET_JSON_STRING: put_quoted(p, value); break;
     case GEMLET_JSON_NULL: gemlet_put_text(p->r, "None"); break;
