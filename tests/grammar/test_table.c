@@ -97,6 +97,15 @@ static const struct {
     {"[" FUNCTION("f", "{\"properties\":{\"a\":{\"const\":null}}}") "]", true, {{32, 48, 300, 0, 0, 0}}, {{10, 12, 29, 0, 0, 0}}},
 };
 
+static void check_counts(const char *text, counts found, counts wanted) {
+    for (size_t a = 0; a < ARRAYS; a++) {
+        if (found.of[a] != wanted.of[a]) {
+            print_message("%s, array %zu: expected %zu, found %zu\n", text, a, wanted.of[a], found.of[a]);
+        }
+    }
+    assert_memory_equal(&found, &wanted, sizeof found);
+}
+
 /* More would be a device's memory, less a refusal. */
 static void rooms_are_as_they_were(void **state) {
     (void)state;
@@ -106,12 +115,7 @@ static void rooms_are_as_they_were(void **state) {
         snprintf(text, sizeof text, "%s,:[{", rooms[i].text);
         const gemlet_json schema = {text, text + strlen(rooms[i].text)};
         counts said = counts_of_room(gemlet_schema_room(schema, rooms[i].calls));
-        for (size_t a = 0; a < ARRAYS; a++) {
-            if (said.of[a] != rooms[i].said.of[a]) {
-                print_message("%s, array %zu: expected %zu, found %zu\n", rooms[i].text, a, rooms[i].said.of[a], said.of[a]);
-            }
-        }
-        assert_memory_equal(&said, &rooms[i].said, sizeof said);
+        check_counts(rooms[i].text, said, rooms[i].said);
     }
 }
 
@@ -158,12 +162,7 @@ static void tables_have_no_more_than_they_need(void **state) {
         compile_in(&t, rooms[i].text, false, rooms[i].calls, rooms[i].said);
         assert_int_equal(t.status, GEMLET_OK);
         counts had = counts_of_table(&t.g);
-        for (size_t a = 0; a < ARRAYS; a++) {
-            if (had.of[a] != rooms[i].had.of[a]) {
-                print_message("%s, array %zu: expected %zu, found %zu\n", rooms[i].text, a, rooms[i].had.of[a], had.of[a]);
-            }
-        }
-        assert_memory_equal(&had, &rooms[i].had, sizeof had);
+        check_counts(rooms[i].text, had, rooms[i].had);
         free_table(&t);
     }
 }

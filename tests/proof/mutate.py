@@ -3,9 +3,9 @@
 
 Mutation testing of what parses strangers' bytes.  A mutant is a source with one thing changed: an operator, a bound, a constant, a
 condition that never holds, a statement left out.  It is compiled, laid over the library (LD_PRELOAD), and the tests that run the changed
-line are run on it, the fastest and those that killed most first.  A mutant that no test fails on shows what no test checks.  --sanitize compiles those again with the
-address and undefined-behaviour sanitizers and with variables that begin as a pattern, and runs the tests on that: what reads one element
-further than it should changes no result.  --longest leaves out tests that take longer.
+line are run on it, the fastest and those that killed most first.  A mutant that no test fails on shows what no test checks.
+--sanitize compiles those again with the address and undefined-behaviour sanitizers and with variables that begin as a pattern, and runs
+the tests on that: what reads one element further than it should changes no result.  --longest leaves out tests that take longer.
 
 Mutants are tried in an order that looks random but is the same everywhere, so that those tried so far are a fair sample; --sample N stops
 at N of each file, --most SECONDS when so many have passed.  What is known is kept in build/mutation/state.tsv: a killed mutant stays killed
