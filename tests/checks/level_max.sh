@@ -18,4 +18,4 @@ if [ "$found" != 0 ]; then
     echo "limited to $level, yet $found instructions are beyond it"
     exit 1
 fi
-exec tests/checks/installed.sh "$build" "$cc" "$cxx" "$toolchain" "$@"
+AS_BUILT=1 exec tests/checks/installed.sh "$build" "$cc" "$cxx" "$toolchain" "$@"

@@ -33,7 +33,8 @@ TARGETS = ["model/container/*.c", "model/tokenizer/*.c", "model/session/*.c", "m
            "core/arena.c", "core/status.c", "core/text.c", "core/utf8.c", "core/crc32.c", "core/carver.c"]
 TESTS = ["unit/test_arena", "unit/test_status", "unit/test_sampler", "container/test_container", "container/test_broken",
          "tokenizer/test_tokenizer", "tokenizer/test_reference", "tokenizer/test_chat", "tokenizer/test_tools", "tokenizer/test_json", "proof/test_json", "grammar/test_pattern", "grammar/test_table", "grammar/test_schema", "grammar/test_grammar", "grammar/test_vocabulary", "grammar/test_constraint", "grammar/test_calls", "vision/test_resize", "robust/test_refusals",
-         "proof/test_bounds", "proof/test_texts", "proof/test_signals", "proof/test_session", "proof/test_ports"]
+         "proof/test_bounds", "proof/test_texts", "proof/test_signals", "proof/test_session",
+         "proof/test_session_state", "proof/test_session_images", "proof/test_session_sounds", "proof/test_session_choices", "proof/test_ports"]
 BUILD = Path("build/mutation")
 STATE = BUILD / "state.tsv"
 EQUIVALENT = Path("tests/proof/equivalent.tsv")

@@ -185,6 +185,12 @@ void rig_close(rig *r) {
 
 /* ---- Using it ---- */
 
+void must(const rig *r, gemlet_status status) {
+    if (status != GEMLET_OK) {
+        fail_msg("%s", r->error.message);
+    }
+}
+
 void rig_check_status(const rig *r, gemlet_status status) {
     if (status != GEMLET_OK) {
         assert_in_range(status, GEMLET_OK + 1, GEMLET_ERROR_STATE);

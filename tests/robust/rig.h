@@ -63,6 +63,9 @@ void rig_close(rig *r);
 
 /* ---- Using it ---- */
 
+/* Fails the test with what the rig's error says where `status` is an error. */
+void must(const rig *r, gemlet_status status);
+
 /* Fails the test where `status` is none or, for an error, where the message is missing or says another status. */
 void rig_check_status(const rig *r, gemlet_status status);
 

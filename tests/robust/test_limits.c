@@ -16,12 +16,6 @@ enum { TOKENS = 48, IMAGES = SANITIZED ? 1 : 50 };
 static uint32_t ids[TOKENS];
 static const gemlet_options text_only = {.context = 64, .chunk = 8, .no_images = true};
 
-static void must(const rig *r, gemlet_status status) {
-    if (status != GEMLET_OK) {
-        fail_msg("%s", r->error.message);
-    }
-}
-
 /* The call was refused with `expected` and changed nothing. */
 static void assert_refused(rig *r, gemlet_status status, gemlet_status expected, const saved_state *before) {
     rig_check_status(r, status);
