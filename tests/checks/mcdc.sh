@@ -5,10 +5,10 @@ set -euo pipefail
 build=build/mcdc
 clang=clang-19
 command -v $clang llvm-cov-19 llvm-profdata-19 >/dev/null || { echo "MC/DC: clang-19 and llvm-19 are not installed"; exit 0; }
-tests="unit/test_arena container/test_container container/test_broken proof/test_bounds proof/test_session proof/test_ports robust/test_refusals"
+tests="unit/test_arena container/test_container container/test_broken proof/test_bounds proof/test_session proof/test_session_state proof/test_session_images proof/test_session_choices proof/test_session_sounds proof/test_ports robust/test_refusals"
 flags=(-std=c11 -O1 -g -Iinclude -I. -DGEMLET_LEVEL_LIMIT=0 -D_DEFAULT_SOURCE -D_POSIX_C_SOURCE=200809L -D_FILE_OFFSET_BITS=64 -ffp-contract=off)
 mkdir -p $build
-mapfile -t sources < <(find core model port/posix -name '*.c' ! -path 'core/neon/*' ! -path '*/main.c'; find tests/container tests/robust tests/support tests/kernels -name '*.c' ! -name 'test_*')
+mapfile -t sources < <(find core model port/posix -name '*.c' ! -path 'core/neon/*' ! -path '*/main.c'; find tests/container tests/robust tests/support tests/kernels tests/proof -maxdepth 1 -name '*.c' ! -name 'test_*')
 counted=(core/arena.c model/container/*.c)
 compile() { # SOURCE BUILD FLAGS...: the named files with their counters
     local source=$1 object=$2/${1//\//_}.o instrument=()

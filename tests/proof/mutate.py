@@ -210,7 +210,7 @@ def build(targets, tests, pool, way):
 def build_tests(tests, pool, headers, way):
     """Under the address sanitizer the tests' guards can't be read."""
     flags = ["-O1", *(["-fsanitize=address"] if way.before else [])]
-    support = [path for path in sorted(Path("tests").glob("*/*.c")) if not re.search(r"/bench/|/proof/|/(test|fuzz|bench)_[^/]*\.c$", str(path))]
+    support = [path for path in sorted(Path("tests").glob("*/*.c")) if not re.search(r"/bench/|/(test|fuzz|bench)_[^/]*\.c$", str(path))]
     others = [*(path for path in sorted(Path("model/pack").glob("*.c")) if path.name != "main.c"), *sorted(Path("port/posix").glob("*.c")), *support]
     archive = BUILD / f"support_{way.name}.a"
     archive.unlink(missing_ok=True)
