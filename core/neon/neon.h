@@ -8,19 +8,27 @@
 #define SIMDE_ENABLE_NATIVE_ALIASES
 #include <simde/arm/neon.h>
 
-/* SIMDe 0.7 lacks SMMLA: r[2 i + j] += sum over k < 8 of a[8 i + k] * b[8 j + k]. */
+/* SIMDe 0.7 has SDOT as loops over single bytes, with which compilers take minutes, and lacks SMMLA.  No product or sum of two
+ * leaves the type that it is in. */
+
+/* r[i] += sum over k < 4 of a[4 i + k] * b[4 i + k]. */
+#undef vdotq_s32
+static inline int32x4_t vdotq_s32(int32x4_t r, int8x16_t a, int8x16_t b) {
+    int32x4_t low = vpaddlq_s16(vmull_s8(vget_low_s8(a), vget_low_s8(b)));
+    int32x4_t high = vpaddlq_s16(vmull_s8(vget_high_s8(a), vget_high_s8(b)));
+    return vaddq_s32(r, vpaddq_s32(low, high));
+}
+#undef vdotq_laneq_s32
+#define vdotq_laneq_s32(r, a, b, lane) vdotq_s32(r, a, vreinterpretq_s8_s32(vdupq_laneq_s32(vreinterpretq_s32_s8(b), lane)))
+
+/* r[2 i + j] += sum over k < 8 of a[8 i + k] * b[8 j + k]. */
 static inline int32x4_t vmmlaq_s32(int32x4_t r, int8x16_t a, int8x16_t b) {
-    int32_t sum[4];
-    int8_t left[16], right[16];
-    vst1q_s32(sum, r);
-    vst1q_s8(left, a);
-    vst1q_s8(right, b);
-    for (int i = 0; i < 4; i++) {
-        for (int k = 0; k < 8; k++) {
-            sum[i] += left[8 * (i / 2) + k] * right[8 * (i % 2) + k];
-        }
+    int8x8_t rows[2] = {vget_low_s8(a), vget_high_s8(a)}, columns[2] = {vget_low_s8(b), vget_high_s8(b)};
+    int32x4_t sums[2];
+    for (int i = 0; i < 2; i++) {
+        sums[i] = vpaddq_s32(vpaddlq_s16(vmull_s8(rows[i], columns[0])), vpaddlq_s16(vmull_s8(rows[i], columns[1])));
     }
-    return vld1q_s32(sum);
+    return vaddq_s32(r, vpaddq_s32(sums[0], sums[1]));
 }
 
 /* Nor has it FCVTNS, which ends at the type's range; NaN becomes 0. */
