@@ -114,7 +114,7 @@ endforeach()
 # The test refuses the port its threads and memory.
 target_link_options(unit-port_posix PRIVATE -Wl,--wrap=pthread_create,--wrap=pthread_join,--wrap=calloc)
 
-# Each fuzz target on all its seeds, then for the rest of 20 seconds on what it makes of them; tests/fuzz/run.sh fuzzes for as long
+# Each fuzz target on all its seeds, then for the rest of a minute on what it makes of them; tests/fuzz/run.sh fuzzes for as long
 # as one likes.
 if(GEMLET_SANITIZE MATCHES "address" AND CMAKE_C_COMPILER_ID MATCHES "Clang")
     foreach(source ${fuzz_sources})
@@ -134,7 +134,7 @@ if(GEMLET_SANITIZE MATCHES "address" AND CMAKE_C_COMPILER_ID MATCHES "Clang")
         if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/tests/fuzz/dictionaries/${name}.dict)
             set(dictionary -dict=${CMAKE_CURRENT_SOURCE_DIR}/tests/fuzz/dictionaries/${name}.dict)
         endif()
-        gemlet_add_test(fuzz/${name} ${target} ${dictionary} -max_total_time=20 -timeout=60 -max_len=200000 -verbosity=0
+        gemlet_add_test(fuzz/${name} ${target} ${dictionary} -max_total_time=60 -timeout=60 -max_len=200000 -verbosity=0
                         -artifact_prefix=${CMAKE_CURRENT_BINARY_DIR}/ ${CMAKE_CURRENT_BINARY_DIR}/fuzz-${name} ${directory}/corpus/${name})
         file(MAKE_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/fuzz-${name})
     endforeach()
