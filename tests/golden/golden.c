@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "tests/support/sanitized.h"
 #include <gemlet/posix.h>
 
 void running_must(const running *r, gemlet_status status) {
@@ -20,15 +21,16 @@ void running_must(const running *r, gemlet_status status) {
 void running_open(running *r, const char *path, size_t threads, const gemlet_options *options) {
     memset(r, 0, sizeof *r);
     r->options = *options;
+    r->options.level_limit = SANITIZED && options->level_limit == 0 ? 1 : options->level_limit;
     r->posix = gemlet_posix_open(threads, &r->port);
     assert_non_null(r->posix);
-    running_must(r, gemlet_plan(&r->port, path, options, &r->plan, &r->error));
+    running_must(r, gemlet_plan(&r->port, path, &r->options, &r->plan, &r->error));
     r->memory = aligned_alloc(GEMLET_ALIGNMENT, r->plan.arena);
     assert_non_null(r->memory);
     memset(r->memory, 0xA5, r->plan.arena); /* nothing may rely on cleared memory */
     running_must(r, gemlet_arena_init(&r->arena, r->memory, r->plan.arena, &r->error));
-    running_must(r, gemlet_model_open(&r->port, path, options, &r->arena, &r->model, &r->error));
-    running_must(r, gemlet_session_open(r->model, options, &r->arena, &r->session, &r->error));
+    running_must(r, gemlet_model_open(&r->port, path, &r->options, &r->arena, &r->model, &r->error));
+    running_must(r, gemlet_session_open(r->model, &r->options, &r->arena, &r->session, &r->error));
 }
 
 void running_close(running *r) {

@@ -17,7 +17,8 @@ typedef struct running {
     gemlet_error error;
 } running;
 
-/* Opens the packed model at `path`; fails the test where that fails. */
+/* Opens the packed model at `path`; fails the test where that fails.  Under sanitizers at the scalar level, unless another is asked
+ * for. */
 void running_open(running *r, const char *path, size_t threads, const gemlet_options *options);
 void running_close(running *r);
 

@@ -13,7 +13,6 @@
 #include "model/pack/pack.h"
 #include "tests/container/tiny_model.h"
 #include "tests/golden/golden.h"
-#include "tests/support/sanitized.h"
 #include <gemlet/sampler.h>
 #include <gemlet/tokenizer.h>
 
@@ -129,7 +128,7 @@ static void write_answer(running *r, uint64_t seed, float temperature, char answ
 static void a_filter_forces_json(void **state) {
     const char *packed = *state;
     running r;
-    running_open(&r, packed, 1, &(gemlet_options){.context = 128, .no_images = true, .level_limit = SANITIZED ? 1 : 0});
+    running_open(&r, packed, 1, &(gemlet_options){.context = 128, .no_images = true});
     char answer[MOST_BYTES], first[MOST_BYTES] = "";
     size_t different = 0;
     for (uint64_t seed = 0; seed < 4; seed++) {
