@@ -32,6 +32,7 @@ if(CMAKE_CROSSCOMPILING)
     set(argument_of_vision/vision of-the-cpu)
     set(argument_of_vision/vit of-the-cpu)
     set(argument_of_sound/sound of-the-cpu)
+    set(argument_of_robust/long 40) # rounds of the 200 that the native build makes: they would take twenty minutes
 else()
     set(test_cpus native)
     set(argument_of_robust/arena examples/demo/demo.gguf)
