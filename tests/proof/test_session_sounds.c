@@ -12,15 +12,15 @@
 
 enum { SAMPLES = 5000 };
 
+static const gemlet_options one_second = {.context = 64, .chunk = 8, .no_images = true, .sound_seconds = 1};
 static int16_t samples[32000];
 static float reals[16001];
 
 static void a_sound_is_spliced(void **state) {
     (void)state;
-    gemlet_options options = {.context = 64, .chunk = 8, .no_images = true, .sound_seconds = 1};
     rig r, hand;
-    rig_start(&r, &whole_model, &options);
-    rig_start(&hand, &whole_model, &options);
+    rig_start(&r, &whole_model, &one_second);
+    rig_start(&hand, &whole_model, &one_second);
     gemlet_sound sound = {GEMLET_SAMPLES_S16, samples, SAMPLES}, same = {GEMLET_SAMPLES_F32, reals, SAMPLES};
     const float *soft = NULL;
     size_t count = 0, heard = 0, width = hand.model->config.width;
@@ -60,11 +60,10 @@ static void a_sound_is_spliced(void **state) {
 
 static void a_sound_fits_or_not(void **state) {
     (void)state;
-    gemlet_options options = {.context = 64, .chunk = 8, .no_images = true, .sound_seconds = 1};
     rig r;
     const float *soft = NULL;
     size_t count = 0;
-    rig_start(&r, &whole_model, &options);
+    rig_start(&r, &whole_model, &one_second);
     gemlet_sound_facts facts = gemlet_session_sound_facts(r.session);
     assert_int_equal(facts.longest, 16000);
     assert_int_equal(facts.width, r.model->config.width);
@@ -101,7 +100,7 @@ static void a_sound_fits_or_not(void **state) {
 
 static void pieces_of_a_sound_are_counted(void **state) {
     (void)state;
-    gemlet_options options = {.context = 64, .chunk = 8, .no_images = true, .sound_seconds = 1};
+    gemlet_options options = one_second;
     rig r;
     const float *soft = NULL;
     size_t count = 0;
@@ -146,7 +145,7 @@ static void pieces_of_a_sound_are_counted(void **state) {
 
 static void a_sound_needs_room_and_ears(void **state) {
     (void)state;
-    gemlet_options options = {.context = 64, .chunk = 8, .no_images = true, .sound_seconds = 1};
+    gemlet_options options = one_second;
     gemlet_sound sound = {GEMLET_SAMPLES_S16, samples, 16000};
     rig r;
     rig_start(&r, &whole_model, &options);
