@@ -18,8 +18,8 @@ int end_sessions(void **state);
 /* The call answered `expected` with just this message. */
 void says(rig *r, gemlet_status status, gemlet_status expected, const char *message);
 
+/* Both sessions are in the same state. */
 void assert_states(rig *a, rig *b);
-void assert_unchanged(rig *r, const saved_state *before);
 
 /* Writes the tokens of a text to `out`, which has room, and answers their number. */
 size_t tokens_of(rig *r, const char *text, bool special, uint32_t *out);
@@ -34,6 +34,6 @@ typedef struct steps {
     const gemlet_session *session; /* or NULL: whose tokens that wait must be no more than a chunk */
 } steps;
 
-bool count_step(void *steps, size_t done, size_t total);
+bool count_step(void *context, size_t done, size_t total);
 
 #endif

@@ -347,7 +347,7 @@ static void full_is_full(void **state) {
     says(&r, gemlet_feed_with_logits(r.session, ids, 2, keep_row, NULL, &r.error), GEMLET_ERROR_CONTEXT,
          "the context is full: 2 tokens to feed, but room for 1 of 40");
     says(&r, gemlet_feed_text(r.session, "abcdefgh", 8, false, &r.error), GEMLET_ERROR_CONTEXT, r.error.message);
-    assert_unchanged(&r, &before);
+    assert_state(&r, &before);
     must(&r, gemlet_feed(r.session, ids, 1, &r.error));
     says(&r, gemlet_feed(r.session, ids, 1, &r.error), GEMLET_ERROR_CONTEXT,
          "the context is full: 1 tokens to feed, but room for 0 of 40");
@@ -448,7 +448,7 @@ static void a_prompt_keeps_what_is_there(void **state) {
          "the context is full: 19 tokens to feed, but room for 18 of 40");
     says(&r, gemlet_feed_prompt(r.session, NULL, 1, &kept, &r.error), GEMLET_ERROR_ARGUMENT, "tokens must not be NULL");
     assert_int_equal(kept, 77);
-    assert_unchanged(&r, &before);
+    assert_state(&r, &before);
     must(&r, gemlet_feed_prompt(r.session, NULL, 0, &kept, &r.error));
     assert_int_equal(kept, 0);
     assert_int_equal(gemlet_session_length(r.session), 0);
@@ -594,7 +594,7 @@ static void slides_that_cannot_be_are_named(void **state) {
     must(&r, gemlet_session_slide(r.session, 29, 1, &r.error));
     says(&r, gemlet_session_slide(r.session, 5, 11, &r.error), GEMLET_ERROR_UNSUPPORTED,
          "position 19 would have to be computed again, but is no token: a soft token of an image");
-    assert_unchanged(&r, &before);
+    assert_state(&r, &before);
     must(&r, gemlet_session_slide(r.session, 22, 7, &r.error)); /* what is kept is not computed again */
     assert_int_equal(gemlet_session_length(r.session), 29);
     gemlet_session_reset(r.session);

@@ -98,7 +98,7 @@ static void choose_says(rig *r, const gemlet_choice *choice, gemlet_status expec
     } else {
         saved_state before = rig_save(r);
         says(r, gemlet_choose(r->session, choice, 1, &found, scratch, bytes, &r->error), expected, message);
-        assert_unchanged(r, &before);
+        assert_state(r, &before);
         free(before.bytes);
     }
     for (size_t i = bytes; i < bytes + 64; i++) {

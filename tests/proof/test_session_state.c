@@ -82,7 +82,7 @@ static void a_state_has_the_size_of_its_parts(void **state) {
 static void refuses(rig *r, const saved_state *saved, size_t size, const char *message) {
     saved_state before = rig_save(r);
     says(r, gemlet_session_restore(r->session, saved->bytes, size, &r->error), GEMLET_ERROR_FORMAT, message);
-    assert_unchanged(r, &before);
+    assert_state(r, &before);
     free(before.bytes);
 }
 

@@ -210,9 +210,7 @@ saved_state rig_save(rig *r) {
 }
 
 void rig_restore(rig *r, const saved_state *state) {
-    if (gemlet_session_restore(r->session, state->bytes, state->size, &r->error) != GEMLET_OK) {
-        fail_msg("%s", r->error.message);
-    }
+    must(r, gemlet_session_restore(r->session, state->bytes, state->size, &r->error));
 }
 
 void assert_same_state(const saved_state *a, const saved_state *b) {
@@ -220,6 +218,12 @@ void assert_same_state(const saved_state *a, const saved_state *b) {
     if (memcmp(a->bytes, b->bytes, a->size) != 0) { /* assert_memory_equal would print megabytes */
         fail_msg("the session is not in the state it should be in");
     }
+}
+
+void assert_state(rig *r, const saved_state *expected) {
+    saved_state found = rig_save(r);
+    assert_same_state(&found, expected);
+    free(found.bytes);
 }
 
 gemlet_image rig_frame(rig *r) {

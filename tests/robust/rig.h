@@ -79,6 +79,9 @@ saved_state rig_save(rig *r);
 void rig_restore(rig *r, const saved_state *state);
 void assert_same_state(const saved_state *a, const saved_state *b);
 
+/* The session is in this state. */
+void assert_state(rig *r, const saved_state *expected);
+
 /* A frame with different pixels. */
 gemlet_image rig_frame(rig *r);
 

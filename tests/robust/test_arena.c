@@ -34,9 +34,7 @@ static void use_planned(rig *r, size_t plan) {
         assert_int_equal(rig_open(r, plan, poisons[i]), GEMLET_OK);
         assert_int_equal(r->arena.peak, plan);
         assert_int_equal(r->arena.kept + r->arena.scratch, plan);
-        if (rig_converse(r) != GEMLET_OK) {
-            fail_msg("%s", r->error.message);
-        }
+        must(r, rig_converse(r));
         assert_int_equal(r->arena.peak, plan);
         saved_state state = rig_save(r);
         if (i == 0) {

@@ -116,9 +116,7 @@ static void opening(const packed_file *file, const gemlet_options *options, bool
     fail_every_call(&r, what, open_and_close);
     assert_int_equal(rig_open_again(&r), GEMLET_OK);
     assert_int_equal(rig_converse(&r), GEMLET_OK);
-    saved_state found = rig_save(&r);
-    assert_same_state(&found, &wanted);
-    free(found.bytes);
+    assert_state(&r, &wanted);
     free(wanted.bytes);
     rig_close(&r);
 }
@@ -225,9 +223,7 @@ static void one_fault(rig *r, const feeding *step, fault_kind kind, uint64_t cal
     assert_int_equal(gemlet_feed(r->session, tokens, 1, &r->error), GEMLET_OK);
     rig_restore(r, before);
     assert_int_equal(step->run(r), GEMLET_OK);
-    saved_state found = rig_save(r);
-    assert_same_state(&found, after);
-    free(found.bytes);
+    assert_state(r, after);
 }
 
 static uint64_t fail_feeding(rig *r, const feeding *step, uint64_t stride) {
@@ -313,11 +309,9 @@ static void changed_sizes_are_noticed_or_do_no_harm(void **state) {
     r.fault.added_size = 0;
     assert_int_equal(rig_open_again(&r), GEMLET_OK);
     assert_int_equal(rig_converse(&r), GEMLET_OK);
-    saved_state found = rig_save(&r);
-    assert_same_state(&found, &wanted);
+    assert_state(&r, &wanted);
     print_message("           %llu smaller sizes, all refused; %llu larger ones\n", (unsigned long long)refused,
                   (unsigned long long)grown);
-    free(found.bytes);
     free(wanted.bytes);
     rig_close(&r);
 }
@@ -339,11 +333,9 @@ static void a_file_that_shrinks_under_a_session_is_noticed(void **state) {
     assert_int_equal(gemlet_session_length(r.session), TOKENS);
     r.fault.truncated = false;
     assert_int_equal(feed_tokens(&r), GEMLET_OK);
-    saved_state found = rig_save(&r);
-    assert_same_state(&found, &after);
+    assert_state(&r, &after);
     free(before.bytes);
     free(after.bytes);
-    free(found.bytes);
     rig_close(&r);
 }
 
@@ -365,9 +357,7 @@ static void clocks_and_threads_change_no_bit(void **state) {
             assert_int_equal(rig_open(&r, rig_plan(&r), 0), GEMLET_OK);
             assert_int_equal(rig_converse(&r), GEMLET_OK);
             assert_true(threads == 1 || r.fault.task_runs > 100);
-            saved_state found = rig_save(&r);
-            assert_same_state(&found, &wanted);
-            free(found.bytes);
+            assert_state(&r, &wanted);
             rig_close(&r);
         }
     }

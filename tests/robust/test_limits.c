@@ -20,9 +20,7 @@ static const gemlet_options text_only = {.context = 64, .chunk = 8, .no_images =
 static void assert_refused(rig *r, gemlet_status status, gemlet_status expected, const saved_state *before) {
     rig_check_status(r, status);
     assert_int_equal(status, expected);
-    saved_state now = rig_save(r);
-    assert_same_state(&now, before);
-    free(now.bytes);
+    assert_state(r, before);
 }
 
 /* ---- Limits ---- */
@@ -258,9 +256,7 @@ static size_t cancel_everywhere(rig *r, gemlet_status (*step)(rig *), size_t str
             must(r, step(r));
             cancelled++;
         }
-        saved_state found = rig_save(r);
-        assert_same_state(&found, &after);
-        free(found.bytes);
+        assert_state(r, &after);
     }
     rig_restore(r, &before);
     free(before.bytes);
@@ -303,9 +299,7 @@ static void what_was_cancelled_goes_on(void **state) {
         assert_int_equal(gemlet_session_length(r.session), at);
         gemlet_session_on_progress(r.session, NULL, NULL);
         must(&r, gemlet_feed(r.session, ids + at, 20 - at, &r.error));
-        saved_state found = rig_save(&r);
-        assert_same_state(&found, &whole);
-        free(found.bytes);
+        assert_state(&r, &whole);
     }
     free(whole.bytes);
     rig_close(&r);

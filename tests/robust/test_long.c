@@ -54,9 +54,7 @@ static outcome run_round(rig *r) {
         status = status == GEMLET_OK ? gemlet_feed(r->session, &token, 1, &r->error) : status;
         found.tokens = gemlet_crc32(found.tokens, &token, sizeof token);
     }
-    if (status != GEMLET_OK) {
-        fail_msg("%s", r->error.message);
-    }
+    must(r, status);
     saved_state state = rig_save(r);
     found.state = gemlet_crc32(0, state.bytes, state.size);
     free(state.bytes);

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -169,16 +170,12 @@ def use_all_rooms(server):
     """What a slot holds for the whole context, pictures and a form is planned at the start and touched when it is first used: in all slots
     at once, so that none is left for later."""
     form = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "array", "items": {"enum": ["a", 1, None]}}}}
-    data = request({"messages": [says(shown, "what?"), {"role": "assistant", "content": "a"}, says(shown, "and now?")], "logprobs": True, "top_logprobs": 20, "response_format": form, "stream": True})
-    streams = [server.open(data) for _ in range(SLOTS)]
-    server.wait_for(lambda: server.metric("slots_busy") == SLOTS)
-    for stream in streams:
-        reply = b""
-        while not reply.endswith(b"[DONE]\n\n\r\n0\r\n\r\n"):
-            piece = stream.recv(1 << 16)
-            assert piece, reply
-            reply += piece
-        stream.close()
+    members = {"messages": [says(shown, "what?"), {"role": "assistant", "content": "a"}, says(shown, "and now?")], "logprobs": True, "top_logprobs": 20, "response_format": form}
+    with ThreadPoolExecutor(SLOTS) as pool:
+        answers = [pool.submit(server.events, **members) for _ in range(SLOTS)]
+        server.wait_for(lambda: server.metric("slots_busy") == SLOTS)
+        for answer in answers:
+            answer.result()
 
 
 def descriptors(server):
