@@ -36,6 +36,10 @@
  * - behind responses the model goes on in its turn; behind calls stands the mark that begins a response;
  * - a text part of a turn with calls stays where it is in the message; Gemma 4's template moves it behind the responses.
  *
+ * This is the template that Gemma 4 came with.  The one that Google published in July 2026 differs in what is not followed here: it
+ * writes null, declares parameters named description, type, properties, required or nullable, which this does not, ends the model's
+ * turn behind responses where the user's is next, and begins a thought behind responses where thoughts are asked for.
+ *
  * Where the template would drop something silently, this refuses: a system prompt without a user turn, or in a later place, or of
  * other than one text part.
  *

@@ -97,7 +97,7 @@ typedef struct gemlet_constraint {
     const gemlet_token_order *order;
     const gemlet_chat_format *format;
     gemlet_grammar_state state; /* in the grammar, or in a call */
-    gemlet_grammar_state *path; /* [GEMLET_TOKEN_BYTES + 1], while tokens are judged */
+    gemlet_grammar_state *path; /* [GEMLET_TOKEN_BYTES], while tokens are judged */
     uint64_t *allowed;          /* [token_count] bits, where is_listed */
     uint64_t first_bytes[4];    /* bits, where is_prepared */
     uint32_t beginning;         /* tokens that have one of these first bytes */

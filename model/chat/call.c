@@ -3,6 +3,7 @@
 
 #include "core/text.h"
 #include "core/utf8.h"
+#include "model/chat/notation.h"
 #include "model/json/json.h"
 #include <gemlet/chat.h>
 
@@ -97,25 +98,23 @@ static void put_run(reader *r, const char *end) {
 
 /* ---- The notation in ---- */
 
-static const char quote[] = "<|\"|>";
-
 /* A string behind its mark, to the next one. */
 static void read_string(reader *r) {
     const char *end = r->at;
-    while ((size_t)(r->end - end) >= sizeof quote - 1 && memcmp(end, quote, sizeof quote - 1) != 0) {
+    while ((size_t)(r->end - end) >= GEMLET_CALL_QUOTE_BYTES && memcmp(end, GEMLET_CALL_QUOTE, GEMLET_CALL_QUOTE_BYTES) != 0) {
         end++;
     }
-    expect(r, (size_t)(r->end - end) >= sizeof quote - 1, "the end of a string");
+    expect(r, (size_t)(r->end - end) >= GEMLET_CALL_QUOTE_BYTES, "the end of a string");
     if (r->problem == NULL) {
         put_run(r, end);
-        (void)take(r, quote);
+        (void)take(r, GEMLET_CALL_QUOTE);
     }
 }
 
 /* A name, as it is or as a string, and the colon. */
 static void read_key(reader *r) {
     skip_space(r);
-    if (take(r, quote)) {
+    if (take(r, GEMLET_CALL_QUOTE)) {
         read_string(r);
     } else {
         const char *colon = r->at;
@@ -137,7 +136,7 @@ static void read_scalar(reader *r) {
     static const struct {
         const char *text, *json;
     } words[] = {{"true", "true"}, {"false", "false"}, {"None", "null"}, {"null", "null"}, {"True", "true"}, {"False", "false"}};
-    if (take(r, quote)) {
+    if (take(r, GEMLET_CALL_QUOTE)) {
         read_string(r);
         return;
     }

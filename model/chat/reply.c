@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "model/chat/notation.h"
 #include <gemlet/chat.h>
 
 void gemlet_reply_begin(gemlet_reply *reply, const gemlet_tokenizer *tokenizer) {
@@ -36,11 +37,10 @@ static bool is_mark(const gemlet_reply *reply, uint32_t token, gemlet_reply_part
 
 /* Behind what the decoder held back. */
 static void add_quote(gemlet_reply *reply, const char **text, size_t *bytes) {
-    static const char quote[] = "<|\"|>";
     memcpy(reply->quote, *text, *bytes); /* at most three bytes that start no character: nine */
-    memcpy(reply->quote + *bytes, quote, sizeof quote - 1);
+    memcpy(reply->quote + *bytes, GEMLET_CALL_QUOTE, GEMLET_CALL_QUOTE_BYTES);
     *text = reply->quote;
-    *bytes += sizeof quote - 1;
+    *bytes += GEMLET_CALL_QUOTE_BYTES;
 }
 
 /* A mark's own text is not shown, but it may bring what the decoder held back: that belongs to what was before it. */

@@ -36,6 +36,7 @@ typedef struct printer {
     gemlet_json function; /* for messages; none outside of declarations */
     level levels[MOST_LEVELS];
     size_t depth;
+    size_t work; /* of GEMLET_TOOL_WORK */
 } printer;
 
 static void refuse(printer *p, const char *why) {
@@ -146,8 +147,11 @@ static void put_next(printer *p, level *l, const char *text) {
 static bool next_sorted(printer *p, level *l, gemlet_json *key, gemlet_json *value) {
     size_t members = 0;
     bool found = gemlet_json_next_sorted(l->value, l->last, key, value, &members);
+    p->work += (size_t)(l->value.end - l->value.text);
     if (members > GEMLET_TOOL_MEMBERS) {
         refuse(p, "expected at most 256 members of an object");
+    } else if (p->work > GEMLET_TOOL_WORK) {
+        refuse(p, "expected objects of fewer members within each other");
     }
     if (found && l->last.text != NULL && gemlet_json_compare(*key, l->last, false) == 0) {
         refuse(p, "an object has two members of one name");

@@ -5,7 +5,8 @@
 #include "model/chat/render.h"
 #include "model/json/json.h"
 
-enum { GEMLET_TOOL_MEMBERS = 256 }; /* of an object at most */
+/* Sorting an object's members reads it once for each of them; of objects within each other that adds up. */
+enum { GEMLET_TOOL_MEMBERS = 256 /* of an object at most */, GEMLET_TOOL_WORK = 1 << 23 /* bytes that are read so, of a text */ };
 
 /* Whether a value is the name of a function as OpenAI allows it: others could end the notation early. */
 bool gemlet_is_function_name(gemlet_json name);

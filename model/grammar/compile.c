@@ -49,10 +49,9 @@ static gemlet_status open_source(gemlet_grammar_kind kind, const char *text, siz
     if (kind == GEMLET_GRAMMAR_PATTERN) {
         return GEMLET_OK;
     }
-    bool functions = kind == GEMLET_GRAMMAR_CALLS;
-    gemlet_status status = gemlet_json_open(&s->text, text, bytes, functions ? "tools" : "schema", error);
+    gemlet_status status = gemlet_json_open(&s->text, text, bytes, kind == GEMLET_GRAMMAR_CALLS ? "tools" : "schema", error);
     if (status == GEMLET_OK) {
-        s->room = gemlet_schema_room(s->text, functions);
+        s->room = gemlet_schema_room(s->text);
     }
     return status;
 }

@@ -14,7 +14,7 @@
 enum { MOST_REFUSED = 4096, MOST_WALKED = 16384, MOST_LISTED = 8192, BYTES = 256 };
 
 static void carve(gemlet_carver *carver, size_t tokens, gemlet_constraint *c) {
-    c->path = gemlet_carve(carver, GEMLET_TOKEN_BYTES + 1, sizeof *c->path);
+    c->path = gemlet_carve(carver, GEMLET_TOKEN_BYTES, sizeof *c->path);
     c->allowed = gemlet_carve(carver, (tokens + 63) / 64, sizeof *c->allowed);
 }
 
@@ -79,7 +79,7 @@ static void set_bit(uint64_t *bits, size_t i) {
 static void prepare(gemlet_constraint *c) {
     memset(c->first_bytes, 0, sizeof c->first_bytes);
     c->beginning = 0;
-    for (size_t byte = 0; byte < BYTES && !awaits_call(c); byte++) {
+    for (size_t byte = 0; byte < GEMLET_GRAMMAR_QUOTE && !awaits_call(c); byte++) {
         if (gemlet_grammar_advance(holding(c), &c->state, (unsigned char)byte, &c->path[0])) {
             set_bit(c->first_bytes, byte);
             c->beginning += c->order->begins[byte + 1] - c->order->begins[byte];
@@ -90,10 +90,11 @@ static void prepare(gemlet_constraint *c) {
     c->is_prepared = true;
 }
 
-/* Walks a text's bytes from number `from` on, those before being on the path; answers how many of all may come. */
+/* Walks a text's bytes from number `from` on, those before being on the path; answers how many of all may come.  The byte that
+ * stands for a mark is none of a text's. */
 static size_t walk(const gemlet_constraint *c, const char *text, size_t from, size_t bytes) {
     size_t i = from;
-    while (i < bytes &&
+    while (i < bytes && (unsigned char)text[i] != GEMLET_GRAMMAR_QUOTE &&
            gemlet_grammar_advance(holding(c), i == 0 ? &c->state : &c->path[i - 1], (unsigned char)text[i], &c->path[i])) {
         i++;
     }

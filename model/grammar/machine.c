@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/text.h"
+#include "model/chat/notation.h"
 #include "model/grammar/table.h"
 #include "model/json/json.h"
 
@@ -69,13 +70,6 @@ typedef enum outcome { REFUSED, TAKEN, ENDED_BEFORE, OPENED } outcome;
 
 /* ---- Frames ---- */
 
-static const gemlet_node *node_at(const gemlet_grammar *g, size_t number) {
-    while (g->nodes[number].kind == GEMLET_NODE_ALIAS) {
-        number = g->nodes[number].first;
-    }
-    return &g->nodes[number];
-}
-
 static frame *top(reading *r) {
     return &r->frames[r->depth - 1];
 }
@@ -95,7 +89,7 @@ static void put(const gemlet_grammar *g, frame *f, const gemlet_node *n, scalar 
 }
 
 static outcome push(const gemlet_grammar *g, reading *r, size_t number) {
-    put(g, &r->frames[r->depth], node_at(g, number), &r->scalar);
+    put(g, &r->frames[r->depth], &g->nodes[number], &r->scalar);
     r->depth++;
     return OPENED;
 }
@@ -248,14 +242,19 @@ static outcome step_number(const gemlet_node *n, reading *r, unsigned char byte)
 
 typedef gemlet_character_range range;
 
+/* Ranges are in order: looks for the first that does not end before. */
 static bool is_in(const gemlet_grammar *g, const gemlet_pattern_position *position, range wanted) {
-    for (size_t i = 0; i < position->range_count; i++) {
-        range r = g->ranges[position->first_range + i];
-        if (r.first <= wanted.last && r.last >= wanted.first) {
-            return true;
+    const range *r = g->ranges + position->first_range;
+    size_t from = 0, end = position->range_count;
+    while (from < end) {
+        size_t middle = from + (end - from) / 2;
+        if (r[middle].last < wanted.first) {
+            from = middle + 1;
+        } else {
+            end = middle;
         }
     }
-    return false;
+    return from < position->range_count && r[from].first <= wanted.last;
 }
 
 /* The positions of a pattern that take one of these characters. */
@@ -353,7 +352,7 @@ static outcome continue_character(const gemlet_grammar *g, const gemlet_node *n,
     unsigned left = s->left - 1u;
     range wanted = {bits << 6 * left, ((bits + 1) << 6 * left) - 1};
     bool overlong = (left == 1 && bits < 0x20) || (left == 2 && bits < 0x10); /* a shorter form writes it, too */
-    if ((byte & 0xC0) != 0x80 || bits << 6 * left > 0x10FFFF || overlong) {
+    if ((byte & 0xC0) != 0x80 || bits << 6 * left > GEMLET_LAST_CHARACTER || overlong) {
         return REFUSED;
     }
     if (left == 0) {
@@ -406,13 +405,13 @@ static bool is_whole_text(const gemlet_node *n, const reading *r) {
 /* In the notation of calls a string ends with its mark, and all between is meant as it is; but the mark's own text, which readers
  * of calls take for it, is not written in characters.  f->entry counts how much of it stands there. */
 static outcome step_notation(const gemlet_grammar *g, const gemlet_node *n, reading *r, unsigned char byte) {
-    static const char mark[] = "<|\"|>";
     frame *f = top(r);
     if (byte == GEMLET_GRAMMAR_QUOTE) {
         return r->scalar.left == 0 && is_whole_text(n, r) ? pop(r) : REFUSED;
     }
-    f->entry = (uint16_t)(byte == (unsigned char)mark[f->entry] ? f->entry + 1 : byte == (unsigned char)mark[0]);
-    if (f->entry == sizeof mark - 1) {
+    f->entry =
+        (uint16_t)(byte == (unsigned char)GEMLET_CALL_QUOTE[f->entry] ? f->entry + 1 : byte == (unsigned char)GEMLET_CALL_QUOTE[0]);
+    if (f->entry == GEMLET_CALL_QUOTE_BYTES) {
         return REFUSED;
     }
     return r->scalar.left != 0 ? continue_character(g, n, r, byte) : begin_character(g, n, r, byte);
@@ -626,7 +625,7 @@ static outcome step_call(const gemlet_grammar *g, const gemlet_node *n, reading 
     for (size_t i = n->first; i < end && f->count > 0; i++) {
         const gemlet_entry *e = &g->entries[i];
         if (e->bytes == f->count && begins_as(g, &g->entries[f->entry], e, e->bytes) && fits(g, r->depth - 1, e->node)) {
-            put(g, f, node_at(g, e->node), &r->scalar);
+            put(g, f, &g->nodes[e->node], &r->scalar);
             return OPENED;
         }
     }
@@ -666,8 +665,8 @@ static void keep(readings *after, const reading *r) {
     }
 }
 
-/* Every alternative that takes the byte is a reading of its own.  Alternatives may be choices again, as deep as compile.c allows.
- */
+/* Every alternative that takes the byte is a reading of its own.  Alternatives may be choices again; links.c bounds how
+ * deep, and how many there are in all. */
 static void keep_alternatives(const gemlet_grammar *g, const reading *r, unsigned char byte, readings *after) {
     struct {
         const gemlet_node *node;
@@ -686,7 +685,7 @@ static void keep_alternatives(const gemlet_grammar *g, const reading *r, unsigne
         if (!fits(g, r->depth - 1, number)) {
             continue;
         }
-        const gemlet_node *n = node_at(g, number);
+        const gemlet_node *n = &g->nodes[number];
         if (n->kind == GEMLET_NODE_ANY_OF) {
             open[depth].node = n;
             open[depth++].next = 0;

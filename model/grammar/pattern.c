@@ -6,7 +6,7 @@
 #include "model/grammar/table.h"
 #include "model/json/json.h"
 
-enum { MOST_GROUPS = 16, LAST_CHARACTER = 0x10FFFF, FIRST_SURROGATE = 0xD800, LAST_SURROGATE = 0xDFFF, MOST_TIMES = 1000 };
+enum { MOST_GROUPS = 16, FIRST_SURROGATE = 0xD800, LAST_SURROGATE = 0xDFFF, MOST_TIMES = 1000 };
 #define NO_CHARACTER UINT32_MAX
 
 /* A part of the pattern: positions [begin, end). */
@@ -87,18 +87,36 @@ static void add_range(parser *p, uint32_t first, uint32_t last) {
     p->g->ranges[p->g->range_count++] = (gemlet_character_range){first, last};
 }
 
+/* Lets the range at `root` sink below those that begin later (Williams, "Algorithm 232: Heapsort", 1964). */
+static void sink(gemlet_character_range *r, size_t root, size_t count) {
+    for (size_t child; (child = 2 * root + 1) < count; root = child) {
+        child += child + 1 < count && r[child + 1].first > r[child].first;
+        if (r[root].first >= r[child].first) {
+            return;
+        }
+        gemlet_character_range one = r[root];
+        r[root] = r[child];
+        r[child] = one;
+    }
+}
+
+static void sort_ranges(gemlet_character_range *r, size_t count) {
+    for (size_t i = count / 2; i > 0; i--) {
+        sink(r, i - 1, count);
+    }
+    for (size_t left = count; left > 1; left--) {
+        gemlet_character_range last = r[left - 1];
+        r[left - 1] = r[0];
+        r[0] = last;
+        sink(r, 0, left - 1);
+    }
+}
+
 /* Sorts the ranges from `from` on and joins those that touch. */
 static void join_ranges(parser *p, size_t from) {
     gemlet_character_range *r = p->g->ranges + from;
     size_t count = p->g->range_count - from, kept = 0;
-    for (size_t i = 1; i < count; i++) {
-        gemlet_character_range one = r[i];
-        size_t j = i;
-        for (; j > 0 && r[j - 1].first > one.first; j--) {
-            r[j] = r[j - 1];
-        }
-        r[j] = one;
-    }
+    sort_ranges(r, count);
     for (size_t i = 1; i < count; i++) {
         if (r[i].first <= r[kept].last + 1) {
             r[kept].last = r[i].last > r[kept].last ? r[i].last : r[kept].last;
@@ -109,9 +127,8 @@ static void join_ranges(parser *p, size_t from) {
     p->g->range_count = from + (count > 0 ? kept + 1 : 0);
 }
 
-/* All other characters. */
+/* All characters but those of the ranges from `from` on, which are in order. */
 static void turn_ranges(parser *p, size_t from) {
-    join_ranges(p, from);
     uint32_t begin = 0;
     size_t kept = from;
     for (size_t i = from; i < p->g->range_count; i++) {
@@ -122,8 +139,8 @@ static void turn_ranges(parser *p, size_t from) {
         begin = r.last + 1;
     }
     p->g->range_count = kept;
-    if (begin <= LAST_CHARACTER) {
-        add_range(p, begin, LAST_CHARACTER);
+    if (begin <= GEMLET_LAST_CHARACTER) {
+        add_range(p, begin, GEMLET_LAST_CHARACTER);
     }
 }
 
@@ -228,6 +245,7 @@ static void add_bracket(parser *p) {
     if (!closed) {
         refuse(p, GEMLET_ERROR_FORMAT, "expected ]");
     }
+    join_ranges(p, from);
     if (others) {
         turn_ranges(p, from);
     }
@@ -329,8 +347,11 @@ static fragment copy(parser *p, const fragment *f) {
     return made;
 }
 
-/* From `least` to `most` times. */
+/* From `least` to `most` times.  Nothing stays that, however often. */
 static fragment repeat(parser *p, const fragment *f, uint32_t least, uint32_t most) {
+    if (f->begin == f->end) {
+        return *f;
+    }
     fragment all = {.begin = f->begin, .end = f->end, .empty = true};
     uint32_t written = most != GEMLET_UNBOUNDED ? most : least > 0 ? least : 1;
     for (uint32_t i = 0; i < written && p->status == GEMLET_OK; i++) {
@@ -483,7 +504,7 @@ static bool read_atom(parser *p, fragment *atom) {
 /* Any text. */
 static fragment any_text(parser *p) {
     size_t from = p->g->range_count;
-    add_range(p, 0, LAST_CHARACTER);
+    add_range(p, 0, GEMLET_LAST_CHARACTER);
     fragment f = characters(p, from);
     return repeat(p, &f, 0, GEMLET_UNBOUNDED);
 }

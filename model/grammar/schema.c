@@ -4,9 +4,10 @@
 #include <string.h>
 
 #include "core/text.h"
+#include "model/chat/notation.h"
 #include "model/chat/tools.h"
 
-enum { ROOT = 0 /* the first node */, MOST_REFERENCES = 128 };
+enum { MOST_REFERENCES = 128 };
 
 typedef enum keyword {
     TYPE,
@@ -91,7 +92,9 @@ typedef struct compiler {
     gemlet_status status;
     gemlet_error *error;
     uint16_t any;         /* the node of any value */
+    bool has_base;        /* what is compiled is within an inner $id */
     gemlet_json document; /* of document_of, the last one */
+    size_t work;          /* of GEMLET_TOOL_WORK */
     size_t reference_count;
     reference references[MOST_REFERENCES];
 } compiler;
@@ -141,12 +144,13 @@ static uint16_t add_node(compiler *c, gemlet_node made) {
     return (uint16_t)g->node_count++;
 }
 
-/* A schema that is compiled later. */
+/* A schema that is compiled later: its text is from `source` to `most`. */
 static uint16_t add_pending(compiler *c, gemlet_json schema) {
     return add_node(c, (gemlet_node){.kind = GEMLET_NODE_PENDING,
                                      .other = GEMLET_NO_NODE,
-                                     .least = place_of(c, schema.text),
-                                     .most = place_of(c, schema.end)});
+                                     .source = place_of(c, schema.text),
+                                     .most = place_of(c, schema.end),
+                                     .has_base = c->has_base});
 }
 
 static void add_entry(compiler *c, gemlet_node *n, gemlet_entry made) {
@@ -183,12 +187,12 @@ static void put_plain(compiler *c, gemlet_json string) {
 
 /* As calls write it, between its marks; their text within it would end it early. */
 static void put_marked(compiler *c, gemlet_json string) {
-    static const char quote = (char)GEMLET_GRAMMAR_QUOTE, mark[] = "<|\"|>";
+    static const char quote = (char)GEMLET_GRAMMAR_QUOTE;
     put_text(c, &quote, 1);
     size_t first = c->g->text_bytes;
     put_plain(c, string);
-    for (size_t i = first; i + sizeof mark - 1 <= c->g->text_bytes; i++) {
-        if (memcmp(c->g->text + i, mark, sizeof mark - 1) == 0) {
+    for (size_t i = first; i + GEMLET_CALL_QUOTE_BYTES <= c->g->text_bytes; i++) {
+        if (memcmp(c->g->text + i, GEMLET_CALL_QUOTE, GEMLET_CALL_QUOTE_BYTES) == 0) {
             refuse(c, GEMLET_ERROR_UNSUPPORTED, "the mark of strings within one: ", string, "");
         }
     }
@@ -310,8 +314,13 @@ static void add_any_value(compiler *c) {
     c->g->nodes[c->any] = any;
 }
 
-/* A schema, or true, which is any value. */
+/* A schema, or true, which is any value.  What something has referred to has a node already: each schema is compiled once. */
 static uint16_t add_schema(compiler *c, gemlet_json schema) {
+    for (size_t i = 0; i < c->reference_count; i++) {
+        if (c->root.text + c->references[i].target == schema.text) {
+            return c->references[i].node;
+        }
+    }
     return *schema.text == 't' ? c->any : add_pending(c, schema);
 }
 
@@ -392,7 +401,7 @@ static unsigned type_named(compiler *c, gemlet_json name) {
             return types[i].type;
         }
     }
-    refuse(c, GEMLET_ERROR_FORMAT, "type: expected the name of a type, found ", name, "");
+    refuse(c, GEMLET_ERROR_FORMAT, "expected the name of a type, found ", name, "");
     return 0;
 }
 
@@ -437,12 +446,9 @@ static unsigned type_of_value(gemlet_json value) {
     if (found != NULL) {
         return meant[found - first];
     }
-    for (const char *at = value.text; at < value.end; at++) {
-        if (gemlet_text_find(".eE", *at) != NULL) {
-            return NUMBER;
-        }
-    }
-    return NUMBER | INTEGER;
+    bool rounded = false;
+    (void)gemlet_read_units(value, 0, true, &rounded);
+    return rounded ? NUMBER : NUMBER | INTEGER; /* 1.0 is an integer, too */
 }
 
 static void add_literal(compiler *c, gemlet_node *n, gemlet_json value, unsigned wanted) {
@@ -473,24 +479,6 @@ static gemlet_node literals_node(compiler *c, const keywords *k) {
 
 /* ---- Strings ---- */
 
-/* Whether all texts of a pattern have `least` to `most` characters. */
-static bool has_lengths(const gemlet_pattern *pattern, uint32_t least, uint32_t most) {
-    gemlet_positions now = pattern->first;
-    bool right = !pattern->empty || least == 0;
-    uint32_t length = 1;
-    for (; !gemlet_no_positions(&now) && length <= GEMLET_PATTERN_POSITIONS + 1; length++) {
-        gemlet_positions next = {{0}};
-        for (size_t i = 0; i < pattern->position_count; i++) {
-            if (gemlet_has_position(&now, i)) {
-                right = right && (!gemlet_has_position(&pattern->last, i) || (length >= least && length <= most));
-                gemlet_add_positions(&next, &pattern->positions[i].follow);
-            }
-        }
-        now = next;
-    }
-    return right && (most == GEMLET_UNBOUNDED || gemlet_no_positions(&now)) && (least <= length || gemlet_no_positions(&now));
-}
-
 /* Adds where it is to what is wrong with a pattern. */
 static void tell_place(compiler *c, gemlet_json pattern) {
     if (c->status != GEMLET_OK) {
@@ -499,26 +487,27 @@ static void tell_place(compiler *c, gemlet_json pattern) {
     }
 }
 
-/* A pattern's number.  A schema that is compiled where it stands and where something refers to it has one pattern. */
+/* A pattern's number. */
 static uint16_t pattern_of(compiler *c, gemlet_json string) {
-    gemlet_grammar *g = c->g;
-    const uint32_t source = place_of(c, string.text);
     const char *text = NULL;
-    for (size_t i = 0; i < g->pattern_count; i++) {
-        if (g->patterns[i].source == source) {
-            return (uint16_t)i;
-        }
-    }
     size_t bytes = plain_text(c, string, &text);
     if (c->status == GEMLET_OK) {
-        c->status = gemlet_pattern_compile(g, c->room, text, bytes, false, c->error);
+        c->status = gemlet_pattern_compile(c->g, c->room, text, bytes, false, c->error);
         tell_place(c, string);
     }
-    if (c->status != GEMLET_OK) {
-        return 0;
+    return c->status == GEMLET_OK ? (uint16_t)(c->g->pattern_count - 1) : 0;
+}
+
+/* What is asked of a string's pattern beside it. */
+static void check_pattern(compiler *c, const keywords *k, const gemlet_node *n) {
+    const gemlet_pattern *pattern = &c->g->patterns[n->first];
+    if (!gemlet_pattern_has_lengths(pattern, n->least, n->most)) {
+        refuse_keyword(c, GEMLET_ERROR_UNSUPPORTED, k->at[PATTERN],
+                       " allows lengths that minLength or maxLength does not: say it in the pattern");
+    } else if (c->g->notation && gemlet_pattern_forces_mark(c->g, pattern)) {
+        refuse_keyword(c, GEMLET_ERROR_UNSUPPORTED, k->at[PATTERN],
+                       " asks for the mark of strings, " GEMLET_CALL_QUOTE ", within one");
     }
-    g->patterns[g->pattern_count - 1].source = source;
-    return (uint16_t)(g->pattern_count - 1);
 }
 
 static gemlet_node string_node(compiler *c, const keywords *k) {
@@ -531,9 +520,8 @@ static gemlet_node string_node(compiler *c, const keywords *k) {
     if (has(c, k, PATTERN, '"', ": expected a string")) {
         n.has_pattern = true;
         n.first = pattern_of(c, k->at[PATTERN]);
-        if (c->status == GEMLET_OK && !has_lengths(&c->g->patterns[n.first], n.least, n.most)) {
-            refuse_keyword(c, GEMLET_ERROR_UNSUPPORTED, k->at[PATTERN],
-                           " allows lengths that minLength or maxLength does not: say it in the pattern");
+        if (c->status == GEMLET_OK) {
+            check_pattern(c, k, &n);
         }
     }
     return n;
@@ -640,8 +628,12 @@ static void add_sorted_properties(compiler *c, gemlet_json properties, gemlet_no
     gemlet_json key = {NULL, NULL}, value;
     size_t members = 0;
     while (c->status == GEMLET_OK && gemlet_json_next_sorted(properties, key, &key, &value, &members)) {
-        if (members > GEMLET_TOOL_MEMBERS) {
-            refuse(c, GEMLET_ERROR_UNSUPPORTED, "more than 256 properties, the first: ", key, "");
+        c->work += (size_t)(properties.end - properties.text);
+        if (members > GEMLET_TOOL_MEMBERS || c->work > GEMLET_TOOL_WORK) {
+            refuse(c, GEMLET_ERROR_UNSUPPORTED,
+                   members > GEMLET_TOOL_MEMBERS ? "more than 256 properties, the first: "
+                                                 : "too many properties within each other, at ",
+                   key, "");
         }
         add_property(c, n, key, value);
     }
@@ -787,11 +779,38 @@ static gemlet_json document_of(compiler *c, const char *at) {
     return c->document;
 }
 
+/* Writes what %HH stands for in its place, as in any fragment of a URI.  Answers the bytes that are left; 0 where a % is none of
+ * these. */
+static size_t decode_percents(char *text, size_t bytes) {
+    size_t kept = 0;
+    for (size_t i = 0; i < bytes; i++) {
+        if (text[i] != '%') {
+            text[kept++] = text[i];
+            continue;
+        }
+        int high = i + 2 < bytes ? gemlet_json_hexadecimal(text[i + 1]) : -1;
+        int low = high >= 0 ? gemlet_json_hexadecimal(text[i + 2]) : -1;
+        if (low < 0) {
+            return 0;
+        }
+        text[kept++] = (char)(unsigned char)(high * 16 + low);
+        i += 2;
+    }
+    return kept;
+}
+
+/* Whether a schema is a resource of its own: a pointer does not lead into it or out of it. */
+static bool has_own_base(compiler *c, gemlet_json schema) {
+    return schema.text != document_of(c, schema.text).text &&
+           gemlet_json_type_of(gemlet_json_member(schema, "$id")) == GEMLET_JSON_STRING;
+}
+
 static gemlet_json find_reference(compiler *c, gemlet_json document, gemlet_json string) {
-    const char *at = NULL;
+    const char *plain = NULL;
     gemlet_json found = document, none = {NULL, NULL};
-    size_t bytes = plain_text(c, string, &at);
-    const char *end = at + bytes;
+    size_t bytes = plain_text(c, string, &plain);
+    bytes = decode_percents(c->g->text + c->g->text_bytes, bytes);
+    const char *at = plain, *end = plain + bytes;
     const size_t kept = c->g->text_bytes;
     if (bytes == 0 || *at != '#') {
         return none;
@@ -799,7 +818,7 @@ static gemlet_json find_reference(compiler *c, gemlet_json document, gemlet_json
     c->g->text_bytes += bytes; /* the pointer stays while keys are compared with it */
     for (at++; at < end && found.text != NULL;) {
         const char *part = at + 1;
-        bool pointer = *at == '/';
+        bool pointer = *at == '/' && !has_own_base(c, found);
         for (at = part; at < end && *at != '/';) {
             at++;
         }
@@ -823,14 +842,12 @@ static const reference *find_followed(const compiler *c, gemlet_json document, g
     return NULL;
 }
 
-/* The node of a schema that something refers to, which is compiled once. */
+/* The node of a schema that something refers to: it may stand in its own place already. */
 static uint16_t node_of_target(compiler *c, gemlet_json schema) {
-    if (schema.text == c->root.text) {
-        return ROOT;
-    }
-    for (size_t i = 0; i < c->reference_count; i++) {
-        if (c->root.text + c->references[i].target == schema.text) {
-            return c->references[i].node;
+    const uint32_t source = place_of(c, schema.text);
+    for (size_t i = 0; i < c->g->node_count; i++) {
+        if (c->g->nodes[i].source == source) {
+            return (uint16_t)i;
         }
     }
     return add_schema(c, schema);
@@ -846,6 +863,10 @@ static gemlet_node reference_node(compiler *c, const keywords *k) {
     if (!has(c, k, REFERENCE, '"', ": expected a string")) {
         return alias_of(0);
     }
+    if (c->has_base) {
+        refuse_keyword(c, GEMLET_ERROR_UNSUPPORTED, pointer, " within a schema that has a $id of its own is not held");
+        return alias_of(0);
+    }
     gemlet_json document = document_of(c, pointer.text);
     const reference *followed = find_followed(c, document, pointer);
     if (followed != NULL) {
@@ -853,11 +874,11 @@ static gemlet_node reference_node(compiler *c, const keywords *k) {
     }
     gemlet_json found = find_reference(c, document, pointer);
     if (found.text == NULL) {
-        refuse(c, GEMLET_ERROR_UNSUPPORTED, "$ref: expected # or a pointer into this schema, found ", pointer, "");
+        refuse(c, GEMLET_ERROR_UNSUPPORTED, "expected # or a pointer into this schema, found ", pointer, "");
         return alias_of(0);
     }
     if (c->reference_count == MOST_REFERENCES) {
-        refuse(c, GEMLET_ERROR_UNSUPPORTED, "$ref: more than 128 pointers, the last: ", pointer, "");
+        refuse(c, GEMLET_ERROR_UNSUPPORTED, "more than 128 pointers, the last: ", pointer, "");
         return alias_of(0);
     }
     reference made = {place_of(c, document.text), place_of(c, pointer.text), (uint32_t)(pointer.end - pointer.text),
@@ -937,6 +958,7 @@ static gemlet_node node_of_schema(compiler *c, gemlet_json schema) {
         return alias_of(0);
     }
     collect(c, schema, &k);
+    c->has_base = c->has_base || has_own_base(c, schema);
     if (is_there(&k, REFERENCE)) {
         return reference_node(c, &k);
     }
@@ -949,10 +971,11 @@ static gemlet_node node_of_schema(compiler *c, gemlet_json schema) {
     return is_there(&k, ALL_OF) ? all_of_node(c, &k) : typed_node(c, &k);
 }
 
-/* Each value of the schema makes at most a node and an entry (of functions two: null is written in two ways); its text at most as
- * many bytes as it has, and what stands around keys. What is not counted here is what stands for any value; and the text of a
+/* Each value of the schema makes at most a node and two entries: one where it stands, and one of its own (`true` of a boolean has
+ * `false` beside it, null of functions is written in two ways); its text at most as many bytes as it has, and what stands around
+ * keys.  What is not counted here is what stands for any value; and the text of a
  * pointer and of a key beside it are put for a moment. */
-gemlet_grammar_room gemlet_schema_room(gemlet_json schema, bool functions) {
+gemlet_grammar_room gemlet_schema_room(gemlet_json schema) {
     enum { BUILT_IN = 16, BUILT_IN_TEXT = 64 };
     const size_t bytes = (size_t)(schema.end - schema.text);
     size_t values = 1, patterns = 0;
@@ -963,7 +986,7 @@ gemlet_grammar_room gemlet_schema_room(gemlet_json schema, bool functions) {
         patterns += string && gemlet_json_is((gemlet_json){at, behind}, keyword_names[PATTERN], false);
     }
     return (gemlet_grammar_room){.nodes = values + BUILT_IN,
-                                 .entries = (functions ? 2 : 1) * values + BUILT_IN,
+                                 .entries = 2 * values + BUILT_IN,
                                  .text = 2 * bytes + 3 * values + BUILT_IN_TEXT,
                                  .patterns = patterns,
                                  .positions = patterns * GEMLET_PATTERN_POSITIONS,
@@ -1020,12 +1043,9 @@ static gemlet_node call_node(compiler *c) {
 static void check_parameters(compiler *c) {
     const gemlet_grammar *g = c->g;
     for (size_t i = 0; c->status == GEMLET_OK && i < g->nodes[0].count; i++) {
-        size_t number = g->entries[g->nodes[0].first + i].node, steps = g->node_count;
-        while (g->nodes[number].kind == GEMLET_NODE_ALIAS && steps-- > 0) {
-            number = g->nodes[number].first;
-        }
-        if (g->nodes[number].kind != GEMLET_NODE_OBJECT && g->nodes[number].kind != GEMLET_NODE_MAP) {
-            const gemlet_entry *e = &g->entries[g->nodes[0].first + i];
+        const gemlet_entry *e = &g->entries[g->nodes[0].first + i];
+        if (e->node == GEMLET_NO_NODE ||
+            (g->nodes[e->node].kind != GEMLET_NODE_OBJECT && g->nodes[e->node].kind != GEMLET_NODE_MAP)) {
             c->status = gemlet_fail(c->error, GEMLET_ERROR_UNSUPPORTED, "tools: the parameters of ");
             gemlet_error_bytes(c->error, g->text + e->text + sizeof call_opening - 1, e->bytes - (sizeof call_opening - 1));
             gemlet_error_text(c->error, ": expected the schema of an object");
@@ -1037,10 +1057,33 @@ static void compile_pending(compiler *c) {
     gemlet_grammar *g = c->g;
     for (size_t i = 0; i < g->node_count && c->status == GEMLET_OK; i++) {
         if (g->nodes[i].kind == GEMLET_NODE_PENDING) {
-            gemlet_json pending = {c->root.text + g->nodes[i].least, c->root.text + g->nodes[i].most};
-            gemlet_node made = node_of_schema(c, pending);
+            const uint32_t source = g->nodes[i].source;
+            c->has_base = g->nodes[i].has_base;
+            gemlet_node made = node_of_schema(c, (gemlet_json){c->root.text + source, c->root.text + g->nodes[i].most});
             g->nodes[i] = made;
+            g->nodes[i].source = source;
         }
+    }
+}
+
+/* Of the whole. */
+static void refuse_whole(compiler *c, gemlet_status status, const char *why) {
+    c->status = gemlet_fail(c->error, status, c->g->notation ? "tools: " : "schema: ");
+    gemlet_error_text(c->error, why);
+}
+
+/* What is asked of all nodes together, when they are there. */
+static void link(compiler *c) {
+    bool has_root = gemlet_schema_follow_references(c->g);
+    if (c->g->notation) {
+        check_parameters(c);
+    }
+    const char *too_much = gemlet_schema_count_choices(c->g);
+    if (c->status == GEMLET_OK && too_much != NULL) {
+        refuse_whole(c, GEMLET_ERROR_UNSUPPORTED, too_much);
+    }
+    if (c->status == GEMLET_OK && (!has_root || !gemlet_schema_measure_depths(c->g))) {
+        refuse_whole(c, GEMLET_ERROR_FORMAT, "it has no value, or none of at most 24 values within each other");
     }
 }
 
@@ -1055,8 +1098,8 @@ gemlet_status gemlet_schema_compile(gemlet_grammar *g, const gemlet_grammar_room
         g->nodes[0] = alias_of(c.any);
     }
     compile_pending(&c);
-    if (g->notation) {
-        check_parameters(&c);
+    if (c.status == GEMLET_OK) {
+        link(&c);
     }
-    return c.status != GEMLET_OK ? c.status : gemlet_schema_measure_depths(g, error);
+    return c.status;
 }

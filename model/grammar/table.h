@@ -12,13 +12,14 @@ enum {
     GEMLET_PATTERN_POSITIONS = 256, /* of the characters of a pattern, repetitions written out */
     GEMLET_PATTERN_WORDS = GEMLET_PATTERN_POSITIONS / 64,
     GEMLET_CHOICES = 8,         /* anyOf within anyOf */
+    GEMLET_CHOICE_WORK = 32768, /* of all alternatives of a choice: 16 for each, 1 for each literal of one */
     GEMLET_NEVER = UINT8_MAX,   /* depth of what has no finite value */
     GEMLET_NUMBER_FRACTION = 6, /* digits behind the point of a number that is no integer */
     GEMLET_NUMBER_DIGITS = 18,  /* of a number at most, those behind the point included */
     GEMLET_NO_NODE = UINT16_MAX
 };
 #define GEMLET_UNBOUNDED UINT32_MAX
-#define GEMLET_NOTATION_MARKS ":,{}[]<\"" /* end a member's name in the notation of calls, as bytes up to ' ' do */
+#define GEMLET_LAST_CHARACTER 0x10FFFFu
 
 /* A set of a pattern's positions. */
 typedef struct gemlet_positions {
@@ -38,22 +39,21 @@ typedef struct gemlet_pattern_position {
 
 typedef struct gemlet_pattern {
     gemlet_pattern_position *positions;
-    uint32_t source; /* where it is in the schema's text */
     uint16_t position_count;
     bool empty; /* no character at all is right, too */
     gemlet_positions first, last;
 } gemlet_pattern;
 
 typedef enum gemlet_node_kind {
-    GEMLET_NODE_PENDING,  /* while it is compiled: the schema at offset `least` */
-    GEMLET_NODE_ALIAS,    /* of node `first` */
+    GEMLET_NODE_PENDING,  /* what is compiled later: the schema from `source` to `most` */
+    GEMLET_NODE_ALIAS,    /* of node `first`; links.c leads all to that */
     GEMLET_NODE_LITERALS, /* one of the entries' texts */
     GEMLET_NODE_STRING,   /* of `least` to `most` characters, or as pattern `first` says */
     GEMLET_NODE_NUMBER,
     GEMLET_NODE_ARRAY,  /* entries are its first elements', then `other` */
     GEMLET_NODE_OBJECT, /* entries are its members, in this order */
     GEMLET_NODE_MAP,    /* an object of any keys, its values `other` */
-    GEMLET_NODE_ANY_OF, /* one of the entries' nodes */
+    GEMLET_NODE_ANY_OF, /* one of the entries' nodes; `least` choices within each other, `most` of GEMLET_CHOICE_WORK */
     GEMLET_NODE_TEXT,   /* of pattern `first`, as it is */
     GEMLET_NODE_NAME,   /* of a member in the notation of calls */
     GEMLET_NODE_CALL    /* of one of the entries' functions: its text up to the arguments, and their node */
@@ -64,9 +64,11 @@ typedef struct gemlet_node {
     uint8_t depth;         /* the least that a value needs: frames of machine.c; GEMLET_NEVER */
     bool has_pattern;      /* of a string: number `first` */
     bool integer;          /* of a number: units are 1, else 10^-6 */
+    bool has_base;         /* while it is pending: $id around it changes what $ref means */
     uint16_t first, count; /* entries */
     uint16_t other;        /* a node */
     uint32_t least, most;  /* elements, members or characters */
+    uint32_t source;       /* where its schema is in the text; 0: it is the root, or a part of another */
     int64_t low, high;     /* of a number, in units */
 } gemlet_node;
 

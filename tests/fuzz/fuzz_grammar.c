@@ -1,9 +1,10 @@
 /* libFuzzer: any bytes as a JSON schema, a pattern, a list of functions, or text that goes through a compiled one.  The first byte
- * says which; of a text the first zero byte ends the grammar. */
+ * says which; of a text the first zero byte ends the grammar, or what one is drawn from. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "model/grammar/table.h"
+#include "tests/support/drawn_schema.h"
 #include <gemlet/arena.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -45,6 +46,7 @@ static void check_table(const gemlet_grammar *g, const void *memory, size_t byte
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    static char drawn[DRAWN_SCHEMA_BYTES];
     if (size == 0) {
         return 0;
     }
@@ -54,6 +56,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     gemlet_grammar_kind kind = data[0] == 2       ? GEMLET_GRAMMAR_CALLS
                                : data[0] % 2 == 0 ? GEMLET_GRAMMAR_SCHEMA
                                                   : GEMLET_GRAMMAR_PATTERN;
+    const size_t walked = size - 1 - bytes;
+    if (data[0] == 4) {
+        bytes = drawn_schema(data + 1, bytes, drawn);
+        text = drawn;
+    }
     gemlet_error error = {GEMLET_OK, ""};
     const gemlet_grammar *grammar = NULL;
     /* In memory of its own that ends with it, so that the sanitizer sees a read beyond the text. */
@@ -70,7 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
             status = gemlet_grammar_compile(kind, copy, bytes, memory, needed, &grammar, &error);
             if (status == GEMLET_OK) {
                 check_table(grammar, memory, needed);
-                walk(grammar, end != NULL ? end + 1 : data, end != NULL ? size - bytes - 2 : 0);
+                walk(grammar, end != NULL ? end + 1 : data, end != NULL ? walked - 1 : 0);
             }
         }
         free(memory);

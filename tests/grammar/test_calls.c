@@ -490,6 +490,29 @@ static void a_free_answer_may_call(void **state) {
     close_bench(&b);
 }
 
+/* To a grammar the mark around strings is the byte 0xFF; a token that is this byte is none. */
+static void a_byte_is_no_mark(void **state) {
+    (void)state;
+    bench b;
+    open_bench(&b, lamps);
+    const uint32_t byte = token_of(&b, (char)GEMLET_GRAMMAR_QUOTE);
+    begin(&b, NULL, false, false);
+    say(&b, GEMLET_SPECIAL_START_OF_TOOL_CALL);
+    say_text(&b, "call:set_lamp{room:");
+    for (size_t i = 0; i < 2; i++) {
+        assert_true(may(&b, GEMLET_SPECIAL_TOOL_QUOTE));
+        assert_false(gemlet_constraint_allows(&b.constraint, byte));
+        const uint64_t *listed = gemlet_constraint_list(&b.constraint);
+        assert_true(listed == NULL || (listed[byte / 64] >> (byte % 64) & 1) == 0);
+        assert_int_equal(gemlet_constraint_accept(&b.constraint, byte, &b.error), GEMLET_ERROR_STATE);
+        if (i == 0) {
+            say(&b, GEMLET_SPECIAL_TOOL_QUOTE);
+            say_text(&b, "hall");
+        }
+    }
+    close_bench(&b);
+}
+
 static void an_answer_must_call(void **state) {
     (void)state;
     bench b;
@@ -612,6 +635,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(arguments_are_allowed_as_jsonschema_has_it),
         cmocka_unit_test(walks_are_read_back),
         cmocka_unit_test(a_free_answer_may_call),
+        cmocka_unit_test(a_byte_is_no_mark),
         cmocka_unit_test(an_answer_must_call),
         cmocka_unit_test(an_answer_of_a_form_or_calls),
         cmocka_unit_test(random_calls_are_calls),

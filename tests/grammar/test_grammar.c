@@ -13,6 +13,7 @@
 #include "tests/grammar/compiled.h"
 #include "tests/grammar/schemas.h"
 #include "tests/kernels/kernel_test.h"
+#include "tests/support/drawn_schema.h"
 #include <gemlet/arena.h>
 #include <gemlet/grammar.h>
 
@@ -80,7 +81,7 @@ static void refusals_tell_the_place(void **state) {
         {"{\"properties\":{\"age\":{\"minimum\":\"x\"}}}", "schema: /properties/age/minimum: expected a number, at byte 32"},
         {"{\"properties\":{\"a/b\":{\"x~y\":1}}}", "schema: /properties/a~1b/x~0y: the keyword \"x~y\" is not held, at byte 22"},
         {"{\"properties\":{\"q\\\"\":{\"type\":\"text\"}}}",
-         "schema: /properties/q\"/type: type: expected the name of a type, found \"text\", at byte 29"},
+         "schema: /properties/q\"/type: expected the name of a type, found \"text\", at byte 29"},
         {"{\"properties\":{\"\\u00e9\":{\"type\":[]}}}",
          "schema: /properties/\xC3\xA9/type: expected at least one type, at byte 32"},
         {"{\"anyOf\":[{},{\"minItems\":2,\"maxItems\":1}]}", "schema: /anyOf/1/minItems is greater than maxItems, at byte 25"},
@@ -93,7 +94,7 @@ static void refusals_tell_the_place(void **state) {
         {"{\"items\":{\"items\":{\"items\":7}}}",
          "schema: /items/items/items: expected a schema that has a value, found 7, at byte 27"},
         {"{\"additionalProperties\":{\"$ref\":\"#/nothing\"}}",
-         "schema: /additionalProperties/$ref: $ref: expected # or a pointer into this schema, found \"#/nothing\", at byte 32"},
+         "schema: /additionalProperties/$ref: expected # or a pointer into this schema, found \"#/nothing\", at byte 32"},
         {"{\"items\":{\"const\":1,\"title\":\"t\",\"minimum\":0}}",
          "schema: /items/minimum beside enum, const, anyOf, allOf or $ref is not held, at byte 42"},
         {"{\"items\":{\"allOf\":[{},{}]}}", "schema: /items/allOf of other than one schema is not held, at byte 18"},
@@ -235,6 +236,33 @@ static void walk_line(void *context, char mark, char *text) {
     }
 }
 
+/* Definitions that lead to each other in any order: what is taken has no dead ends, in just the memory that it asks for. */
+static void drawn_schemas_have_no_dead_ends(void **state) {
+    (void)state;
+    static char text[DRAWN_SCHEMA_BYTES];
+    test_random random = {41};
+    size_t taken = 0, too_many = 0;
+    for (size_t trial = 0; trial < 1500; trial++) {
+        uint8_t bytes[300];
+        const size_t count = random_range(&random, 4, sizeof bytes);
+        for (size_t i = 0; i < count; i++) {
+            bytes[i] = (uint8_t)random_range(&random, 0, 255);
+        }
+        compiled c;
+        gemlet_status status = compile_bytes(&c, GEMLET_GRAMMAR_SCHEMA, text, drawn_schema(bytes, count, text), 0xFF);
+        if (status == GEMLET_OK) {
+            taken++;
+            walk(c.grammar, &random, text);
+        } else {
+            assert_true(status == GEMLET_ERROR_UNSUPPORTED || status == GEMLET_ERROR_FORMAT);
+            too_many += strstr(c.error.message, "anyOf within anyOf") != NULL;
+        }
+        guarded_free(c.memory);
+    }
+    print_message("%zu of 1500 taken, %zu have too many choices\n", taken, too_many);
+    assert_true(taken > 300 && too_many > 50);
+}
+
 static void no_walk_ends_in_nothing(void **state) {
     (void)state;
     listing l = {.random = {11}};
@@ -340,6 +368,7 @@ int main(void) {
         cmocka_unit_test(choices_within_choices),
         cmocka_unit_test(counts_of_repetitions_are_digits),
         cmocka_unit_test(no_walk_ends_in_nothing),
+        cmocka_unit_test(drawn_schemas_have_no_dead_ends),
         cmocka_unit_test(a_pattern_is_the_whole_answer),
         cmocka_unit_test(damaged_characters_are_not_allowed),
         cmocka_unit_test(any_json_is_an_object),

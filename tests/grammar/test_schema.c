@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "model/grammar/table.h"
 #include "tests/grammar/compiled.h"
 #include "tests/grammar/schemas.h"
 #include "tests/kernels/kernel_test.h"
@@ -109,7 +110,7 @@ static void as_many_pointers_as_are_held(void **state) {
         const char *last = strstr(text, "\"#/$defs/d128\"");
         if (count == 129) {
             snprintf(wanted, sizeof wanted,
-                     "schema: /properties/p128/$ref: $ref: more than 128 pointers, the last: \"#/$defs/d128\", at byte %zu",
+                     "schema: /properties/p128/$ref: more than 128 pointers, the last: \"#/$defs/d128\", at byte %zu",
                      (size_t)(last - text));
         }
         compiled c = compile_written(GEMLET_GRAMMAR_SCHEMA, wanted);
@@ -143,6 +144,38 @@ static void as_many_members_as_are_sorted(void **state) {
             assert_true(matches(c.grammar, "call:f{m1255:1}") == (count == 256));
             assert_false(matches(c.grammar, "call:f{m1001:1,m1000:2}"));
         }
+        guarded_free(c.memory);
+    }
+}
+
+/* Sorting properties reads them all for each: of such within each other there is an end. */
+static void properties_of_many_within_each_other(void **state) {
+    (void)state;
+    for (size_t depth = 2; depth <= 12; depth += 10) {
+        put("[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":");
+        for (size_t d = 0; d < depth; d++) {
+            put("{\"properties\":{");
+            for (size_t i = 0; i < 200; i++) {
+                put_number("\"m", 100 + i, "\":{\"const\":1},");
+            }
+            put("\"z\":");
+        }
+        put("{\"const\":2}");
+        for (size_t d = 0; d < depth; d++) {
+            put("}}");
+        }
+        put("}}]");
+        char wanted[200] = "", name[16] = "";
+        const char *properties = strstr(text, "{\"m100");
+        const size_t bytes = (size_t)(text + used - strlen("}}}]") - properties), last = 100 + 8388608 / bytes;
+        if (depth == 12) {
+            snprintf(name, sizeof name, "\"m%zu\"", last);
+            snprintf(wanted, sizeof wanted,
+                     "tools: /0/function/parameters/properties/m%zu: too many properties within each other, at %s, at byte %zu",
+                     last, name, (size_t)(strstr(text, name) - text));
+        }
+        compiled c = compile_written(GEMLET_GRAMMAR_CALLS, wanted);
+        assert_true(depth == 12 || matches(c.grammar, "call:f{m100:1,z:{m299:1,z:2}}"));
         guarded_free(c.memory);
     }
 }
@@ -208,6 +241,11 @@ static void pointers_lead_where_they_say(void **state) {
         {"{\"prefixItems\":[{\"$ref\":\"#/prefixItems/10\"},true,true,true,true,true,true,true,true,true,{\"const\":8}]}", "[8]",
          "[7]"},
         {"{\"items\":{\"$ref\":\"#/$d\\u0065fs/a\"},\"$defs\":{\"\\u0061\":{\"const\":9}}}", "[9]", "[8]"},
+        {"{\"items\":{\"$ref\":\"#/$defs/a%25b\"},\"$defs\":{\"a%25b\":{\"const\":8},\"a%b\":{\"const\":9}}}", "[9]", "[8]"},
+        {"{\"items\":{\"$ref\":\"#/%24defs%2Fa%c3%a4\"},\"$defs\":{\"a\u00e4\":{\"const\":9}}}", "[9]", "[8]"},
+        {"{\"$id\":\"x\",\"items\":{\"$ref\":\"#/$defs/$id\"},\"$defs\":{\"$id\":{\"const\":9}}}", "[9]", "[8]"},
+        {"{\"items\":{\"$id\":\"x\",\"const\":9}}", "[9]", "[8]"},
+        {"{\"$defs\":{\"a\":{\"$id\":\"x\",\"const\":9}},\"items\":{\"$ref\":\"#/$defs/a\"}}", "[9]", "[8]"},
         {"{\"anyOf\":[{\"const\":0},{\"type\":\"array\",\"items\":{\"$ref\":\"#\"}}]}", "[[0],0]", "[1]"},
         {"{\"properties\":{\"a\":{\"$ref\":\"#/properties/b\"},\"b\":{\"$ref\":\"#/properties/c\"},\"c\":{\"const\":1}}}",
          "{\"a\":1,\"b\":1,\"c\":1}", "{\"a\":2}"},
@@ -240,15 +278,21 @@ static void pointers_lead_where_they_say(void **state) {
                                           "#/default/a",
                                           "#/default/:",
                                           "#/default/1/x",
+                                          "#/$defs/%61%",
+                                          "#/$defs/%6",
+                                          "#/$defs/%6g",
+                                          "#/$defs/%%61",
+                                          "%",
+                                          "#/$defs/own/$defs/a",
                                           "$defs"};
     for (size_t i = 0; i < sizeof nowhere / sizeof *nowhere; i++) {
         char wanted[160];
-        snprintf(wanted, sizeof wanted,
-                 "schema: /items/$ref: $ref: expected # or a pointer into this schema, found \"%s\", at byte 17", nowhere[i]);
+        snprintf(wanted, sizeof wanted, "schema: /items/$ref: expected # or a pointer into this schema, found \"%s\", at byte 17",
+                 nowhere[i]);
         put("{\"items\":{\"$ref\":\"");
         put(nowhere[i]);
         put("\"},\"$defs\":{\"a\":{\"const\":1},\"a~\":{},\"a/"
-            "b\":{},\"a~b\":{},\"e\":3},\"default\":[1,2,3,4,5,6,7,8,9,10,11,12]}");
+            "b\":{},\"a~b\":{},\"e\":3,\"own\":{\"$id\":\"x\",\"$defs\":{\"a\":true}}},\"default\":[1,2,3,4,5,6,7,8,9,10,11,12]}");
         guarded_free(compile_written(GEMLET_GRAMMAR_SCHEMA, wanted).memory);
     }
 }
@@ -447,6 +491,157 @@ static void choices_within_choices(void **state) {
     }
 }
 
+/* Choices that a pointer leads to are within those that it stands in, wherever they are written: each of these has the one before
+ * it. */
+static void choices_that_pointers_lead_to(void **state) {
+    (void)state;
+    static const size_t counts[] = {7, 8, 9, 10, 30, 127};
+    for (size_t i = 0; i < 2 * sizeof counts / sizeof *counts; i++) {
+        const size_t count = counts[i / 2];
+        const bool backwards = i % 2 == 0;
+        put_number("{\"type\":\"object\",\"required\":[\"p", backwards ? count : 1, "\"],\"properties\":{");
+        for (size_t n = 1; n <= count; n++) {
+            const size_t within = backwards ? n - 1 : n + 1;
+            put_number("\"p", n, "\":{\"anyOf\":[{\"const\":");
+            put_number("", n, "},");
+            if (within >= 1 && within <= count) {
+                put_number("{\"$ref\":\"#/properties/p", within, "\"}]}");
+            } else {
+                put("{\"const\":0}]}");
+            }
+            put(n < count ? "," : "}}");
+        }
+        compiled c =
+            compile_written(GEMLET_GRAMMAR_SCHEMA, count < 9 ? "" : "schema: anyOf within anyOf more than 8 times, or in a circle");
+        char good[32], bad[32];
+        snprintf(good, sizeof good, "{\"p%zu\":0}", backwards ? count : 1);
+        snprintf(bad, sizeof bad, "{\"p%zu\":9}", backwards ? count : 1);
+        assert_true(count >= 9 || (matches(c.grammar, good) && !matches(c.grammar, bad)));
+        guarded_free(c.memory);
+    }
+}
+
+/* Each alternative is tried at the byte where a choice begins, those of a choice within it each time that it is named. */
+static void as_many_alternatives_as_are_tried(void **state) {
+    (void)state;
+    static const char too_many[] = "schema: anyOf of too many alternatives, those within it counted each time that they are named";
+    for (size_t count = 2047; count <= 2049; count++) {
+        put("{\"anyOf\":[{\"maxLength\":0}");
+        for (size_t i = 1; i < count; i++) {
+            put_number(",{\"maxLength\":", i, "}");
+        }
+        put("]}");
+        compiled c = compile_written(GEMLET_GRAMMAR_SCHEMA, count < 2049 ? "" : too_many);
+        assert_true(count == 2049 || matches(c.grammar, "\"a\""));
+        guarded_free(c.memory);
+    }
+    for (size_t count = 7; count <= 9; count++) {
+        put("{\"$defs\":{\"c\":{\"anyOf\":[{\"maxLength\":0}");
+        for (size_t i = 1; i < 256; i++) {
+            put_number(",{\"maxLength\":", i, "}");
+        }
+        put("]}},\"anyOf\":[");
+        for (size_t i = 0; i < count; i++) {
+            put(i > 0 ? ",{\"anyOf\":[{\"$ref\":\"#/$defs/c\"}]}" : "{\"anyOf\":[{\"$ref\":\"#/$defs/c\"}]}");
+        }
+        put("]}");
+        compiled c = compile_written(GEMLET_GRAMMAR_SCHEMA, count < 9 ? "" : too_many);
+        assert_true(count == 9 || matches(c.grammar, "\"a\""));
+        guarded_free(c.memory);
+    }
+}
+
+/* A literal of a choice is one of its 32,768; a list of literals alone is no choice. */
+static void as_many_literals_as_are_tried(void **state) {
+    (void)state;
+    for (size_t count = 6537; count <= 6538; count++) {
+        put("{\"$defs\":{\"e\":{\"enum\":[0");
+        for (size_t i = 1; i < count; i++) {
+            put_number(",", i, "");
+        }
+        put("]}},\"anyOf\":[{\"$ref\":\"#/$defs/e\"}");
+        for (size_t i = 0; i < 4; i++) {
+            put(",{\"anyOf\":[{\"$ref\":\"#/$defs/e\"}]}");
+        }
+        put("]}");
+        bool fits = 5 * (16 + count) <= 32768;
+        compiled c = compile_written(
+            GEMLET_GRAMMAR_SCHEMA,
+            fits ? "" : "schema: anyOf of too many alternatives, those within it counted each time that they are named");
+        assert_true(!fits || matches(c.grammar, "6536"));
+        guarded_free(c.memory);
+    }
+}
+
+/* Pointers in a circle have no value; what stands beside them does. */
+static void pointers_in_a_circle(void **state) {
+    (void)state;
+    static const char none[] = "schema: it has no value, or none of at most 24 values within each other";
+    put("{\"$ref\":\"#\"}");
+    guarded_free(compile_written(GEMLET_GRAMMAR_SCHEMA, none).memory);
+    put("{\"$ref\":\"#/$defs/a\",\"$defs\":{\"a\":{\"allOf\":[{\"$ref\":\"#/$defs/b\"}]},\"b\":{\"$ref\":\"#/$defs/a\"}}}");
+    guarded_free(compile_written(GEMLET_GRAMMAR_SCHEMA, none).memory);
+    put("{\"anyOf\":[{\"$ref\":\"#/$defs/a\"},{\"const\":1},{\"$ref\":\"#/$defs/c\"}],\"$defs\":{\"a\":{\"$ref\":\"#/$defs/b\"},"
+        "\"b\":{\"$ref\":\"#/$defs/a\"},\"c\":{\"$ref\":\"#/$defs/d\"},\"d\":{\"allOf\":[{\"const\":2}]}}}");
+    compiled c = compile_written(GEMLET_GRAMMAR_SCHEMA, "");
+    assert_true(matches(c.grammar, "1") && matches(c.grammar, "2") && !matches(c.grammar, "3"));
+    guarded_free(c.memory);
+}
+
+/* What stands in its place and is referred to as well is compiled once, whichever comes first: there is room for it. */
+static void what_is_named_and_stands_is_one(void **state) {
+    (void)state;
+    static const char *const orders[][2] = {{"{\"properties\":{\"a\":{\"enum\":[0", "]},\"b\":{\"$ref\":\"#/properties/a\"}}}"},
+                                            {"{\"properties\":{\"b\":{\"$ref\":\"#/properties/a\"},\"a\":{\"enum\":[0", "]}}}"}};
+    for (size_t i = 0; i < 2; i++) {
+        put(orders[i][0]);
+        for (size_t n = 1; n < 1000; n++) {
+            put_number(",", n, "");
+        }
+        put(orders[i][1]);
+        compiled c = compile_written(GEMLET_GRAMMAR_SCHEMA, "");
+        assert_true(matches(c.grammar, i == 0 ? "{\"a\":1,\"b\":999}" : "{\"b\":999,\"a\":1}"));
+        assert_int_equal(c.grammar->entry_count, 1000 + 2 + 8);
+        guarded_free(c.memory);
+    }
+    for (size_t count = 1; count <= 40; count++) {
+        put("{\"prefixItems\":[{\"type\":[\"boolean\",\"null\"]}");
+        for (size_t n = 1; n < count; n++) {
+            put(",{\"type\":[\"boolean\",\"null\"]}");
+        }
+        put("]}");
+        guarded_free(compile_written(GEMLET_GRAMMAR_SCHEMA, "").memory);
+    }
+}
+
+/* A pattern that asks for the mark of a call's strings has texts that can be begun and not ended. */
+static void patterns_that_ask_for_the_mark(void **state) {
+    (void)state;
+    static const struct {
+        const char *pattern;
+        bool may;
+    } cases[] = {{"^<[|]\\\"[|]>$", false},    {"^a*<.\\\"[|]+>$", true}, {"^.{4}>$", false},
+                 {"^.{4}>?$", true},           {"^.{4}[>x]$", true},      {".>", true},
+                 {"^<[|]\\\"[|](>|y)$", true}, {"^(x|.{3}).>$", false},   {"^.{5}$", true},
+                 {"^<.\\\".>>$", false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char wanted[200] = "";
+        if (!cases[i].may) {
+            snprintf(
+                wanted, sizeof wanted,
+                "tools: /0/function/parameters/properties/a/pattern asks for the mark of strings, <|\"|>, within one, at byte 86");
+        }
+        put("[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":{\"properties\":{\"a\":{\"pattern\":\"");
+        put(cases[i].pattern);
+        put("\"}}}}}]");
+        guarded_free(compile_written(GEMLET_GRAMMAR_CALLS, wanted).memory);
+    }
+    put("{\"pattern\":\"^<[|]\\\"[|]>$\"}");
+    compiled c = compile_written(GEMLET_GRAMMAR_SCHEMA, "");
+    assert_true(matches(c.grammar, "\"<|\\\"|>\""));
+    guarded_free(c.memory);
+}
+
 /* 24 values within each other, however they come to be. */
 static void values_within_values(void **state) {
     (void)state;
@@ -530,6 +725,7 @@ int main(void) {
         cmocka_unit_test(schemas_are_taken_or_refused_in_these_words),
         cmocka_unit_test(as_many_pointers_as_are_held),
         cmocka_unit_test(as_many_members_as_are_sorted),
+        cmocka_unit_test(properties_of_many_within_each_other),
         cmocka_unit_test(texts_of_as_many_bytes_as_there_may_be),
         cmocka_unit_test(pointers_lead_where_they_say),
         cmocka_unit_test(spaces_are_one_behind_commas_and_colons),
@@ -540,6 +736,12 @@ int main(void) {
         cmocka_unit_test(an_empty_pattern_is_any_string),
         cmocka_unit_test(strings_have_no_dead_ends),
         cmocka_unit_test(choices_within_choices),
+        cmocka_unit_test(choices_that_pointers_lead_to),
+        cmocka_unit_test(as_many_alternatives_as_are_tried),
+        cmocka_unit_test(as_many_literals_as_are_tried),
+        cmocka_unit_test(pointers_in_a_circle),
+        cmocka_unit_test(what_is_named_and_stands_is_one),
+        cmocka_unit_test(patterns_that_ask_for_the_mark),
         cmocka_unit_test(arguments_that_must_be_deep),
         cmocka_unit_test(values_that_must_be_deep),
         cmocka_unit_test(values_within_values),

@@ -255,8 +255,8 @@ static void open_bench(bench *b, uint32_t count, unsigned share, gemlet_grammar_
     assert_int_equal(gemlet_token_order_open(&b->order, &b->vocabulary.tokenizer, b->order_memory, b->order_bytes, &error),
                      GEMLET_OK);
     b->constraint_bytes = gemlet_constraint_bytes(&b->vocabulary.tokenizer);
-    assert_int_equal(b->constraint_bytes, gemlet_aligned((GEMLET_TOKEN_BYTES + 1) * sizeof(gemlet_grammar_state)) +
-                                              gemlet_aligned((count + 63) / 64 * 8));
+    assert_int_equal(b->constraint_bytes,
+                     gemlet_aligned(GEMLET_TOKEN_BYTES * sizeof(gemlet_grammar_state)) + gemlet_aligned((count + 63) / 64 * 8));
     b->constraint_memory = guarded_alloc(b->constraint_bytes, 0);
     assert_int_equal(gemlet_constraint_begin(&b->constraint, b->grammar.grammar, &b->order, &gemlet_gemma3_chat, false,
                                              b->constraint_memory, b->constraint_bytes - 1, &error),

@@ -415,6 +415,37 @@ static void as_many_and_as_deep_as_there_may_be(void **state) {
 
 /* ---- Calls read back ---- */
 
+/* An object of 200 members, the last of which is another, and so on. */
+static void put_objects(char *text, size_t capacity, size_t depth) {
+    size_t used = strlen(text);
+    for (size_t d = 0; d < depth; d++) {
+        used += (size_t)snprintf(text + used, capacity - used, "{");
+        for (int i = 0; i < 199; i++) {
+            used += (size_t)snprintf(text + used, capacity - used, "\"m%d\":0,", i);
+        }
+        used += (size_t)snprintf(text + used, capacity - used, "\"z\":");
+    }
+    used += (size_t)snprintf(text + used, capacity - used, "0");
+    for (size_t d = 0; d < depth; d++) {
+        used += (size_t)snprintf(text + used, capacity - used, "}");
+    }
+}
+
+/* Sorting reads an object for each of its members: all together 8,388,608 bytes of a text. */
+static void objects_of_many_members_within_each_other(void **state) {
+    (void)state;
+    static char call[1 << 16];
+    for (size_t depth = 4; depth <= 28; depth += 24) {
+        gemlet_error error = {GEMLET_OK, ""};
+        snprintf(call, sizeof call, "{\"name\":\"f\",\"arguments\":");
+        put_objects(call, sizeof call - 1, depth);
+        snprintf(call + strlen(call), sizeof call - strlen(call), "}");
+        gemlet_status status = render(&gemma4, NULL, GEMLET_PART_CALL, call, &error);
+        assert_int_equal(status, depth == 4 ? GEMLET_OK : GEMLET_ERROR_ARGUMENT);
+        assert_string_equal(error.message, depth == 4 ? "" : "chat: tools: expected objects of fewer members within each other");
+    }
+}
+
 static void check_call(const char *text, const char *name, const char *json, size_t rest) {
     char found[512];
     gemlet_call call;
@@ -732,6 +763,7 @@ int main(void) {
         cmocka_unit_test(properties_are_written_so),
         cmocka_unit_test(answers_are_written_so),
         cmocka_unit_test(as_many_and_as_deep_as_there_may_be),
+        cmocka_unit_test(objects_of_many_members_within_each_other),
         cmocka_unit_test(calls_are_read),
         cmocka_unit_test(what_is_no_call_is_not_read),
         cmocka_unit_test(what_counts_as_true),
