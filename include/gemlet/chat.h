@@ -100,7 +100,8 @@ typedef struct gemlet_segment {
     size_t index;
 } gemlet_segment;
 
-/* Receives the segments in order.  Any status but GEMLET_OK stops the rendering, which answers it. */
+/* Receives the segments in order.  Any status but GEMLET_OK stops the rendering, which answers it; the message is the receiver's
+ * where that fills the gemlet_error that the rendering was given. */
 typedef gemlet_status (*gemlet_segment_sink)(void *context, const gemlet_segment *segment);
 
 /* How a family writes conversations: gemlet_model_chat answers that of a model. */

@@ -111,7 +111,8 @@ gemlet_status gemlet_tokenizer_text(const gemlet_tokenizer *tokenizer, uint32_t 
  * Symbols that stand for text ("\n\n", runs of spaces, "<table>") are matched in both. */
 typedef enum gemlet_text_mode { GEMLET_TEXT_PLAIN, GEMLET_TEXT_SPECIAL } gemlet_text_mode;
 
-/* Receives ids in order, some at a time.  Any status but GEMLET_OK stops the encoder, which answers it. */
+/* Receives ids in order, some at a time.  Any status but GEMLET_OK stops the encoder, which answers it; the message is the
+ * receiver's where that fills the gemlet_error that the encoder was given. */
 typedef gemlet_status (*gemlet_token_sink)(void *context, const uint32_t *tokens, size_t count);
 
 /* Text in, ids out, in fixed memory.  Pieces of text may be cut anywhere, even inside a character: only finish ends the text.

@@ -4,8 +4,12 @@
 
 void gemlet_put(gemlet_rendering *r, const gemlet_segment *segment) {
     if (r->status == GEMLET_OK && r->sink != NULL) {
+        if (r->error != NULL) {
+            r->error->status = GEMLET_OK; /* the receiver may say in it why it stops */
+        }
         r->status = r->sink(r->context, segment);
-        if (r->status != GEMLET_OK) {
+        bool said = r->error != NULL && r->error->status == r->status;
+        if (r->status != GEMLET_OK && !said) {
             gemlet_fail(r->error, r->status, "chat: stopped by the receiver of the segments");
         }
     }

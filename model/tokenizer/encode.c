@@ -20,8 +20,12 @@ static gemlet_status damaged(gemlet_error *error) {
 static gemlet_status flush_tokens(gemlet_encoder *e, gemlet_error *error) {
     size_t count = e->out_count;
     e->out_count = 0;
+    if (error != NULL) {
+        error->status = GEMLET_OK; /* the receiver may say in it why it stops */
+    }
     gemlet_status status = count == 0 ? GEMLET_OK : e->sink(e->context, e->out, count);
-    return status == GEMLET_OK ? status : gemlet_fail(error, status, "encoding stopped by the receiver of the tokens");
+    bool said = error != NULL && error->status == status;
+    return status == GEMLET_OK || said ? status : gemlet_fail(error, status, "encoding stopped by the receiver of the tokens");
 }
 
 static gemlet_status put_token(gemlet_encoder *e, uint32_t token, gemlet_error *error) {

@@ -216,6 +216,7 @@ static void one_fault(rig *r, const feeding *step, fault_kind kind, uint64_t cal
     disarm(r);
     rig_check_status(r, status);
     assert_int_equal(status, GEMLET_ERROR_IO);
+    assert_null(strstr(r->error.message, "stopped by the receiver")); /* but what could not be read */
     assert_true(gemlet_session_length(r->session) >= length || step->run == slide || step->run == feed_prompt);
     assert_int_equal(gemlet_logits(r->session, &logits, &count, &r->error), GEMLET_ERROR_STATE);
     /* As it is now, it can be saved and fed. */

@@ -279,6 +279,43 @@ static void test_refuses_what_the_template_would_drop(void **state) {
 }
 
 /* What Gemma 3's processor writes around an image and its crops, in text that is one run with the template's. */
+static gemlet_status refuse_segment(void *context, const gemlet_segment *segment) {
+    (void)segment;
+    return gemlet_fail(context, GEMLET_ERROR_CONTEXT, "no room for the segment");
+}
+
+static gemlet_status refuse_token(void *context, const uint32_t *tokens, size_t count) {
+    (void)tokens;
+    (void)count;
+    return gemlet_fail(context, GEMLET_ERROR_CONTEXT, "no room for the token");
+}
+
+/* What receivers say in the error that the call was given stays; what an error said before does not. */
+static void test_keeps_what_the_receiver_says(void **state) {
+    (void)state;
+    static _Alignas(8) unsigned char scratch[GEMLET_ENCODER_MIN_BYTES];
+    const gemlet_message_part part = {GEMLET_PART_TEXT, "a", 1};
+    const gemlet_message message = {GEMLET_ROLE_USER, &part, 1};
+    const gemlet_chat_options options = {.bos = true};
+    gemlet_error error = {GEMLET_ERROR_CONTEXT, "stale"}, other = {GEMLET_OK, ""};
+    gemlet_status status = gemlet_chat_render(gemma3.format, &message, 1, options, refuse_segment, &error, &error);
+    assert_int_equal(status, GEMLET_ERROR_CONTEXT);
+    assert_string_equal(error.message, "no room for the segment");
+    status = gemlet_chat_render(gemma3.format, &message, 1, options, refuse_segment, &other, &error);
+    assert_int_equal(status, GEMLET_ERROR_CONTEXT);
+    assert_string_equal(error.message, "chat: stopped by the receiver of the segments");
+    for (size_t i = 0; i < 2; i++) {
+        gemlet_encoder encoder;
+        assert_int_equal(gemlet_encoder_begin(&encoder, &gemma3.t.tokenizer, GEMLET_TEXT_PLAIN, scratch, sizeof scratch,
+                                              refuse_token, i == 0 ? &error : &other, &error),
+                         GEMLET_OK);
+        assert_int_equal(gemlet_encoder_feed(&encoder, "a", 1, &error), GEMLET_OK);
+        assert_int_equal(gemlet_encoder_finish(&encoder, &error), GEMLET_ERROR_CONTEXT);
+        assert_int_equal(error.status, GEMLET_ERROR_CONTEXT);
+        assert_string_equal(error.message, i == 0 ? "no room for the token" : "encoding stopped by the receiver of the tokens");
+    }
+}
+
 static void test_crops_have_the_processor_s_words(void **state) {
     (void)state;
 #define CROP "<start_of_image><image_soft_token><image_soft_token><image_soft_token><end_of_image>\n\n"
@@ -510,6 +547,7 @@ int main(void) {
                                        cmocka_unit_test(test_special_text_stays_text),
                                        cmocka_unit_test(test_refuses_what_the_template_would_drop),
                                        cmocka_unit_test(test_stops_where_the_receiver_says),
+                                       cmocka_unit_test(test_keeps_what_the_receiver_says),
                                        cmocka_unit_test(test_crops_have_the_processor_s_words),
                                        cmocka_unit_test(test_thinking_is_refused_where_there_is_none),
                                        cmocka_unit_test(test_ends),
