@@ -53,32 +53,43 @@ static gemlet_status write_reals(pack_writer *w) {
     return status;
 }
 
+static uint32_t source_type(gemlet_weight_type type) {
+    return type == GEMLET_Q4_0 ? GEMLET_TYPE_Q4_0 : GEMLET_TYPE_Q8_0;
+}
+
+/* `count` numbers from `first` on, at most PACK_PIECE_ELEMENTS, as blocks of `type`. */
+static gemlet_status convert_piece(pack_writer *w, gemlet_weight_type type, uint64_t first, size_t count, unsigned char *blocks) {
+    const pack_tensor *t = w->item->source;
+    float back[GEMLET_BLOCK];
+    gemlet_status status = pack_read_reals(w, t, first, count, w->reals);
+    if (status != GEMLET_OK) {
+        return status;
+    }
+    if (type != GEMLET_Q8_0 || !pack_widen(t->type, w->raw, count, blocks)) {
+        pack_quantize(type, w->reals, count, blocks);
+    }
+    for (size_t i = 0; i < count; i += GEMLET_BLOCK) {
+        pack_dequantize(source_type(type), blocks + i / GEMLET_BLOCK * gemlet_block_bytes(type), GEMLET_BLOCK, back);
+        pack_add_error(w, w->reals + i, back, GEMLET_BLOCK);
+    }
+    return GEMLET_OK;
+}
+
 /* Source blocks of `rows` rows from `first` on into `blocks`: read as they are, or converted. */
 static gemlet_status read_blocks(pack_writer *w, gemlet_weight_type type, uint64_t first, size_t rows, unsigned char *blocks) {
     const pack_tensor *t = w->item->source;
     size_t columns = w->item->columns, block_bytes = gemlet_block_bytes(type);
     size_t row_bytes = columns / GEMLET_BLOCK * block_bytes;
-    uint32_t same = type == GEMLET_Q4_0 ? GEMLET_TYPE_Q4_0 : GEMLET_TYPE_Q8_0;
     gemlet_status status = GEMLET_OK;
-    bool moved = t->type == same && t->shift == 0.0f;
+    bool moved = t->type == source_type(type) && t->shift == 0.0f;
     w->item->converted = !moved;
     if (moved) {
         status = pack_read_tensor(t, first * row_bytes, blocks, rows * row_bytes, w->error);
     }
-    size_t step = columns > PACK_PIECE_ELEMENTS ? 1 : PACK_PIECE_ELEMENTS / columns;
-    for (size_t row = 0; row < rows && status == GEMLET_OK && !moved; row += step) {
-        size_t count = (rows - row < step ? rows - row : step) * columns;
-        status = pack_read_reals(w, t, (first + row) * columns, count, w->reals);
-        if (status == GEMLET_OK) {
-            if (type != GEMLET_Q8_0 || !pack_widen(t->type, w->raw, count, blocks + row * row_bytes)) {
-                pack_quantize(type, w->reals, count, blocks + row * row_bytes);
-            }
-            float back[GEMLET_BLOCK];
-            for (size_t i = 0; i < count; i += GEMLET_BLOCK) {
-                pack_dequantize(same, blocks + row * row_bytes + i / GEMLET_BLOCK * block_bytes, GEMLET_BLOCK, back);
-                pack_add_error(w, w->reals + i, back, GEMLET_BLOCK);
-            }
-        }
+    /* Rows follow each other, and blocks do not cross their ends: a piece may end within a row. */
+    for (size_t at = 0; at < rows * columns && status == GEMLET_OK && !moved; at += PACK_PIECE_ELEMENTS) {
+        size_t count = rows * columns - at < PACK_PIECE_ELEMENTS ? rows * columns - at : PACK_PIECE_ELEMENTS;
+        status = convert_piece(w, type, first * columns + at, count, blocks + at / GEMLET_BLOCK * block_bytes);
     }
     /* A scale beyond float16 shows as an exponent of all ones, from the source or from the conversion. */
     for (size_t i = 0; i < rows * row_bytes && status == GEMLET_OK; i += block_bytes) {

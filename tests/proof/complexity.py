@@ -22,7 +22,6 @@ EXCEPTIONS = {
     "read_layer_overrides": "the packer: one key of a layer after the other, each refused by name",
     "add_entry": "the packer: one field of a safetensors entry after the other, each refused by name",
     "write_hard_embedding": "the packer: a step after the other, each of which may fail",
-    "read_blocks": "likewise",
 }
 BRANCHES = {"if", "for", "while", "case", "&&", "||", "?"}
 
