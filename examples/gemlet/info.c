@@ -57,7 +57,7 @@ static void print_text(info *n) {
     char name[128];
     bool named = gemlet_container_string(&n->container, "general.name", name, sizeof name, NULL) == GEMLET_OK && name[0] != '\0';
     printf("%s%s%s\n", n->architecture, named ? ", " : "", named ? name : "");
-    char slice[1200];
+    char slice[GEMLET_SLICE_BYTES];
     if (gemlet_container_find(&n->container, "gemlet.slice", NULL) &&
         gemlet_container_string(&n->container, "gemlet.slice", slice, sizeof slice, &n->error) == GEMLET_OK) {
         printf("  %-28s %s\n", "slice", slice);

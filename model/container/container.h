@@ -32,6 +32,7 @@ enum {
     GEMLET_CONTAINER_VERSION = 1, /* of gemlet.version: the layout of packed files */
     GEMLET_NAME_BYTES = 64,       /* the longest name of a tensor, with its NUL: what ggml allows */
     GEMLET_KEY_BYTES = 128,       /* the longest key that can be looked up, with its NUL */
+    GEMLET_SLICE_BYTES = 2200,    /* the longest value of gemlet.slice, with its NUL */
     GEMLET_DIMENSIONS = 4,
     GEMLET_MAX_TENSORS = 4096, /* Gemma 3n E4B with its encoders has 2,000 */
     GEMLET_MAX_KEYS = 256,

@@ -96,8 +96,8 @@ typedef struct pack_model {
     gemlet_text_config text;
     bool head_apart; /* the source says that the head is not the embedding: there must be a tensor of it */
     pack_quantization quantization;
-    pack_cut *cuts;   /* owned */
-    char slice[1200]; /* what was cut, for people; "" */
+    pack_cut *cuts;                 /* owned */
+    char slice[GEMLET_SLICE_BYTES]; /* what was cut, for people; "" */
     uint32_t bos, eos, padding;
     pack_embedder image;
     uint32_t image_size; /* of encoders of squares */

@@ -110,25 +110,37 @@ static gemlet_status read_line(const char *text, pack_slice *slice, gemlet_error
                              GEMLET_MAX_LAYERS, text);
 }
 
-static size_t write_widths(const pack_slice *slice, char *line, size_t capacity) {
-    size_t used = 0;
+/* Appends to a line of which `used` characters are there; answers how many there are then. */
+static size_t append(char line[PACK_SLICE_LINE_BYTES], size_t used, const char *text) {
+    size_t length = strlen(text), room = PACK_SLICE_LINE_BYTES - 1 - used;
+    length = length < room ? length : room;
+    memcpy(line + used, text, length);
+    line[used + length] = '\0';
+    return used + length;
+}
+
+static size_t write_widths(const pack_slice *slice, char line[PACK_SLICE_LINE_BYTES]) {
+    char one[40];
+    size_t used = append(line, 0, "");
     for (uint32_t i = 0, run = 1; i < slice->kept; i += run) {
         for (run = 1; i + run < slice->kept && slice->widths[i + run] == slice->widths[i]; run++) {
         }
-        used += (size_t)snprintf(line + used, capacity - used, "%s%ux%u", i == 0 ? "" : ",", slice->widths[i], run);
+        snprintf(one, sizeof one, "%s%ux%u", i == 0 ? "" : ",", slice->widths[i], run);
+        used = append(line, used, one);
     }
     return used;
 }
 
 void pack_slice_line(const pack_slice *slice, char line[PACK_SLICE_LINE_BYTES]) {
-    size_t used = write_widths(slice, line, PACK_SLICE_LINE_BYTES);
+    char one[40];
+    size_t used = write_widths(slice, line);
     const char *before = ";skip=";
     for (uint32_t i = 0, run; i < GEMLET_MAX_LAYERS; i += run) {
         for (run = 0; i + run < GEMLET_MAX_LAYERS && slice->skipped[i + run]; run++) {
         }
         if (run > 0) {
-            used +=
-                (size_t)snprintf(line + used, PACK_SLICE_LINE_BYTES - used, run > 1 ? "%s%u-%u" : "%s%u", before, i, i + run - 1);
+            snprintf(one, sizeof one, run > 1 ? "%s%u-%u" : "%s%u", before, i, i + run - 1);
+            used = append(line, used, one);
             before = ",";
         } else {
             run = 1;

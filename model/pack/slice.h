@@ -32,8 +32,8 @@ extern const size_t pack_published_slice_count;
  * "name"), or "8192x20,16384x10;skip=20-24". */
 gemlet_status pack_read_slice(const char *text, pack_slice *slice, gemlet_error *error);
 
-/* The same in one line: "8192x30;skip=20-24". */
-enum { PACK_SLICE_LINE_BYTES = 1024 };
+/* The same in one line: "8192x30;skip=20-24".  The longest has 128 widths of seven digits, no two neighbours alike. */
+enum { PACK_SLICE_LINE_BYTES = 2048 };
 void pack_slice_line(const pack_slice *slice, char line[PACK_SLICE_LINE_BYTES]);
 
 /* Makes a model that has been loaded the slice of it: configuration and tensors. */
