@@ -24,28 +24,40 @@ gemlet_status pack_add_item(pack_layout *layout, const pack_item *item, gemlet_e
     return GEMLET_OK;
 }
 
-gemlet_status pack_need(pack_model *model, const char *name, pack_tensor **tensor, gemlet_error *error) {
+/* Whether there is a way from the tensor's type to numbers. */
+static gemlet_status check_convertible(const pack_tensor *tensor, gemlet_error *error) {
+    float probe[256];
+    unsigned char block[256] = {0};
+    uint32_t elements, bytes;
+    gemlet_type_block(tensor->type, &elements, &bytes);
+    if (elements == 0 || !pack_dequantize(tensor->type, block, elements, probe)) {
+        return pack_fail(error, GEMLET_ERROR_UNSUPPORTED,
+                         "%s: tensor \"%s\" has type %s (ggml number %u), which can't be converted: give a file in F32, F16, BF16, "
+                         "Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL or IQ4_XS",
+                         tensor->file->path, tensor->name, gemlet_type_name(tensor->type), tensor->type);
+    }
+    return GEMLET_OK;
+}
+
+gemlet_status pack_need_weights(pack_model *model, const char *name, pack_tensor **tensor, gemlet_error *error) {
     *tensor = pack_find(model, name);
     if (*tensor == NULL) {
         pack_fail(error, GEMLET_ERROR_FORMAT, "the source lacks tensor \"%s\": give the files of one complete model", name);
         return GEMLET_ERROR_FORMAT;
     }
-    if ((*tensor)->bits != 0) {
-        (*tensor)->used = true;
-        return GEMLET_OK;
-    }
-    float probe[256];
-    unsigned char block[256] = {0};
-    uint32_t elements, bytes;
-    gemlet_type_block((*tensor)->type, &elements, &bytes);
-    if (elements == 0 || !pack_dequantize((*tensor)->type, block, elements, probe)) {
-        return pack_fail(error, GEMLET_ERROR_UNSUPPORTED,
-                         "%s: tensor \"%s\" has type %s (ggml number %u), which can't be converted: give a file in F32, F16, BF16, "
-                         "Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL or IQ4_XS",
-                         (*tensor)->file->path, name, gemlet_type_name((*tensor)->type), (*tensor)->type);
-    }
     (*tensor)->used = true;
-    return GEMLET_OK;
+    return (*tensor)->bits != 0 ? GEMLET_OK : check_convertible(*tensor, error);
+}
+
+gemlet_status pack_need(pack_model *model, const char *name, pack_tensor **tensor, gemlet_error *error) {
+    gemlet_status status = pack_need_weights(model, name, tensor, error);
+    if (status == GEMLET_OK && (*tensor)->bits != 0) {
+        status = pack_fail(error, GEMLET_ERROR_FORMAT,
+                           "%s: tensor \"%s\" must hold numbers (F32, F16 or BF16), but holds codes of %u bits: the file is not of "
+                           "this model",
+                           (*tensor)->file->path, name, (*tensor)->bits);
+    }
+    return status;
 }
 
 gemlet_status pack_add_reals(pack_model *model, pack_layout *layout, const char *name, uint32_t rows, uint32_t columns,

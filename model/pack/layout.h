@@ -63,6 +63,9 @@ typedef struct pack_types {
 
 void pack_layout_free(pack_layout *layout);
 
+/* Checks the text model's configuration as the library does, and completes it: of what was loaded, and again of a slice. */
+gemlet_status pack_check_text(pack_model *model, gemlet_error *error);
+
 /* Add the tensors of the text model and of the encoders, and check that all that are needed are there with the right shape. */
 gemlet_status pack_lay_out_text(pack_model *model, pack_types types, pack_layout *layout, gemlet_error *error);
 gemlet_status pack_lay_out_encoders(pack_model *model, pack_layout *layout, gemlet_error *error);
@@ -86,7 +89,8 @@ gemlet_status pack_add_levels(pack_model *model, pack_layout *layout, const pack
 
 gemlet_status pack_add_item(pack_layout *layout, const pack_item *item, gemlet_error *error);
 
-/* Finds the tensor `name` and marks it as used. */
+/* Finds the tensor `name` and marks it as used.  It must hold numbers; pack_need_weights finds codes, too. */
+gemlet_status pack_need_weights(pack_model *model, const char *name, pack_tensor **tensor, gemlet_error *error);
 gemlet_status pack_need(pack_model *model, const char *name, pack_tensor **tensor, gemlet_error *error);
 
 /* Adds `name` as `count` F32 numbers, whatever its dimensions. */

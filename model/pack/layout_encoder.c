@@ -171,7 +171,7 @@ static gemlet_status add_weights(pack_model *model, pack_layout *layout, const p
 /* Adds a tensor by its shape: codes, numbers, or weights. */
 static gemlet_status add_by_shape(pack_model *model, pack_layout *layout, const char *name, gemlet_error *error) {
     pack_tensor *t;
-    gemlet_status status = pack_need(model, name, &t, error);
+    gemlet_status status = pack_need_weights(model, name, &t, error);
     if (status != GEMLET_OK) {
         return status;
     }
@@ -219,7 +219,7 @@ static gemlet_status check_companions(pack_model *model, const pack_tensor *t, g
             char name[2 * GEMLET_NAME_BYTES];
             pack_tensor *found;
             snprintf(name, sizeof name, "%.*s%s", (int)(length - tail), t->name, companions[i].wants);
-            gemlet_status status = pack_need(model, name, &found, error);
+            gemlet_status status = pack_need_weights(model, name, &found, error);
             if (status != GEMLET_OK) {
                 return status;
             }
@@ -323,7 +323,7 @@ gemlet_status pack_lay_out_encoders(pack_model *model, pack_layout *layout, geml
     pack_tensor *t;
     gemlet_status status = check_blocks(model, error);
     for (size_t i = 0; i < sizeof vision_needs / sizeof vision_needs[0] && status == GEMLET_OK; i++) {
-        status = pack_need(model, vision_needs[i], &t, error);
+        status = pack_need_weights(model, vision_needs[i], &t, error);
     }
     status = status != GEMLET_OK ? status : add_prefixed(model, layout, "v.", error);
     status = status != GEMLET_OK ? status : add_embedder(model, layout, "mm.", "v.hard_token_embd", &model->image, true, error);

@@ -1,4 +1,5 @@
 /* The text model's tensors: those of the table that the library reads them by. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,7 +110,7 @@ static gemlet_status count_rows(const builder *b, const pack_tensor *table, uint
 /* How many rows a tensor is to have: what the configuration says, or as many as the source has. */
 static gemlet_status rows_wanted(const builder *b, const gemlet_text_need *need, uint32_t *rows) {
     pack_tensor *source;
-    gemlet_status status = pack_need(b->model, need->name, &source, b->error);
+    gemlet_status status = pack_need_weights(b->model, need->name, &source, b->error);
     if (status != GEMLET_OK || need->rows != 0) {
         *rows = (uint32_t)need->rows;
         return status;
@@ -156,7 +157,7 @@ static gemlet_status check_same_input(const builder *b, const gemlet_text_need *
 /* A matrix of a quantised checkpoint.  The embedding is multiplied where it is the head, as the head says. */
 static gemlet_status add_quantized(const builder *b, const gemlet_text_need *need, uint32_t rows) {
     pack_tensor *source;
-    gemlet_status status = pack_need(b->model, need->name, &source, b->error);
+    gemlet_status status = pack_need_weights(b->model, need->name, &source, b->error);
     if (status != GEMLET_OK) {
         return status;
     }
@@ -194,32 +195,42 @@ static gemlet_status add_tensor(const builder *b, const gemlet_text_need *need) 
 }
 
 /* A key's range is the same for a packed file: what could not be opened is not packed. */
-static gemlet_status check_range(const builder *b, const gemlet_text_key *key, uint32_t element) {
-    const void *place = (const unsigned char *)&b->model->text + gemlet_text_key_offset(key, element);
-    uint32_t number = key->type == GEMLET_TEXT_KEY_U32 ? *(const uint32_t *)place : key->low;
-    if (number >= key->low && number <= key->high) {
-        return GEMLET_OK;
+static gemlet_status check_range(const pack_model *model, const gemlet_text_key *key, uint32_t element, gemlet_error *error) {
+    const char *architecture = model->family->architecture;
+    const void *place = (const unsigned char *)&model->text + gemlet_text_key_offset(key, element);
+    bool positive = key->type == GEMLET_TEXT_KEY_POSITIVE;
+    if (key->type == GEMLET_TEXT_KEY_U32) {
+        uint32_t number = *(const uint32_t *)place;
+        return number >= key->low && number <= key->high
+                   ? GEMLET_OK
+                   : pack_fail(error, GEMLET_ERROR_UNSUPPORTED,
+                               "the model's \"%s\" must be %u to %u but is %u: that is no %s model", key->suffix, key->low,
+                               key->high, number, architecture);
     }
-    return pack_fail(b->error, GEMLET_ERROR_UNSUPPORTED, "the model's \"%s\" must be %u to %u but is %u: that is no %s model",
-                     key->suffix, key->low, key->high, number, b->model->family->architecture);
+    float real = positive || key->type == GEMLET_TEXT_KEY_F32 ? *(const float *)place : 1.0f;
+    return isfinite(real) && (!positive || real > 0.0f)
+               ? GEMLET_OK
+               : pack_fail(error, GEMLET_ERROR_UNSUPPORTED,
+                           "the model's \"%s\" must be a finite number%s but is %g: that is no %s model", key->suffix,
+                           positive ? " above 0" : "", (double)real, architecture);
 }
 
-static gemlet_status check_config(const builder *b) {
-    gemlet_text_config *t = &b->model->text;
+gemlet_status pack_check_text(pack_model *model, gemlet_error *error) {
+    gemlet_text_config *t = &model->text;
     gemlet_status status = GEMLET_OK;
     for (size_t i = 0; i < gemlet_text_key_count; i++) {
         const gemlet_text_key *key = &gemlet_text_keys[i];
         uint32_t elements = gemlet_text_has(t, key->part, 0) && !key->only_written ? gemlet_text_key_elements(key, t) : 0;
         for (uint32_t element = 0; element < elements && status == GEMLET_OK; element++) {
-            status = check_range(b, key, element);
+            status = check_range(model, key, element, error);
         }
     }
-    uint32_t layer = UINT32_MAX;
-    const char *fault = status == GEMLET_OK ? gemlet_text_complete(t, &layer) : NULL;
+    uint32_t number = UINT32_MAX;
+    const char *fault = status == GEMLET_OK ? gemlet_text_complete(t, &number) : NULL;
     if (fault != NULL) {
-        gemlet_fail(b->error, GEMLET_ERROR_UNSUPPORTED, fault);
-        if (layer != UINT32_MAX) {
-            gemlet_error_number(b->error, layer);
+        gemlet_fail(error, GEMLET_ERROR_UNSUPPORTED, fault);
+        if (number != UINT32_MAX) {
+            gemlet_error_number(error, number);
         }
         return GEMLET_ERROR_UNSUPPORTED;
     }
@@ -262,7 +273,7 @@ gemlet_status pack_lay_out_text(pack_model *model, pack_types types, pack_layout
     const builder b = {model, layout, types, error};
     gemlet_text_need need = {0};
     gemlet_status status = find_head(&b);
-    status = status != GEMLET_OK ? status : check_config(&b);
+    status = status != GEMLET_OK ? status : pack_check_text(model, error);
     while (status == GEMLET_OK && gemlet_text_next(&model->text, &need)) {
         status = add_tensor(&b, &need);
     }

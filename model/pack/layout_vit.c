@@ -14,7 +14,7 @@ static gemlet_status add_matrix(pack_model *model, pack_layout *layout, const ch
                                 gemlet_error *error) {
     pack_tensor *t;
     pack_item item = *shape;
-    gemlet_status status = pack_need(model, name, &t, error);
+    gemlet_status status = pack_need_weights(model, name, &t, error);
     if (status != GEMLET_OK) {
         return status;
     }

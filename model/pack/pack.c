@@ -64,6 +64,16 @@ static gemlet_status check_unused(const pack_model *model, gemlet_error *error) 
     return GEMLET_OK;
 }
 
+/* Each token must have an embedding. */
+static gemlet_status check_ids(const pack_model *model, gemlet_error *error) {
+    if (model->vocabulary.count <= model->text.vocabulary) {
+        return GEMLET_OK;
+    }
+    return pack_fail(error, GEMLET_ERROR_FORMAT,
+                     "the tokenizer has %zu tokens, but tensor \"token_embd.weight\" has %u rows: give the files of one model",
+                     model->vocabulary.count, model->text.vocabulary);
+}
+
 /* `tables` are the tokenizer's prebuilt bytes, which must outlive the layout. */
 static gemlet_status lay_out(pack_model *model, pack_types types, const void *tables, size_t table_bytes, pack_layout *layout,
                              gemlet_error *error) {
@@ -71,6 +81,7 @@ static gemlet_status lay_out(pack_model *model, pack_types types, const void *ta
         .name = "tokenizer.tables", .action = PACK_BLOB, .kind = GEMLET_KIND_BLOB, .blob = tables, .bytes = table_bytes};
     gemlet_status status = tables != NULL ? pack_add_item(layout, &item, error) : GEMLET_OK;
     status = status != GEMLET_OK ? status : pack_lay_out_text(model, types, layout, error);
+    status = status != GEMLET_OK ? status : check_ids(model, error);
     bool vit = model->family->vit != NULL;
     status = status != GEMLET_OK || !model->image.present ? status
                                                           : (vit ? pack_lay_out_vit : pack_lay_out_encoders)(model, layout, error);
@@ -102,6 +113,7 @@ static gemlet_status load(const pack_options *options, const pack_slice *slice, 
     gemlet_status status = options->folder != NULL ? pack_load_hf(model, options->folder, error)
                                                    : pack_load_gguf(model, options->text, options->projector, error);
     model->no_sound = options->no_sound;
+    status = status != GEMLET_OK ? status : pack_check_text(model, error);
     status = status != GEMLET_OK || slice == NULL ? status : pack_apply_slice(model, slice, error);
     if (status == GEMLET_OK) {
         settle_encoders(model);

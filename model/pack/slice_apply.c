@@ -8,6 +8,7 @@
 /* Which source layer each layer of the slice is. */
 typedef struct selection {
     uint32_t source[GEMLET_MAX_LAYERS];
+    uint32_t units[GEMLET_MAX_LAYERS]; /* of their feed-forwards, in the source */
     uint32_t kept, layers;
 } selection;
 
@@ -43,6 +44,7 @@ static gemlet_status select_layers(const gemlet_text_config *t, const pack_slice
             return refuse(error, "--slice: layer %u can't be skipped: the source has %u", i, t->layers);
         }
         if (i < t->layers && !slice->skipped[i]) {
+            s->units[s->kept] = t->layer[i].feed_forward;
             s->source[s->kept++] = i;
         }
     }
@@ -50,7 +52,7 @@ static gemlet_status select_layers(const gemlet_text_config *t, const pack_slice
         return refuse(error, "--slice: %u widths are given, but %u layers are kept", slice->kept, s->kept);
     }
     for (uint32_t i = 0; i < s->kept; i++) {
-        uint32_t most = t->layer[s->source[i]].feed_forward;
+        uint32_t most = s->units[i];
         if (slice->widths[i] == 0 || slice->widths[i] % GEMLET_BLOCK != 0 || slice->widths[i] > most) {
             return pack_fail(
                 error, GEMLET_ERROR_UNSUPPORTED,
@@ -82,6 +84,17 @@ static uint64_t length_of(const pack_spans *spans) {
         length += spans->span[i].count;
     }
     return length;
+}
+
+/* What is cut are runs of what config.json says: another matrix would lose other ones. */
+static gemlet_status check_length(const pack_tensor *t, size_t dimension, uint64_t wanted, gemlet_error *error) {
+    if (t->dimension_count == 2 && t->shape[dimension] == wanted) {
+        return GEMLET_OK;
+    }
+    return pack_fail(error, GEMLET_ERROR_FORMAT,
+                     "%s: tensor \"%s\" must be a matrix of %llu %s, but has %llu: the file is not of this model", t->file->path,
+                     t->name, (unsigned long long)wanted, dimension == 0 ? "rows" : "columns",
+                     (unsigned long long)(dimension < t->dimension_count ? t->shape[dimension] : 1));
 }
 
 /* Rows and columns to keep, in elements; of columns whole blocks. */
@@ -140,14 +153,10 @@ static gemlet_status slice_layer_tensor(pack_model *model, const pack_slice *sli
     snprintf(name, sizeof name, "blk.%u%.48s", number, end);
     pack_spans all_rows = first_of(t->shape[0]), all_columns = first_of(t->shape[1]), some = first_of(slice->widths[number]);
     bool by_rows = is_called(end, ".ffn_gate.weight", ".ffn_up.weight"), by_columns = strcmp(end, ".ffn_down.weight") == 0;
-    uint64_t length = t->shape[by_columns ? 1 : 0];
     gemlet_status status = GEMLET_OK;
-    if ((by_rows || by_columns) && slice->widths[number] > length) {
-        status = pack_fail(error, GEMLET_ERROR_FORMAT,
-                           "%s: tensor \"%s\" has %llu units, config.json says that there are more: %u are wanted", t->file->path,
-                           t->name, (unsigned long long)length, slice->widths[number]);
-    } else if ((by_rows || by_columns) && slice->widths[number] < length) {
-        status = cut(model, t, by_rows ? &some : &all_rows, by_rows ? &all_columns : &some, error);
+    if ((by_rows || by_columns) && slice->widths[number] < s->units[number]) {
+        status = check_length(t, by_columns ? 1 : 0, s->units[number], error);
+        status = status != GEMLET_OK ? status : cut(model, t, by_rows ? &some : &all_rows, by_rows ? &all_columns : &some, error);
     }
     memcpy(t->name, name, sizeof name);
     return status;
@@ -166,9 +175,11 @@ static gemlet_status slice_tensors(pack_model *model, const pack_slice *slice, c
             status = slice_layer_tensor(model, slice, s, t, &stays, error);
         } else if (strcmp(t->name, "per_layer_model_proj.weight") == 0 && s->kept < s->layers) {
             whole = first_of(t->shape[1]);
-            status = cut(model, t, &kept, &whole, error);
+            status = check_length(t, 0, (uint64_t)s->layers * width, error);
+            status = status != GEMLET_OK ? status : cut(model, t, &kept, &whole, error);
         } else if (strcmp(t->name, "per_layer_token_embd.weight") == 0 && s->kept < s->layers) {
-            status = cut(model, t, &whole, &kept, error);
+            status = check_length(t, 1, (uint64_t)s->layers * width, error);
+            status = status != GEMLET_OK ? status : cut(model, t, &whole, &kept, error);
         }
         if (stays) {
             model->tensors[count++] = *t;
@@ -179,10 +190,10 @@ static gemlet_status slice_tensors(pack_model *model, const pack_slice *slice, c
 }
 
 /* What was cut, for the packed file to remember; nothing where nothing was. */
-static void remember(pack_model *model, const pack_slice *slice, const selection *s, const gemlet_text_config *before) {
+static void remember(pack_model *model, const pack_slice *slice, const selection *s) {
     bool same = s->kept == s->layers;
     for (uint32_t i = 0; i < s->kept && same; i++) {
-        same = slice->widths[i] == before->layer[i].feed_forward;
+        same = slice->widths[i] == s->units[i];
     }
     if (!same) {
         char line[PACK_SLICE_LINE_BYTES];
@@ -213,6 +224,6 @@ gemlet_status pack_apply_slice(pack_model *model, const pack_slice *slice, gemle
     for (uint32_t i = 0; i < s.kept; i++) {
         model->text.shared_layers += s.source[i] >= before.layers - before.shared_layers;
     }
-    remember(model, slice, &s, &before);
+    remember(model, slice, &s);
     return slice_tensors(model, slice, &s, error);
 }

@@ -62,8 +62,8 @@ static const char *complete_layers(gemlet_text_config *c, uint32_t *layer) {
     return NULL;
 }
 
-const char *gemlet_text_complete(gemlet_text_config *config, uint32_t *layer) {
-    *layer = UINT32_MAX;
+const char *gemlet_text_complete(gemlet_text_config *config, uint32_t *number) {
+    *number = UINT32_MAX;
     if (config->shared_layers >= config->layers) {
         return "a layer must have keys and values of its own";
     }
@@ -79,7 +79,13 @@ const char *gemlet_text_complete(gemlet_text_config *config, uint32_t *layer) {
             return "RoPE must not turn more than the pairs of a head";
         }
     }
-    return complete_layers(config, layer);
+    const char *fault = complete_layers(config, number);
+    if (fault == NULL && config->active_stream != 0) {
+        *number = config->active_stream;
+        return "the active AltUp stream must be 0 but is ";
+    }
+    *number = fault != NULL ? *number : UINT32_MAX;
+    return fault;
 }
 
 size_t gemlet_most_queries(const gemlet_text_config *config) {

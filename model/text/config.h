@@ -97,8 +97,8 @@ typedef enum gemlet_text_part {
 bool gemlet_text_has(const gemlet_text_config *config, gemlet_text_part part, uint32_t layer);
 
 /* Fills what follows from the rest: first_shared, cache, the widest feed-forward, and of the kinds what no key says.  NULL where
- * all fits; else a sentence about what does not, which ends with the number of a layer where `*layer` is not UINT32_MAX. */
-const char *gemlet_text_complete(gemlet_text_config *config, uint32_t *layer);
+ * all fits; else a sentence about what does not, which ends with `*number` where that is not UINT32_MAX. */
+const char *gemlet_text_complete(gemlet_text_config *config, uint32_t *number);
 
 static inline const gemlet_attention_config *gemlet_attention_of(const gemlet_text_config *config, uint32_t layer) {
     return &config->kinds[config->layer[layer].kind];

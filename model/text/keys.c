@@ -79,16 +79,13 @@ static void read_special_ids(gemlet_key_reader *r, const char *encoder, uint32_t
 }
 
 static void complete(gemlet_key_reader *r, gemlet_text_config *config) {
-    uint32_t layer;
-    const char *fault = gemlet_text_complete(config, &layer);
+    uint32_t number;
+    const char *fault = gemlet_text_complete(config, &number);
     if (fault != NULL) {
         gemlet_key_fail(r, GEMLET_ERROR_UNSUPPORTED, fault);
-        if (layer != UINT32_MAX) {
-            gemlet_error_number(r->error, layer);
+        if (number != UINT32_MAX) {
+            gemlet_error_number(r->error, number);
         }
-    } else if (config->active_stream != 0) {
-        gemlet_key_fail(r, GEMLET_ERROR_UNSUPPORTED, "the active AltUp stream must be 0 but is ");
-        gemlet_error_number(r->error, config->active_stream);
     }
 }
 
