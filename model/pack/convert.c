@@ -319,7 +319,8 @@ static float on_levels(const float *in, size_t count, float largest, int8_t *out
         size_t i = 0;
         for (; i < count; i++) {
             double level = rint((double)in[i] / step);
-            if (fabs((double)in[i] / step - level) > fabs(level) / 127.0) {
+            if (!(fabs((double)in[i] / step - level) <=
+                  fabs(level) / 127.0)) { /* nor NaN, where numbers are not yet known to be some */
                 break;
             }
             out[i] = (int8_t)level;

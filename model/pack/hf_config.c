@@ -167,10 +167,15 @@ static void read_layer_overrides(part *p, gemlet_text_config *t) {
     const cJSON *overrides = member(p->json, "per_layer_config");
     gemlet_attention_config *globals = &t->kinds[GEMLET_GLOBAL_LAYER];
     uint32_t seen = 0, wanted = 0;
+    if (overrides != NULL && !cJSON_IsNull(overrides) && !cJSON_IsObject(overrides) && p->status == GEMLET_OK) {
+        p->status =
+            pack_fail(p->error, GEMLET_ERROR_FORMAT,
+                      "%s: \"per_layer_config\" must be an object, {\"LAYER\": {...}, ...}, but is a list or a value", p->path);
+    }
     for (const cJSON *entry = overrides != NULL ? overrides->child : NULL; entry != NULL && p->status == GEMLET_OK;
          entry = entry->next) {
         char *end;
-        unsigned long layer = strtoul(entry->string != NULL ? entry->string : "", &end, 10);
+        unsigned long layer = strtoul(entry->string, &end, 10);
         part one = *p;
         one.json = entry;
         uint32_t width = whole(&one, "head_dim");

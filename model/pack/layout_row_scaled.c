@@ -116,7 +116,7 @@ static gemlet_status find_scales(pack_model *model, const pack_tensor *t, uint64
         return pack_fail(error, GEMLET_ERROR_FORMAT, "the source lacks the scales of tensor \"%s\": give the whole checkpoint",
                          t->name);
     }
-    if (found->type != GEMLET_TYPE_F32 || pack_elements(found) < count) {
+    if (found->type != GEMLET_TYPE_F32 || pack_elements(found) != count) {
         return pack_fail(error, GEMLET_ERROR_FORMAT, "%s: tensor \"%s\" must be %llu F32 numbers, one a row, but has %llu",
                          found->file->path, found->name, (unsigned long long)count, (unsigned long long)pack_elements(found));
     }

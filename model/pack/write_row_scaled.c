@@ -17,8 +17,7 @@ typedef struct row_group {
 static gemlet_status read_codes(pack_writer *w, gemlet_weight_type type, uint64_t first, size_t rows, row_group *g) {
     const pack_item *item = w->item;
     size_t row_bytes = item->columns * (size_t)gemlet_row_scaled_bits(type) / 8;
-    gemlet_status status =
-        pack_read(item->source->file, item->source->offset + first * row_bytes, g->codes, rows * row_bytes, w->error);
+    gemlet_status status = pack_read_tensor(item->source, first * row_bytes, g->codes, rows * row_bytes, w->error);
     status = status != GEMLET_OK ? status : pack_read_reals(w, item->scale, first, rows, g->factors);
     for (size_t i = 0; i < rows && status == GEMLET_OK; i++) {
         const unsigned long long row = first + i;

@@ -56,15 +56,25 @@ gemlet_status pack_emit(pack_writer *w, const void *bytes, size_t length) {
 
 /* ---- Reading ---- */
 
+static gemlet_status refuse_type(const pack_writer *w, const pack_tensor *t) {
+    pack_fail(w->error, GEMLET_ERROR_UNSUPPORTED, "%s: tensor \"%s\" has type %s, which holds no numbers", t->file->path, t->name,
+              gemlet_type_name(t->type));
+    return GEMLET_ERROR_UNSUPPORTED;
+}
+
 /* `count` numbers of `t` from `first` on, both multiples of its block, at most PACK_PIECE_ELEMENTS; refuses what is not finite. */
 gemlet_status pack_read_reals(pack_writer *w, const pack_tensor *t, uint64_t first, size_t count, float *out) {
     uint32_t elements, bytes;
-    gemlet_type_block(t->type, &elements, &bytes);
+    if (!gemlet_type_block(t->type, &elements, &bytes)) {
+        return refuse_type(w, t);
+    }
     gemlet_status status = pack_read_tensor(t, first / elements * bytes, w->raw, count / elements * bytes, w->error);
     if (status != GEMLET_OK) {
         return status;
     }
-    pack_dequantize(t->type, w->raw, count, out);
+    if (!pack_dequantize(t->type, w->raw, count, out)) {
+        return refuse_type(w, t);
+    }
     for (size_t i = 0; i < count; i++) {
         out[i] += t->shift;
         if (!isfinite(out[i])) {

@@ -141,9 +141,11 @@ static void levels_are_found(void **state) {
         in[5] = 0.37f * step;
         assert_int_equal(pack_level_bits(in, 32, scratch), 8);
     }
-    const float zeros[3] = {0.0f, -0.0f, 0.0f};
+    const float zeros[3] = {0.0f, -0.0f, 0.0f}, no_number[3] = {1.0f, NAN, 0.0f}, endless[3] = {1.0f, INFINITY, 0.0f};
     int8_t scratch[3];
     assert_int_equal(pack_level_bits(zeros, 3, scratch), 2);
+    assert_int_equal(pack_level_bits(no_number, 3, scratch), 8);
+    assert_int_equal(pack_level_bits(endless, 3, scratch), 8);
 }
 
 static void other_weights_are_rounded(void **state) {
