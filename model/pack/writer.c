@@ -17,6 +17,8 @@
 #include "model/pack/header.h"
 #include "model/pack/unfinished.h"
 #include "model/pack/writer_parts.h"
+#include <gemlet/gemlet.h>
+#include <gemlet/posix.h>
 
 /* ---- One function for each action ---- */
 
@@ -449,6 +451,26 @@ static gemlet_status check_output(const pack_model *model, const char *path, con
     return GEMLET_OK;
 }
 
+/* What the library could not open is not left behind, whatever it is that no check has thought of.  It says where: in the file that
+ * has not got its name yet, so that is left out. */
+static gemlet_status check_opens(const char *temporary, const char *target, gemlet_error *error) {
+    gemlet_memory_plan plan;
+    gemlet_port port;
+    gemlet_error why = {GEMLET_OK, ""};
+    gemlet_posix *posix = gemlet_posix_open(1, &port);
+    if (posix == NULL) {
+        return pack_fail(error, GEMLET_ERROR_MEMORY, "%s: out of memory to look at it", target);
+    }
+    gemlet_status status = gemlet_plan(&port, temporary, NULL, &plan, &why);
+    gemlet_posix_close(posix);
+    if (status == GEMLET_OK) {
+        return GEMLET_OK;
+    }
+    size_t path = strlen(temporary),
+           skipped = strncmp(why.message, temporary, path) == 0 ? path + strspn(why.message + path, ": ") : 0;
+    return pack_fail(error, status, "%s: is not written, as it could not be opened: %s", target, why.message + skipped);
+}
+
 /* Writes `target` by way of a file beside it. */
 static gemlet_status write_by_way_of(pack_writer *w, pack_layout *layout, const char *target, bool header_only, FILE *report) {
     char temporary[PACK_PATH_BYTES];
@@ -465,6 +487,7 @@ static gemlet_status write_by_way_of(pack_writer *w, pack_layout *layout, const 
     if (fclose(w->out) != 0 && status == GEMLET_OK) {
         status = pack_fail(w->error, GEMLET_ERROR_IO, "%s: can't be written: %s", target, strerror(errno));
     }
+    status = status != GEMLET_OK ? status : check_opens(temporary, target, w->error);
     if (status == GEMLET_OK && rename(temporary, target) != 0) {
         status = pack_fail(w->error, GEMLET_ERROR_IO, "%s: can't be renamed from %s: %s", target, temporary, strerror(errno));
     }

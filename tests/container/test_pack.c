@@ -459,6 +459,14 @@ static void inputs_that_do_not_match_are_refused(void **state) {
     expect_refusal(f, pack_changed(f, true, "gemma3nv", 0, "gemma4nv", 8), "is the projector of another model (type \"gemma4nv\"");
 }
 
+/* The id of a token that is not there is the published models' one, which this small one has no embedding for. */
+static void what_could_not_be_opened_is_refused(void **state) {
+    fixture *f = *state;
+    expect_refusal(f, pack_changed(f, false, "<start_of_image>", 0, "<start_of_imagg>", 16),
+                   "packed.gguf: is not written, as it could not be opened: token ids must be below 528, the rows of tensor "
+                   "\"token_embd.weight\", but gemlet.vision.begin_token_id has 255999");
+}
+
 static void weights_that_are_no_numbers_are_refused(void **state) {
     static const char *const names[] = {"blk.3.attn_norm.weight", "blk.3.laurel_l.weight", "blk.3.attn_q.weight"};
     static const char *const problems[] = {"holds NaN at element 0", "holds NaN at element 0",
@@ -520,6 +528,7 @@ int main(void) {
         TEST(both_sources_of_gemma_3_hold_the_same),
         TEST(a_header_alone_describes_a_model),
         TEST(inputs_that_do_not_match_are_refused),
+        TEST(what_could_not_be_opened_is_refused),
         TEST(weights_that_are_no_numbers_are_refused),
         TEST(a_cut_source_is_refused),
         TEST(an_existing_file_survives_a_failure),
