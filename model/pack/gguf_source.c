@@ -127,6 +127,10 @@ static void check_alike(gemlet_key_reader *r, const gemlet_text_key *key) {
         !value.array) {
         return;
     }
+    if (value.count > GEMLET_MAX_LAYERS) { /* each element is found anew: a long list would take minutes */
+        r->status = pack_fail(r->error, GEMLET_ERROR_UNSUPPORTED, "%s: \"%s\" has %llu numbers, at most %d expected, one a layer",
+                              r->container->path, name, (unsigned long long)value.count, GEMLET_MAX_LAYERS);
+    }
     for (uint64_t i = 0; i < value.count && r->status == GEMLET_OK; i++) {
         r->status = gemlet_container_u32(r->container, name, i, i == 0 ? &first : &other, r->error);
         if (r->status == GEMLET_OK && i > 0 && other != first) {
@@ -330,6 +334,7 @@ static gemlet_status fill_merges(pack_model *model, gemlet_container *c, const g
     for (uint32_t row = 0; row < model->vocabulary.count; row++) {
         vocabulary_index_add(&texts, row);
     }
+    vocabulary_index_sort(&texts);
     model->vocabulary.ranked = true;
     for (uint64_t i = 0; i < merges->count && status == GEMLET_OK; i++) {
         status = add_merge(model, &at, &texts, c->path, error);

@@ -2,41 +2,47 @@
 
 #include <stdlib.h>
 
-#include "model/tokenizer/tables.h"
+static uint64_t pair_of(uint32_t left, uint32_t right) {
+    return (uint64_t)left << 32 | right;
+}
 
-/* The slot that holds the pair, or the empty one where it would go. */
-static uint32_t *find_slot(const merge_ranks *ranks, uint32_t left, uint32_t right) {
-    for (size_t i = gemlet_tables_hash(left, right) & ranks->mask;; i = (i + 1) & ranks->mask) {
-        uint32_t *slot = &ranks->slots[i];
-        if (*slot == 0) {
-            return slot;
-        }
-        const gemlet_ranked_merge *merge = &ranks->vocabulary->merges[*slot - 1];
-        if (merge->left == left && merge->right == right) {
-            return slot;
-        }
+/* Of the merges of one pair the last is the first. */
+static int compare_entries(const void *a, const void *b) {
+    const merge_ranks_entry *one = a, *other = b;
+    if (one->pair != other->pair) {
+        return one->pair < other->pair ? -1 : 1;
     }
+    return (one->rank < other->rank) - (one->rank > other->rank);
 }
 
 bool merge_ranks_init(merge_ranks *ranks, const gemlet_vocabulary *vocabulary) {
-    size_t size = 16;
-    while (size < 2 * vocabulary->merge_count) {
-        size *= 2;
+    ranks->count = vocabulary->merge_count;
+    ranks->entries = malloc((ranks->count + 1) * sizeof *ranks->entries);
+    if (ranks->entries == NULL) {
+        return false;
     }
-    ranks->vocabulary = vocabulary;
-    ranks->mask = size - 1;
-    ranks->slots = calloc(size, sizeof *ranks->slots);
-    for (uint32_t i = 0; i < vocabulary->merge_count && ranks->slots != NULL; i++) {
-        *find_slot(ranks, vocabulary->merges[i].left, vocabulary->merges[i].right) = i + 1;
+    for (uint32_t i = 0; i < ranks->count; i++) {
+        ranks->entries[i] = (merge_ranks_entry){pair_of(vocabulary->merges[i].left, vocabulary->merges[i].right), i};
     }
-    return ranks->slots != NULL;
+    qsort(ranks->entries, ranks->count, sizeof *ranks->entries, compare_entries);
+    return true;
 }
 
 void merge_ranks_free(merge_ranks *ranks) {
-    free(ranks->slots);
-    ranks->slots = NULL;
+    free(ranks->entries);
+    ranks->entries = NULL;
 }
 
 uint32_t merge_ranks_find(const merge_ranks *ranks, uint32_t left, uint32_t right) {
-    return *find_slot(ranks, left, right) - 1;
+    uint64_t pair = pair_of(left, right);
+    size_t low = 0, high = ranks->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (ranks->entries[middle].pair < pair) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low < ranks->count && ranks->entries[low].pair == pair ? ranks->entries[low].rank : UINT32_MAX;
 }

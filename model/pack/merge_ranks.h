@@ -1,13 +1,17 @@
-/* A hash table from pairs of pieces to their merges, for vocabularies that rank these. */
+/* From pairs of pieces to their merges, for vocabularies that rank these.  Sorted, as vocabulary_index is. */
 #ifndef GEMLET_MODEL_PACK_MERGE_RANKS_H
 #define GEMLET_MODEL_PACK_MERGE_RANKS_H
 
 #include "model/pack/vocabulary.h"
 
+typedef struct merge_ranks_entry {
+    uint64_t pair;
+    uint32_t rank;
+} merge_ranks_entry;
+
 typedef struct merge_ranks {
-    const gemlet_vocabulary *vocabulary;
-    uint32_t *slots; /* rank + 1, or 0 */
-    size_t mask;
+    merge_ranks_entry *entries;
+    size_t count;
 } merge_ranks;
 
 /* Of all merges of the vocabulary; of several of one pair the last counts.  False where the host has no memory. */

@@ -16,21 +16,33 @@ static uint32_t bits_of(const cJSON *json) {
     return bits == 2.0 || bits == 4.0 || bits == 8.0 ? (uint32_t)bits : 0;
 }
 
-/* Python's \d in the words of POSIX.  Other escapes of letters, and groups that begin with a question mark, it has no words for. */
+/* Whether POSIX has words for what begins at `p`, and no trap: escapes of letters, and groups that begin with a question mark, it
+ * has not.  Counted repetitions, and more than one of what is a group or repeated already, are compiled by copying, which takes all
+ * memory where they are nested; references back take exponential time. */
+static bool has_words(const char *pattern, const char *p) {
+    bool escape = p[0] == '\\' && ((p[1] >= 'a' && p[1] <= 'z') || (p[1] >= 'A' && p[1] <= 'Z') || (p[1] >= '0' && p[1] <= '9'));
+    bool copied = p[0] == '{' || (p[0] == '+' && p > pattern && strchr(")*+?", p[-1]) != NULL);
+    return !escape && !copied && !(p[0] == '(' && p[1] == '?');
+}
+
+/* Python's \d in the words of POSIX. */
 static bool translate(const char *pattern, char *out, size_t capacity) {
     size_t used = 0;
     for (const char *p = pattern; *p != '\0'; p++) {
-        bool letter = p[0] == '\\' && ((p[1] >= 'a' && p[1] <= 'z') || (p[1] >= 'A' && p[1] <= 'Z'));
-        if ((p[0] == '(' && p[1] == '?') || (letter && p[1] != 'd') || used + 6 > capacity) {
+        bool digit = p[0] == '\\' && p[1] == 'd', escape = p[0] == '\\' && p[1] != '\0';
+        if ((!digit && !has_words(pattern, p)) || used + 6 > capacity) {
             return false;
         }
-        if (letter) {
+        if (digit) {
             memcpy(out + used, "[0-9]", 5);
             used += 5;
-            p++;
         } else {
-            out[used++] = *p;
+            out[used++] = p[0];
+            if (escape) {
+                out[used++] = p[1];
+            }
         }
+        p += escape ? 1 : 0;
     }
     out[used] = '\0';
     return true;

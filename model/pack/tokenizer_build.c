@@ -360,10 +360,15 @@ static bool fill_slots(build *b) {
     return true;
 }
 
+/* Merges whose hashes fall together would ask for ever more slots: a vocabulary that was not made for it needs a few times as many
+ * as it has merges. */
+enum { MOST_SLOTS_A_MERGE = 64 };
+
 static gemlet_status make_slots(build *b) {
+    const size_t most = MOST_SLOTS_A_MERGE * (b->merge_count < 16 ? 16 : (size_t)b->merge_count);
     for (b->slot_count = 16; b->slot_count < 2 * b->merge_count; b->slot_count *= 2) {
     }
-    for (;; b->slot_count *= 2) {
+    for (; b->slot_count <= most; b->slot_count *= 2) {
         free(b->slots);
         b->slots = malloc(b->slot_count * sizeof *b->slots);
         if (b->slots == NULL) {
@@ -373,6 +378,8 @@ static gemlet_status make_slots(build *b) {
             return GEMLET_OK;
         }
     }
+    return gemlet_fail(b->error, GEMLET_ERROR_UNSUPPORTED,
+                       "tokenizer: too many merges fall on one slot of their table: no trained vocabulary does that");
 }
 
 /* ---- unused pieces ---- */
@@ -722,6 +729,7 @@ static gemlet_status index_pieces(build *b) {
             vocabulary_index_add(&b->index, row);
         }
     }
+    vocabulary_index_sort(&b->index);
     return GEMLET_OK;
 }
 

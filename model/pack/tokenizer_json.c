@@ -193,6 +193,7 @@ static void read_merges(reading *r, const cJSON *merges, gemlet_vocabulary *voca
             vocabulary_index_add(&index, row);
         }
     }
+    vocabulary_index_sort(&index);
     for (const cJSON *entry = merges->child; entry != NULL && r->status == GEMLET_OK; entry = entry->next) {
         read_merge(r, entry, &index, vocabulary);
     }

@@ -3,53 +3,61 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* FNV-1a, 64 bits. */
-static uint64_t hash_text(const char *text, size_t bytes) {
-    uint64_t hash = 0xCBF29CE484222325u;
-    for (size_t i = 0; i < bytes; i++) {
-        hash = (hash ^ (unsigned char)text[i]) * 0x100000001B3u;
+/* A text's first bytes as a number that orders as they do: most comparisons end here. */
+static uint64_t beginning_of(const char *text, size_t bytes) {
+    uint64_t beginning = 0;
+    for (size_t i = 0; i < sizeof beginning; i++) {
+        beginning = beginning << 8 | (i < bytes ? (unsigned char)text[i] : 0);
     }
-    return hash ^ hash >> 29;
+    return beginning;
 }
 
-/* The slot that holds the text, or the empty one where it would go. */
-static uint32_t *find_slot(const vocabulary_index *index, const char *text, size_t bytes) {
-    for (size_t i = hash_text(text, bytes) & index->mask;; i = (i + 1) & index->mask) {
-        uint32_t *slot = &index->slots[i];
-        if (*slot == 0) {
-            return slot;
-        }
-        const gemlet_piece *piece = &index->vocabulary->pieces[*slot - 1];
-        if (piece->bytes == bytes && memcmp(piece->text, text, bytes) == 0) {
-            return slot;
-        }
+static int compare_texts(const vocabulary_index_entry *entry, uint64_t beginning, const char *text, size_t bytes) {
+    if (entry->beginning != beginning) {
+        return entry->beginning < beginning ? -1 : 1;
     }
+    int order = memcmp(entry->piece->text, text, entry->piece->bytes < bytes ? entry->piece->bytes : bytes);
+    return order != 0 ? order : (entry->piece->bytes > bytes) - (entry->piece->bytes < bytes);
+}
+
+/* Of equal texts the earlier row is the first. */
+static int compare_entries(const void *a, const void *b) {
+    const vocabulary_index_entry *one = a, *other = b;
+    int order = compare_texts(one, other->beginning, other->piece->text, other->piece->bytes);
+    return order != 0 ? order : (one->piece > other->piece) - (one->piece < other->piece);
 }
 
 bool vocabulary_index_init(vocabulary_index *index, const gemlet_vocabulary *vocabulary) {
-    size_t size = 16;
-    while (size < 2 * vocabulary->count) {
-        size *= 2;
-    }
-    index->vocabulary = vocabulary;
-    index->mask = size - 1;
-    index->slots = calloc(size, sizeof *index->slots);
-    return index->slots != NULL;
+    *index = (vocabulary_index){.vocabulary = vocabulary};
+    index->entries = malloc((vocabulary->count + 1) * sizeof *index->entries);
+    return index->entries != NULL;
 }
 
 void vocabulary_index_free(vocabulary_index *index) {
-    free(index->slots);
-    index->slots = NULL;
+    free(index->entries);
+    *index = (vocabulary_index){0};
 }
 
 void vocabulary_index_add(vocabulary_index *index, uint32_t row) {
     const gemlet_piece *piece = &index->vocabulary->pieces[row];
-    uint32_t *slot = find_slot(index, piece->text, piece->bytes);
-    if (*slot == 0) {
-        *slot = row + 1;
-    }
+    index->entries[index->count++] = (vocabulary_index_entry){beginning_of(piece->text, piece->bytes), piece};
+}
+
+void vocabulary_index_sort(vocabulary_index *index) {
+    qsort(index->entries, index->count, sizeof *index->entries, compare_entries);
 }
 
 uint32_t vocabulary_index_find(const vocabulary_index *index, const char *text, size_t bytes) {
-    return *find_slot(index, text, bytes) - 1;
+    uint64_t beginning = beginning_of(text, bytes);
+    size_t low = 0, high = index->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (compare_texts(&index->entries[middle], beginning, text, bytes) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    bool found = low < index->count && compare_texts(&index->entries[low], beginning, text, bytes) == 0;
+    return found ? (uint32_t)(index->entries[low].piece - index->vocabulary->pieces) : UINT32_MAX;
 }
