@@ -199,6 +199,44 @@ static void preprocessors_are_checked(void **state) {
     }
 }
 
+/* Patterns of a quantized checkpoint that POSIX has no words for, or that are compiled by copying, fit nothing. */
+static void patterns_fit_or_are_not_usable(void **state) {
+    static const struct {
+        const char *pattern, *module;
+        bool fits;
+    } cases[] = {
+        {"^layers\\\\.\\\\d+\\\\.mlp", "layers.12.mlp.up", true},
+        {"^layers\\\\.\\\\d+\\\\.mlp", "layers.x.mlp", false},
+        {"(a|b)*c$", "ababc", true},
+        {"^a\\\\\\\\d", "a\\d", true},
+        {"^a\\\\\\\\d", "a1", false},
+        {"^a{2}$", "aa", false},
+        {"(a+)+", "aa", false},
+        {"a++", "aa", false},
+        {"(((a{1,255}){1,255}){1,255})", "aa", false},
+        {"(a)\\\\1", "aa", false},
+        {"a\\\\w", "aa", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        static pack_quantization q;
+        char text[256];
+        gemlet_error error = {GEMLET_OK, ""};
+        snprintf(text, sizeof text,
+                 "{\"quantization_config\": {\"quant_method\": \"gemma\", \"num_bits\": 4, \"module_quant_configs\": {\"%s\": "
+                 "{\"num_bits\": 2}}}}",
+                 cases[i].pattern);
+        cJSON *json = cJSON_Parse(text);
+        assert_non_null(json);
+        assert_int_equal(pack_read_quantization(&q, json, "config.json", &error), GEMLET_OK);
+        if (pack_quantized_bits(&q, cases[i].module) != (cases[i].fits ? 2 : 4)) {
+            fail_msg("\"%s\" and \"%s\"", cases[i].pattern, cases[i].module);
+        }
+        pack_free_quantization(&q);
+        cJSON_Delete(json);
+    }
+}
+
 /* ---- GGUF ---- */
 
 typedef struct key_case {
@@ -291,9 +329,8 @@ static void keys_are_refused_by_name(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(saved_configurations_pass),
-        cmocka_unit_test(switches_are_refused_by_name),
-        cmocka_unit_test(preprocessors_are_checked),
+        cmocka_unit_test(saved_configurations_pass), cmocka_unit_test(switches_are_refused_by_name),
+        cmocka_unit_test(preprocessors_are_checked), cmocka_unit_test(patterns_fit_or_are_not_usable),
         cmocka_unit_test(keys_are_refused_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
