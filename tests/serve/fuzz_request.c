@@ -1,30 +1,51 @@
-/* libFuzzer: any bytes as a request for a chat completion.  It is read, or refused with words, and leaves no memory behind. */
+/* libFuzzer: any bytes as a request for a chat completion, to a model that knows text alone and to one that sees, hears, thinks and
+ * calls functions.  It is read, or refused with words, and leaves no memory behind. */
 #include <stdlib.h>
 
+#include "examples/gemlet/serve/json.h"
 #include "examples/gemlet/serve/request.h"
 #include "tests/robust/rig.h"
 
-enum { POSITIONS = 64 };
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    static rig r;
+typedef struct answerer_of_requests {
+    rig rig;
+    form_words words;
+    request_reader reader;
+} answerer_of_requests;
+
+static void start(answerer_of_requests *a, const packed_file *file) {
     static options chosen;
-    if (r.session == NULL) {
-        (void)pack_models(NULL);
-        rig_start(&r, &small, &(gemlet_options){.context = POSITIONS, .chunk = 8});
+    gemlet_error error = {GEMLET_OK, ""};
+    rig_start(&a->rig, file, &(gemlet_options){.chunk = 8});
+    if (form_words_open(&a->words, gemlet_model_tokenizer(a->rig.model), &error) != GEMLET_OK) {
+        form_words_close(&a->words); /* as the server does: who asks for a form is told */
     }
-    const request_reader reader = {.options = &chosen, .model = r.model, .session = r.session};
+    a->reader = (request_reader){.options = &chosen, .model = a->rig.model, .session = a->rig.session, .words = &a->words};
+}
+
+static void ask(const answerer_of_requests *a, const char *text, size_t size) {
     request read;
     gemlet_error error = {GEMLET_OK, ""};
-    gemlet_status status = request_read(&read, &reader, (const char *)data, size, &error);
+    gemlet_status status = request_read(&read, &a->reader, text, size, &error);
     if (status != GEMLET_OK && (error.status != status || error.message[0] == '\0')) {
         abort(); /* every refusal says why */
     }
-    if (status == GEMLET_OK && (read.positions > POSITIONS || read.prompt.count == 0)) {
+    if (status == GEMLET_OK && (read.positions > gemlet_session_capacity(a->rig.session) || read.prompt.count == 0)) {
         abort();
     }
     request_free(&read);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    static answerer_of_requests of_text, of_all;
+    if (of_text.rig.session == NULL) {
+        const packed_file text = packed_small(), all = packed_whole();
+        json_begin();
+        start(&of_text, &text);
+        start(&of_all, &all);
+    }
+    ask(&of_text, (const char *)data, size);
+    ask(&of_all, (const char *)data, size);
     return 0;
 }
