@@ -192,6 +192,8 @@ def test_refusals():
         refused(server, 400, "messages[0]: expected the role", messages=[{"content": "a"}])
         refused(server, 400, "messages[0]: expected content", messages=[{"role": "user"}])
         refused(server, 400, "out of turn", messages=question * 2)
+        called = {"role": "assistant", "content": None, "tool_calls": [{"id": "x", "type": "function", "function": {"name": "f", "arguments": "{}"}}]}
+        refused(server, 400, "not made to call functions", messages=question + [called] + [{"role": "tool", "tool_call_id": "x", "content": []}] * 200)
         refused(server, 400, "messages[0].content[0]: expected a part of type", messages=[says({"type": "video"})])
         refused(server, 400, "fetches nothing", messages=[says({"type": "image_url", "image_url": {"url": "http://localhost/a.jpg"}})])
         refused(server, 400, "fetches nothing", messages=[says({"type": "image_url", "image_url": {"url": "file:///etc/passwd"}})])

@@ -273,8 +273,9 @@ static bool is_tool(const cJSON *message) {
 
 /* The message that the parts of this one belong to: behind responses the model goes on in its turn. */
 static gemlet_message *begin_message(reading *g, gemlet_role role) {
-    bool goes_on = role == GEMLET_ROLE_MODEL && g->part_count > 0 && g->parts[g->part_count - 1].type == GEMLET_PART_RESPONSE;
-    if (!goes_on) {
+    const gemlet_message *last = g->message_count > 0 ? &g->messages[g->message_count - 1] : NULL;
+    bool answered = last != NULL && last->part_count > 0 && last->parts[last->part_count - 1].type == GEMLET_PART_RESPONSE;
+    if (role != GEMLET_ROLE_MODEL || !answered) {
         g->messages[g->message_count++] = (gemlet_message){role, g->parts + g->part_count, 0};
     }
     return &g->messages[g->message_count - 1];
@@ -321,14 +322,14 @@ static gemlet_status read_message(reading *g, const cJSON *message, size_t index
     return status;
 }
 
-/* How many parts the messages have together. */
+/* How many parts the messages have together, at most: what a tool answers is one, however many texts its list has. */
 static size_t count_parts(const cJSON *messages) {
     size_t count = 0;
     const cJSON *message;
     cJSON_ArrayForEach(message, messages) {
         const cJSON *content = json_member(message, "content");
         const cJSON *calls = json_member(message, "tool_calls");
-        count += cJSON_IsArray(content) ? (size_t)cJSON_GetArraySize(content) : 1;
+        count += cJSON_IsArray(content) && !is_tool(message) ? (size_t)cJSON_GetArraySize(content) : 1;
         count += cJSON_IsArray(calls) ? (size_t)cJSON_GetArraySize(calls) : 0;
     }
     return count;
