@@ -31,12 +31,31 @@ static gemlet_status fail(const session_file *f, gemlet_status status, const cha
 
 /* ---- The name ---- */
 
+/* Follows symbolic links to what need not be there yet: that is written, and links stay.  False where the name gets too long. */
+static bool follow_links(char path[SESSION_FILE_PATH_BYTES]) {
+    enum { MOST_LINKS = 40 };
+    char link[SESSION_FILE_PATH_BYTES], joined[2 * SESSION_FILE_PATH_BYTES];
+    for (int i = 0; i < MOST_LINKS; i++) {
+        ssize_t length = readlink(path, link, sizeof link - 1);
+        if (length < 0) {
+            return true; /* no link */
+        }
+        link[length] = '\0';
+        const char *slash = strrchr(path, '/');
+        int folder = link[0] != '/' && slash != NULL ? (int)(slash - path) + 1 : 0;
+        int bytes = snprintf(joined, sizeof joined, "%.*s%s", folder, path, link);
+        if (bytes < 0 || bytes >= SESSION_FILE_PATH_BYTES) {
+            return false;
+        }
+        memcpy(path, joined, (size_t)bytes + 1);
+    }
+    return true; /* opening it says that they are too many */
+}
+
 static gemlet_status name_files(session_file *f, gemlet_error *error) {
     struct stat there;
-    char *resolved = realpath(f->name, NULL);
-    int length = snprintf(f->path, sizeof f->path, "%s", resolved != NULL ? resolved : f->name);
-    free(resolved);
-    if (length < 0 || (size_t)length >= sizeof f->path ||
+    int length = snprintf(f->path, sizeof f->path, "%s", f->name);
+    if (length < 0 || (size_t)length >= sizeof f->path || !follow_links(f->path) ||
         snprintf(f->unfinished, sizeof f->unfinished, "%s.unfinished", f->path) >= (int)sizeof f->unfinished) {
         return fail(f, GEMLET_ERROR_ARGUMENT, ": the name is too long", "", error);
     }
@@ -162,7 +181,8 @@ static gemlet_status restore_answer(answerer *a, const header *h, const unsigned
 static gemlet_status restore(const session_file *f, answerer *a, const unsigned char *content, size_t bytes) {
     header h;
     memcpy(&h, content, sizeof h);
-    if (!is_whole(h, content, bytes)) {
+    bool sayable = h.unfed == 0 || h.last < a->engine.facts.vocabulary; /* what lies above are no tokens, but slots of a prompt */
+    if (!is_whole(h, content, bytes) || !sayable) {
         return fail(f, GEMLET_ERROR_FORMAT, ": no conversation, or a damaged one", "", &a->error);
     }
     const unsigned char *system = content + sizeof h, *reply = system + h.system, *sampler = reply + h.answer;

@@ -246,6 +246,13 @@ ln -s talk "$work/link"
 } >"$work/output" || complain "run --session fails: $(cat "$work/messages")"
 same "$work/output" "$work/once" "run --session does not go on as one conversation does"
 [ -L "$work/link" ] && [ ! -e "$work/talk.unfinished" ] || complain "--session leaves a file, or takes a link away"
+ln -s folder/next "$work/nowhere"
+ln -s "$work/nowhere" "$work/far"
+mkdir "$work/folder"
+talk -p 'hello you' --session "$work/far" >/dev/null || complain "--session does not begin a conversation where a link leads"
+[ -L "$work/far" ] && [ -L "$work/nowhere" ] && [ -f "$work/folder/next" ] || complain "--session takes a link away that leads to nothing yet"
+ln -s round "$work/round"
+expect 1 'round.unfinished|round: ' run "${keeps[@]}" -p x --session "$work/round"
 [ "$(stat -c %a "$work/talk")" = 600 ] || complain "--session's file is readable for others"
 cp "$work/talk1" "$work/talk"
 talk -p 'and then' --seed 4 >/dev/null || complain "--session with another seed fails"
@@ -280,6 +287,20 @@ for at in 0 8 40 72 80 $((size / 2)) $((size - 1)); do
     expect 1 'damaged' run "${keeps[@]}" -p x --session "$work/damaged"
     head -c "$at" "$work/talk1" >"$work/damaged"
     expect 1 'damaged|not a conversation' run "${keeps[@]}" -p x --session "$work/damaged"
+done
+# Whole, but with an answer whose last token is none of the vocabulary: 2^32 - 1 and 2^32 - 2 are a prompt's places for pictures and sounds.
+for last in 4294967295 4294967294 4000000000; do
+    python3 - "$work/talk1" "$work/damaged" $last <<'END'
+import struct, sys, zlib
+whole = open(sys.argv[1], "rb").read()
+fields = list(struct.unpack_from("<8s6QI4BII", whole))
+head = struct.calcsize("<8s6QI4BII")
+fields[7:9], fields[12] = [int(sys.argv[3]), 1], 0
+crc = zlib.crc32(whole[head : len(whole) - fields[4]], zlib.crc32(struct.pack("<8s6QI4BII", *fields)))
+fields[12] = crc
+open(sys.argv[2], "wb").write(struct.pack("<8s6QI4BII", *fields) + whole[head:])
+END
+    expect 1 'damaged: no conversation, or a damaged one' run "${keeps[@]}" -p x --session "$work/damaged"
 done
 
 # A kill leaves the old file or the new one, and nothing for long.
