@@ -198,7 +198,7 @@ def test_refusals():
         refused(server, 400, "fetches nothing", messages=[says({"type": "image_url", "image_url": {"url": "http://localhost/a.jpg"}})])
         refused(server, 400, "fetches nothing", messages=[says({"type": "image_url", "image_url": {"url": "file:///etc/passwd"}})])
         refused(server, 400, "expected base64", messages=[says({"type": "image_url", "image_url": {"url": "data:image/png;base64,!!!!"}})])
-        refused(server, 400, "image_url: expected a picture", messages=[says({"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}})])
+        refused(server, 400, "messages[0].content[0].image_url: expected a picture", messages=[says({"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}})])
         refused(server, 400, "image_url", messages=[says(broken)])
         refused(server, 400, "at most 16", messages=[says(*[data] * 17)])
         refused(server, 400, "user's message", messages=question + [says(data, role="assistant")] + question)
@@ -391,6 +391,13 @@ def test_sound():
         kept = server.chat(messages=[says("before ", sound, " then")], max_tokens=1)[1]["usage"]["prompt_tokens_details"]["cached_tokens"]
         check(kept > 188, f"a sound is computed again: {kept}")
         refused(server, 400, "messages[0].content[0]", messages=[says(cut)])
+        refused(server, 400, "positions, and the context has 320", messages=[says(*[sound] * 16)])
+        refused(server, 400, "positions, and the context has 320", messages=[says("before ", sound, " then", sound)])  # the first is kept
+        check(server.metric("slots_busy") == 0, "a sound that is refused keeps a slot")
+    with Server(gemlet, whole, "--ctx", "2048", "--no-images", "--answer-seconds", "3600", *level) as server:
+        stream = begin_long(server)
+        refused(server, 503, "busy", messages=[says(cut)])  # sounds are decoded when they have a slot
+        stream.close()
 
 
 subprocess.run([packer, "--text", "tests/data/tiny/text-q4_0.gguf", "-o", tiny, "--quiet"], check=True, capture_output=True)

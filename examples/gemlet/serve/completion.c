@@ -1,12 +1,14 @@
 #include "examples/gemlet/serve/completion.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "examples/gemlet/image.h"
 #include "examples/gemlet/serve/choose.h"
 #include "examples/gemlet/serve/logits.h"
+#include "examples/gemlet/sound.h"
 #include "examples/gemlet/turn.h"
 
 /* ---- The prompt ---- */
@@ -18,19 +20,44 @@ static bool go_on(void *context, size_t done, size_t total) {
     return c->wanted(c->wanted_context);
 }
 
-static gemlet_status feed_medium(completion *c, const request_media *m, const options *o) {
-    if (m->is_sound) {
-        const gemlet_sound sound = sound_of(&m->sound);
-        return slot_feed_sound(c->slot, m->identity, &sound, &c->error);
+static gemlet_status feed_sound(completion *c, const request_media *m, const options *o) {
+    sound_file file;
+    gemlet_status status = sound_read_bytes(&file, m->bytes, m->count, m->place, o, &c->error);
+    size_t positions = gemlet_sound_soft_tokens(c->slot->session, file.count);
+    c->of_sounds += positions;
+    if (status == GEMLET_OK && positions == 0) {
+        status = gemlet_fail(&c->error, GEMLET_ERROR_UNSUPPORTED, m->place);
+        gemlet_error_text(&c->error, ": the sound is shorter or longer than the model hears");
     }
+    if (status == GEMLET_OK) {
+        status = request_check_room(c->request, c->of_sounds, c->slot->session, &c->error);
+    }
+    if (status == GEMLET_OK) {
+        const gemlet_sound sound = sound_of(&file);
+        status = slot_feed_sound(c->slot, m->identity, &sound, &c->error);
+    }
+    sound_free(&file);
+    return status;
+}
+
+static gemlet_status feed_picture(completion *c, const request_media *m, const options *o) {
+    char name[REQUEST_PLACE_BYTES + 16];
     image_file file;
-    gemlet_status status =
-        image_read_bytes(&file, m->picture, m->picture_bytes, "image_url", (size_t)o->image_memory * IMAGE_MEBIBYTE, &c->error);
+    snprintf(name, sizeof name, "%s.image_url", m->place);
+    gemlet_status status = image_read_bytes(&file, m->bytes, m->count, name, (size_t)o->image_memory * IMAGE_MEBIBYTE, &c->error);
     if (status == GEMLET_OK) {
         status = slot_feed_image(c->slot, m->identity, &file.image, &c->error);
     }
     image_free(&file);
     return status;
+}
+
+/* Decoding can't be cancelled: it is asked before. */
+static gemlet_status feed_medium(completion *c, const request_media *m, const options *o) {
+    if (!c->wanted(c->wanted_context)) {
+        return gemlet_fail(&c->error, GEMLET_ERROR_CANCELLED, "cancelled");
+    }
+    return m->is_sound ? feed_sound(c, m, o) : feed_picture(c, m, o);
 }
 
 static bool is_medium(uint32_t id) {
@@ -44,6 +71,7 @@ static gemlet_status feed_prompt(completion *c, size_t first, const options *o) 
     size_t medium = 0;
     for (size_t i = 0; i < first; i++) {
         medium += is_medium(prompt->ids[i]);
+        c->of_sounds += prompt->ids[i] == TURN_SOUND ? c->slot->positions[i] : 0;
     }
     while (first < prompt->count && status == GEMLET_OK) {
         size_t end = first;

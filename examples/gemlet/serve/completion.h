@@ -35,6 +35,7 @@ typedef struct completion {
     size_t call_count;          /* that were read */
     text_buffer choices;        /* JSON objects: how likely each choice of the request is */
     size_t kept, fed, tokens;   /* positions of the prompt that were there, and that were computed; tokens of the answer */
+    size_t of_sounds;           /* positions that the prompt's sounds take, as far as they came */
     uint64_t time_in, time_out; /* nanoseconds */
     completion_end end;
     gemlet_error error;

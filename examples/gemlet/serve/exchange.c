@@ -134,6 +134,7 @@ static void answer_whole(exchange *x) {
 void exchange_complete_chat(exchange *x) {
     server *s = x->server;
     gemlet_error error = {GEMLET_OK, ""};
+    connections_extend(&s->connections, x->connection, server_time(s) + (uint64_t)s->options->answer_seconds * 1000000000u);
     gemlet_status status = request_read(&x->request, &s->reader, x->body.bytes != NULL ? x->body.bytes : "", x->body.count, &error);
     forget_body(x);
     if (status != GEMLET_OK) {
@@ -146,7 +147,6 @@ void exchange_complete_chat(exchange *x) {
         exchange_fail(x, BUSY, "all slots are busy");
         return;
     }
-    connections_extend(&s->connections, x->connection, server_time(s) + (uint64_t)s->options->answer_seconds * 1000000000u);
     begin_head(x);
     status = completion_begin(&x->completion, &s->slots, x->slot, &s->words, &x->request, wanted, x, s->options);
     if (status != GEMLET_OK) {

@@ -13,7 +13,7 @@
 #include <gemlet/image.h>
 #include <gemlet/sound.h>
 
-enum { MOST_MESSAGES = 1024, MOST_PARTS = 4096, STOP_BYTES = 256, CHOICE_TOKENS = 32, NAME_BYTES = 64 };
+enum { MOST_MESSAGES = 1024, MOST_PARTS = 4096, STOP_BYTES = 256, CHOICE_TOKENS = 32 };
 #define MEDIUM (UINT64_C(1) << 63) /* of a key */
 
 /* What is read, while it is read. */
@@ -26,8 +26,8 @@ typedef struct reading {
     size_t part_count;
     char **texts; /* of calls and responses, as many as parts at most; ours */
     size_t text_count;
-    const cJSON *called;    /* the calls of the last message of the model; NULL: none wait for responses */
-    char place[NAME_BYTES]; /* "messages[3].content[1]" */
+    const cJSON *called; /* the calls of the last message of the model; NULL: none wait for responses */
+    char place[REQUEST_PLACE_BYTES];
     gemlet_error *error;
 } reading;
 
@@ -55,17 +55,21 @@ static gemlet_status decode(const reading *g, const char *text, uint8_t **bytes,
     return GEMLET_OK;
 }
 
-static gemlet_status add_medium(reading *g, request_media **medium) {
-    if (g->r->media_count == REQUEST_MOST_MEDIA) {
+/* A picture or a sound, in its file's format still: it is decoded when its turn comes, and not where a slot holds it already. */
+static gemlet_status add_medium(reading *g, bool is_sound, const char *base64) {
+    request *r = g->r;
+    if (r->media_count == REQUEST_MOST_MEDIA) {
         return refuse(g->error, GEMLET_ERROR_ARGUMENT, g->place, "expected at most 16 pictures and sounds");
     }
-    *medium = &g->r->media[g->r->media_count];
-    **medium = (request_media){.picture = NULL};
-    return GEMLET_OK;
-}
-
-static uint64_t identity(const reading *g, const uint8_t *bytes, size_t count) {
-    return media_identity(g->reader->key, bytes, count) | MEDIUM;
+    request_media *m = &r->media[r->media_count];
+    *m = (request_media){.is_sound = is_sound};
+    gemlet_status status = decode(g, base64, &m->bytes, &m->count);
+    if (status == GEMLET_OK) {
+        m->identity = media_identity(g->reader->key, m->bytes, m->count) | MEDIUM;
+        memcpy(m->place, g->place, sizeof m->place);
+        r->media_count++;
+    }
+    return status;
 }
 
 static gemlet_status read_picture(reading *g, const cJSON *part) {
@@ -73,7 +77,6 @@ static gemlet_status read_picture(reading *g, const cJSON *part) {
     const cJSON *url = cJSON_IsObject(member) ? json_member(member, "url") : member;
     const char *comma = cJSON_IsString(url) ? strchr(url->valuestring, ',') : NULL;
     static const char base64[] = ";base64";
-    request_media *medium = NULL;
     if (!cJSON_IsString(url)) {
         return json_expected(url, g->place, "image_url with the text url", g->error);
     }
@@ -86,22 +89,11 @@ static gemlet_status read_picture(reading *g, const cJSON *part) {
         return refuse(g->error, GEMLET_ERROR_UNSUPPORTED, g->place,
                       "the model has no image encoder, or the server was started with --no-images");
     }
-    gemlet_status status = add_medium(g, &medium);
-    if (status == GEMLET_OK) {
-        status = decode(g, comma + 1, &medium->picture, &medium->picture_bytes);
-    }
-    if (status == GEMLET_OK) {
-        medium->identity = identity(g, medium->picture, medium->picture_bytes);
-        g->r->media_count++;
-    }
-    return status;
+    return add_medium(g, false, comma + 1);
 }
 
 static gemlet_status read_sound(reading *g, const cJSON *part) {
     const cJSON *data = json_member(json_member(part, "input_audio"), "data");
-    request_media *medium = NULL;
-    uint8_t *bytes = NULL;
-    size_t count = 0;
     if (!cJSON_IsString(data)) {
         return json_expected(data, g->place, "input_audio with the text data", g->error);
     }
@@ -109,23 +101,7 @@ static gemlet_status read_sound(reading *g, const cJSON *part) {
         return refuse(g->error, GEMLET_ERROR_UNSUPPORTED, g->place,
                       "the model has no sound encoder, or the server was started with --no-sounds");
     }
-    gemlet_status status = add_medium(g, &medium);
-    if (status == GEMLET_OK) {
-        status = decode(g, data->valuestring, &bytes, &count);
-    }
-    if (status == GEMLET_OK) {
-        medium->is_sound = true;
-        medium->identity = identity(g, bytes, count);
-        status = sound_read_bytes(&medium->sound, bytes, count, g->place, g->reader->options, g->error);
-    }
-    if (status == GEMLET_OK) {
-        g->r->media_count++;
-        if (gemlet_sound_soft_tokens(g->reader->session, medium->sound.count) == 0) {
-            status = refuse(g->error, GEMLET_ERROR_UNSUPPORTED, g->place, "the sound is shorter or longer than the model hears");
-        }
-    }
-    free(bytes);
-    return status;
+    return add_medium(g, true, data->valuestring);
 }
 
 /* ---- Messages ---- */
@@ -362,7 +338,7 @@ static gemlet_status read_messages(reading *g, const cJSON *messages) {
 
 /* ---- The prompt ---- */
 
-/* A key for each token and medium, and the positions that they take. */
+/* A key for each token and medium, and the positions that they take, but for sounds, whose length is not known yet. */
 static gemlet_status number_prompt(request *r, const gemlet_session *session, gemlet_error *error) {
     size_t next = 0;
     r->keys = malloc((r->prompt.count + 1) * sizeof *r->keys);
@@ -377,20 +353,20 @@ static gemlet_status number_prompt(request *r, const gemlet_session *session, ge
         }
         const request_media *m = &r->media[next++];
         r->keys[i] = m->identity;
-        r->positions +=
-            m->is_sound ? gemlet_sound_soft_tokens(session, m->sound.count) : gemlet_session_image_facts(session).soft_tokens;
+        r->positions += m->is_sound ? 0 : gemlet_session_image_facts(session).soft_tokens;
     }
     return GEMLET_OK;
 }
 
-static gemlet_status check_room(const request *r, const gemlet_session *session, gemlet_error *error) {
+gemlet_status request_check_room(const request *r, size_t of_sounds, const gemlet_session *session, gemlet_error *error) {
     size_t capacity = gemlet_session_capacity(session);
     size_t most = r->choice_count > 0 ? CHOICE_TOKENS : 1; /* that an answer may take at least */
-    if (r->positions + most <= capacity) {
+    size_t positions = r->positions + of_sounds;
+    if (positions + most <= capacity) {
         return GEMLET_OK;
     }
-    gemlet_fail(error, GEMLET_ERROR_CONTEXT, "messages: they take ");
-    gemlet_error_number(error, r->positions);
+    gemlet_fail(error, GEMLET_ERROR_CONTEXT, "messages: they take at least ");
+    gemlet_error_number(error, positions);
     gemlet_error_text(error, " positions, and the context has ");
     gemlet_error_number(error, capacity);
     return GEMLET_ERROR_CONTEXT;
@@ -739,7 +715,7 @@ gemlet_status request_read(request *r, const request_reader *reader, const char 
         status = number_prompt(r, reader->session, error);
     }
     if (status == GEMLET_OK) {
-        status = check_room(r, reader->session, error);
+        status = request_check_room(r, 0, reader->session, error);
     }
     for (size_t i = 0; i < g.text_count; i++) {
         free(g.texts[i]);
@@ -755,8 +731,7 @@ void request_free(request *r) {
     tokens_free(&r->prompt);
     free(r->keys);
     for (size_t i = 0; i < REQUEST_MOST_MEDIA; i++) {
-        free(r->media[i].picture);
-        sound_free(&r->media[i].sound);
+        free(r->media[i].bytes);
     }
     for (size_t i = 0; i < r->stop_count; i++) {
         free(r->stops[i]);

@@ -5,20 +5,20 @@
 #include "examples/gemlet/form.h"
 #include "examples/gemlet/options.h"
 #include "examples/gemlet/serve/media.h"
-#include "examples/gemlet/sound.h"
 #include "examples/gemlet/tokens.h"
 #include <gemlet/gemlet.h>
 #include <gemlet/sampler.h>
 
 enum { REQUEST_MOST_MEDIA = 16, REQUEST_MOST_STOPS = 8, REQUEST_MOST_TOP_LOGPROBS = 20, REQUEST_MOST_CHOICES = 32 };
+enum { REQUEST_PLACE_BYTES = 64 }; /* "messages[3].content[1]" */
 
-/* A picture (still in its file's format, to be decoded when its turn comes) or a sound (decoded). */
+/* A picture or a sound, still in its file's format: it is decoded when its turn comes. */
 typedef struct request_media {
-    uint8_t *picture;
-    size_t picture_bytes;
-    sound_file sound;
+    uint8_t *bytes; /* ours */
+    size_t count;
     uint64_t identity;
     bool is_sound;
+    char place[REQUEST_PLACE_BYTES];
 } request_media;
 
 /* An answer that the model is to choose among others. */
@@ -48,7 +48,7 @@ typedef struct request {
     uint64_t *keys;                          /* [prompt.count]: the token, or a medium's identity above all tokens */
     request_media media[REQUEST_MOST_MEDIA]; /* in the order of the prompt */
     size_t media_count;
-    size_t positions; /* that the prompt takes, at most */
+    size_t positions; /* that the prompt takes, at most, without its sounds */
     gemlet_sampler_settings sampling;
     char *stops[REQUEST_MOST_STOPS];
     size_t stop_count;
@@ -72,5 +72,8 @@ typedef struct request {
  * which member.  `*r` must be freed in any case. */
 gemlet_status request_read(request *r, const request_reader *reader, const char *bytes, size_t count, gemlet_error *error);
 void request_free(request *r);
+
+/* GEMLET_ERROR_CONTEXT where the prompt and an answer do not fit the session with sounds that take so many positions. */
+gemlet_status request_check_room(const request *r, size_t of_sounds, const gemlet_session *session, gemlet_error *error);
 
 #endif
