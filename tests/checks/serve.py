@@ -340,11 +340,29 @@ def test_camera():
         os.rename(folder + "/rpicam-vid", folder + "/away")
         child = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()[0]
         os.kill(int(child), signal.SIGKILL)
-        # Pictures that were on their way are shown first.
+        # A picture that was on its way may come first.
         server.wait_for(lambda: server.ask("GET", "/camera")[0] == 500)
         os.rename(folder + "/away", folder + "/rpicam-vid")
         check(server.ask("GET", "/camera")[0] == 200, "a camera that is back is not opened")
         check(server.ask("GET", "/camera", headers={"Sec-Fetch-Site": "cross-site"})[0] == 403, "another site may show the camera's picture")
+    # What came before anybody asked is old, however long the camera is silent then.
+    environment = played_camera(folder, "examples/demo/one.jpg", before=f"cat '{os.path.abspath('examples/demo/two.jpg')}'; sleep 3; ")
+    with Server(gemlet, tiny, "--ctx", "64", "--no-images", "--camera", "rpicam", *level, environment=environment) as server:
+        time.sleep(0.5)
+        first, second = (server.ask("GET", "/camera")[2] for _ in range(2))
+        check(first == second, "the first picture is older than who asked for it")
+    # A camera without a frame, whose program does not end by itself: neither keeps the server.
+    environment = played_camera(folder, "examples/demo/one.jpg", before="trap '' TERM; ", script="exec sleep 100")
+    with Server(gemlet, tiny, "--ctx", "64", "--no-images", "--camera", "rpicam", *level, environment=environment) as server:
+        streams = [server.open(b"GET /camera HTTP/1.1\r\nHost: localhost\r\n\r\n") for _ in range(5)]
+        time.sleep(0.5)
+        for stream in streams[:3]:
+            stream.close()
+        server.wait_for(lambda: server.metric("connections") == 3, 5)  # who went away is not waited for
+        started = time.monotonic()
+    check(time.monotonic() - started < 8, f"a camera without frames keeps the server for {time.monotonic() - started} s")
+    for stream in streams[3:]:
+        stream.close()
     with Server(gemlet, tiny, "--ctx", "64", "--no-images", *level) as server:
         check(server.ask("GET", "/camera")[0] == 404, "a server without a camera")
     ended = run("serve", "-m", tiny, "--ctx", "64", "--port", "0", "--camera", work.name + "/none")

@@ -106,11 +106,11 @@ class Server:
             return int(re.search(r"VmRSS:\s+(\d+) kB", file.read())[1]) << 10
 
 
-def played_camera(folder, picture):
-    """The environment in which rpicam-vid is a program that shows a picture again and again."""
+def played_camera(folder, picture, before="", script="while cat '{}'; do sleep 0.1; done"):
+    """The environment in which rpicam-vid is a program that shows a picture again and again, after what stands in `before`."""
     program = folder + "/rpicam-vid"
     with open(program, "w") as file:
-        file.write(f"#!/bin/sh\nwhile cat '{os.path.abspath(picture)}'; do sleep 0.1; done\n")
+        file.write("#!/bin/sh\n" + before + script.format(os.path.abspath(picture)) + "\n")
     os.chmod(program, 0o755)
     return {**os.environ, "PATH": folder + ":" + os.environ["PATH"]}
 

@@ -165,7 +165,8 @@ void exchange_take_picture(exchange *x) {
     gemlet_error error = {GEMLET_OK, ""};
     if (x->server->viewfinder == NULL) {
         exchange_fail(x, NOT_FOUND, "the server was started without --camera");
-    } else if (viewfinder_take(x->server->viewfinder, &x->out, &x->width, &x->height, &error) != GEMLET_OK) {
+    } else if (viewfinder_take(x->server->viewfinder, (viewfinder_call){wanted, x}, &x->out, &x->width, &x->height, &error) !=
+               GEMLET_OK) {
         exchange_fail_for(x, &error);
     } else {
         x->code = OK;

@@ -17,13 +17,15 @@
 #include "examples/camera/v4l2.h"
 #include "examples/gemlet/image.h"
 
-enum { DEFAULT_WIDTH = 640, DEFAULT_HEIGHT = 480, SIDE = 512, RGB = 3, HEAD_BYTES = 54, LONGEST_WAIT = 10 /* seconds */ };
+enum { DEFAULT_WIDTH = 640, DEFAULT_HEIGHT = 480, SIDE = 512, RGB = 3, HEAD_BYTES = 54 };
+enum { LONGEST_WAIT = 10 /* seconds */, LONGEST_END = 50, END_NANOSECONDS = 20000000 /* of a program, and from look to look */ };
 
 struct viewfinder {
     const options *options;
     pthread_mutex_t lock; /* of all below */
     frame_source source;
     bool open;
+    bool answered; /* whether the last call got a frame of this source: then what waits is younger than that call */
     pid_t program; /* rpicam-vid, or 0 */
     int descriptor;
     void *scratch;
@@ -95,10 +97,21 @@ static gemlet_status open_device(viewfinder *v, gemlet_error *error) {
 #endif
 }
 
+/* With SIGTERM, and where it does not listen with SIGKILL. */
+static void end_program(pid_t program) {
+    const struct timespec pause = {0, END_NANOSECONDS};
+    kill(program, SIGTERM);
+    for (int looks = 0; waitpid(program, NULL, WNOHANG) == 0; looks++) {
+        if (looks == LONGEST_END) {
+            kill(program, SIGKILL);
+        }
+        nanosleep(&pause, NULL);
+    }
+}
+
 static void close_source(viewfinder *v) {
     if (v->program > 0) {
-        kill(v->program, SIGTERM);
-        waitpid(v->program, NULL, 0);
+        end_program(v->program);
         v->program = 0;
     }
     if (v->open) {
@@ -117,6 +130,7 @@ static gemlet_status open_source(viewfinder *v, gemlet_error *error) {
     }
     gemlet_status status = strcmp(v->options->camera, "rpicam") == 0 ? open_program(v, error) : open_device(v, error);
     v->open = status == GEMLET_OK;
+    v->answered = false;
     if (!v->open) {
         close_source(v);
     }
@@ -182,15 +196,25 @@ static void add_bitmap(const viewfinder *v, text_buffer *out) {
     }
 }
 
-/* The next frame, for some seconds. */
-static gemlet_status next_frame(viewfinder *v, frame *f, gemlet_error *error) {
-    const time_t end = time(NULL) + LONGEST_WAIT;
+static time_t seconds_now(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec;
+}
+
+/* The next frame, for some seconds, behind the first where that may be old. */
+static gemlet_status next_frame(viewfinder *v, bool old, viewfinder_call call, frame *f, gemlet_error *error) {
+    const time_t end = seconds_now() + LONGEST_WAIT;
     gemlet_error lost = {GEMLET_OK, ""};
-    while (time(NULL) <= end) {
+    while (seconds_now() <= end) {
+        if (!call.wanted(call.context)) {
+            return gemlet_fail(error, GEMLET_ERROR_CANCELLED, "cancelled");
+        }
         frame_status status = v->source.next(v->source.state, f, &lost);
-        if (status == FRAME_READY) {
+        if (status == FRAME_READY && !old) {
             return GEMLET_OK;
         }
+        old = old && status != FRAME_READY;
         if (status == FRAME_END || status == FRAME_GONE) {
             break;
         }
@@ -203,16 +227,27 @@ static gemlet_status next_frame(viewfinder *v, frame *f, gemlet_error *error) {
     return GEMLET_ERROR_IO;
 }
 
-gemlet_status viewfinder_take(viewfinder *v, text_buffer *out, uint32_t *width, uint32_t *height, gemlet_error *error) {
+/* A frame of now from the source, which is opened where it isn't open. */
+static gemlet_status take_frame(viewfinder *v, viewfinder_call call, frame *f, gemlet_error *error) {
+    const bool old = v->open && !v->answered; /* what a stream has kept since it was opened, or since a call that got nothing */
+    gemlet_status status =
+        call.wanted(call.context) ? open_source(v, error) : gemlet_fail(error, GEMLET_ERROR_CANCELLED, "cancelled");
+    if (status != GEMLET_OK) {
+        return status;
+    }
+    status = next_frame(v, old, call, f, error);
+    v->answered = status == GEMLET_OK;
+    if (status == GEMLET_ERROR_IO) {
+        close_source(v);
+    }
+    return status;
+}
+
+gemlet_status viewfinder_take(viewfinder *v, viewfinder_call call, text_buffer *out, uint32_t *width, uint32_t *height,
+                              gemlet_error *error) {
     frame f;
     pthread_mutex_lock(&v->lock);
-    gemlet_status status = open_source(v, error);
-    if (status == GEMLET_OK) {
-        status = next_frame(v, &f, error);
-        if (status != GEMLET_OK) {
-            close_source(v);
-        }
-    }
+    gemlet_status status = take_frame(v, call, &f, error);
     if (status == GEMLET_OK) {
         *width = f.image.width;
         *height = f.image.height;

@@ -12,9 +12,16 @@ typedef struct viewfinder viewfinder;
 viewfinder *viewfinder_open(const options *o, gemlet_error *error);
 void viewfinder_close(viewfinder *v); /* NULL: nothing */
 
+/* Who asks, and whether somebody still waits for the picture. */
+typedef struct viewfinder_call {
+    bool (*wanted)(void *context);
+    void *context;
+} viewfinder_call;
+
 /* Appends a BMP file of a frame that was captured after the call, brought to a square; `*width` and `*height` get the frame's
  * sides. Several threads may ask.  GEMLET_ERROR_IO where no frame comes in time: the camera is opened anew when the next is asked
- * for. */
-gemlet_status viewfinder_take(viewfinder *v, text_buffer *out, uint32_t *width, uint32_t *height, gemlet_error *error);
+ * for.  GEMLET_ERROR_CANCELLED where nobody waits any more. */
+gemlet_status viewfinder_take(viewfinder *v, viewfinder_call call, text_buffer *out, uint32_t *width, uint32_t *height,
+                              gemlet_error *error);
 
 #endif
