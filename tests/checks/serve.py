@@ -50,7 +50,10 @@ def test_answers():
             name, question, right = line.split("\t")
             messages = [says(picture("examples/demo/" + name), question)]
             check(server.answer(messages=messages, **greedy) == right, f"{name}: another answer than {right!r}")
-            check(text_of(server.events(messages=messages, **greedy)) == right, f"{name}: another answer in a stream")
+            events = server.events(messages=messages, **greedy)
+            check(text_of(events) == right, f"{name}: another answer in a stream")
+            roles = [event["choices"][0]["delta"].get("role") for event in events]
+            check(roles == ["assistant"] + [None] * (len(events) - 1), f"{name}: the role stands in other events than the first: {roles}")
         status, reply = server.chat(messages=messages, **greedy)
         usage = reply["usage"]
         check(usage["prompt_tokens"] - usage["prompt_tokens_details"]["cached_tokens"] == 1, f"the same prompt is computed again: {usage}")

@@ -44,7 +44,8 @@ def whole_and_stream(client):
         usage = event.usage or usage
     assert "".join(parts) == answer and len(parts) > 5 and usage.completion_tokens == reply.usage.completion_tokens, (parts, usage)
     with client.chat.completions.stream(model="demo", messages=star, temperature=0) as stream:
-        assert stream.get_final_completion().choices[0].message.content == answer
+        message = stream.get_final_completion().choices[0].message
+        assert message.content == answer and message.role == "assistant", message
 
 
 def settings(client):

@@ -52,19 +52,21 @@ static void add_choices(text_buffer *out, const completion *c) {
     }
 }
 
-/* Thoughts apart from the answer, as DeepSeek, llama.cpp and vLLM name them. */
-static void add_texts(text_buffer *out, const completion *c) {
+/* Thoughts apart from the answer, as DeepSeek, llama.cpp and vLLM name them; `comma` stands before the first member, or nothing. */
+static void add_texts(text_buffer *out, const completion *c, const char *comma) {
     if (c->thoughts.count > 0) {
-        text_buffer_add_text(out, ",\"reasoning_content\":");
+        text_buffer_print(out, "%s\"reasoning_content\":", comma);
         text_buffer_add_json(out, c->thoughts.bytes, c->thoughts.count);
+        comma = ",";
     }
     if (c->calls.count > 0) {
-        text_buffer_add_text(out, ",\"tool_calls\":[");
+        text_buffer_print(out, "%s\"tool_calls\":[", comma);
         text_buffer_add(out, c->calls.bytes, c->calls.count);
         text_buffer_add_text(out, "]");
+        comma = ",";
     }
     if (c->answer.count > 0 || (c->thoughts.count == 0 && c->calls.count == 0)) {
-        text_buffer_add_text(out, ",\"content\":");
+        text_buffer_print(out, "%s\"content\":", comma);
         text_buffer_add_json(out, c->answer.bytes, c->answer.count);
     }
 }
@@ -74,7 +76,7 @@ static void add_texts(text_buffer *out, const completion *c) {
 void reply_whole(text_buffer *out, const reply_head *head, const completion *c) {
     add_head(out, head, "chat.completion");
     text_buffer_add_text(out, ",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\"");
-    add_texts(out, c);
+    add_texts(out, c, ",");
     if (c->answer.count == 0 && c->calls.count > 0) {
         text_buffer_add_text(out, ",\"content\":null");
     } else if (c->answer.count == 0 && c->thoughts.count > 0) {
@@ -112,8 +114,8 @@ void reply_event(text_buffer *out, const reply_head *head, completion *c) {
         return;
     }
     begin_event(out, head);
-    text_buffer_add_text(out, ",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\"");
-    add_texts(out, c);
+    text_buffer_add_text(out, ",\"choices\":[{\"index\":0,\"delta\":{"); /* the first event has said the role */
+    add_texts(out, c, "");
     text_buffer_add_text(out, "}");
     add_logprobs(out, c);
     text_buffer_add_text(out, ",\"finish_reason\":null}]");
