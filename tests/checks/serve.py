@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "serve"))
+import rote_model  # noqa: E402
 from serving import Server, picture, played_camera, request, says  # noqa: E402
 
 gemlet, packer = sys.argv[1:3]
@@ -158,6 +159,29 @@ def test_choices():
         for wrong in (["a"], ["a", ""], ["a", 1], "ab", ["a"] * 33, ["a", "b " * 200]):
             refused(server, 400, "choices: expected", messages=messages, choices=wrong)
         refused(server, 400, "choices: expected neither", messages=messages, choices=["a", "b"], logprobs=True)
+
+
+def post(server, body):
+    status, _, text = server.ask("POST", "/v1/chat/completions", body, {"Content-Type": "application/json"})
+    return status, json.loads(text)
+
+
+def test_forms():
+    """A schema, and what functions take, are as the request writes them, wherever they stand: numbers beyond a double's, too."""
+    question = '"messages":[{"role":"user","content":"a"}],"temperature":0,"max_tokens":60'
+    rote = work.name + "/rote.gguf"
+    rote_model.write(work.name + "/rote")
+    subprocess.run([packer, "--hf", work.name + "/rote", "-o", rote, "--quiet"], check=True, capture_output=True)
+    with Server(gemlet, rote, "--ctx", "512", *level) as server:
+        for value in ("9007199254740993", "-12345678901234567890", '"a]}\\"\\\\"', "0.1", "null", "[ 1, {} ]"):
+            for form in ('{"type":"json_schema","json_schema":{"name":"}","schema":{"const":VALUE}}}', ' { "json_schema" : { "schema" :\t{ "const" : VALUE } , "name" : "x" } ,\n "a" : [ "\\"" , [ ] ] , "type" : "json_schema" } '):
+                status, reply = post(server, ("\ufeff {" + question + ',"response_format":' + form.replace("VALUE", value) + "}").encode())
+                said = reply["choices"][0]["message"]["content"] if status == 200 else reply
+                check(status == 200 and "".join(said.split()) == "".join(value.split()), f"const {value}: {said}")
+        for choice in ('"required"', '{"type":"function","function":{"name":"f"}}'):
+            tools = '[{"type":"function","function":{"name":"g"}},{"type":"function","function":{"name":"f","parameters":{"type":"object","properties":{"n":{"const":9007199254740993}},"required":["n"]}}}]'
+            status, reply = post(server, ("{" + question + ',"tools":' + (tools if choice != '"required"' else "[" + tools[tools.index(",{") + 1 :]) + ',"tool_choice":' + choice + "}").encode())
+            check(status == 200 and reply["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"] == '{"n":9007199254740993}', f"a call with a large number: {reply}")
 
 
 def test_thoughts():
@@ -422,7 +446,7 @@ def test_sound():
 
 
 subprocess.run([packer, "--text", "tests/data/tiny/text-q4_0.gguf", "-o", tiny, "--quiet"], check=True, capture_output=True)
-for test in (test_answers, test_settings, test_choices, test_thoughts, test_refusals, test_keys, test_slots, test_limits, test_log, test_camera, test_command, test_sound):
+for test in (test_answers, test_settings, test_choices, test_forms, test_thoughts, test_refusals, test_keys, test_slots, test_limits, test_log, test_camera, test_command, test_sound):
     began = time.monotonic()
     test()
     if os.environ.get("VERBOSE"):

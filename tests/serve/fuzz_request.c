@@ -24,6 +24,15 @@ static void start(answerer_of_requests *a, const packed_file *file) {
     a->reader = (request_reader){.options = &chosen, .model = a->rig.model, .session = a->rig.session, .words = &a->words};
 }
 
+/* What is taken out of the request's text is a whole value. */
+static void check_json(const char *text) {
+    cJSON *json = text != NULL ? cJSON_Parse(text) : NULL;
+    if (text != NULL && json == NULL) {
+        abort();
+    }
+    cJSON_Delete(json);
+}
+
 static void ask(const answerer_of_requests *a, const char *text, size_t size) {
     request read;
     gemlet_error error = {GEMLET_OK, ""};
@@ -34,6 +43,9 @@ static void ask(const answerer_of_requests *a, const char *text, size_t size) {
     if (status == GEMLET_OK && (read.positions > gemlet_session_capacity(a->rig.session) || read.prompt.count == 0)) {
         abort();
     }
+    check_json(read.tools);
+    check_json(read.callable);
+    check_json(read.form.schema);
     request_free(&read);
 }
 

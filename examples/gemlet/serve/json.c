@@ -52,6 +52,84 @@ cJSON *json_parse(const char *bytes, size_t count, gemlet_error *error) {
     return json;
 }
 
+/* ---- The text of a value ---- */
+
+static void advance(json_text *t, size_t count) {
+    count = count < t->count ? count : t->count;
+    t->at += count;
+    t->count -= count;
+}
+
+static char next(const json_text *t) {
+    return t->count > 0 ? *t->at : '\0';
+}
+
+/* As cJSON has it. */
+static void skip_space(json_text *t) {
+    while (t->count > 0 && (unsigned char)*t->at <= ' ') {
+        advance(t, 1);
+    }
+}
+
+static void skip_string(json_text *t) {
+    for (advance(t, 1); t->count > 0 && *t->at != '"';) {
+        advance(t, *t->at == '\\' ? 2 : 1);
+    }
+    advance(t, 1);
+}
+
+static void skip_list(json_text *t) {
+    size_t depth = 0;
+    do {
+        char c = next(t);
+        depth += c == '{' || c == '[';
+        depth -= c == '}' || c == ']';
+        if (c == '"') {
+            skip_string(t);
+        } else {
+            advance(t, 1);
+        }
+    } while (depth > 0 && t->count > 0);
+}
+
+/* Past a value that cJSON has read already: brackets and quotes tell where it ends. */
+static void skip_value(json_text *t) {
+    if (next(t) == '"') {
+        skip_string(t);
+    } else if (next(t) == '{' || next(t) == '[') {
+        skip_list(t);
+    } else {
+        while ((unsigned char)next(t) > ' ' && strchr(",]}", next(t)) == NULL) {
+            advance(t, 1);
+        }
+    }
+    skip_space(t);
+}
+
+json_text json_text_of(json_text text, const cJSON *container, const cJSON *value) {
+    static const char open[] = "{[";
+    while (text.count > 0 && strchr(open, *text.at) == NULL) { /* space, and a byte order mark */
+        advance(&text, 1);
+    }
+    for (const cJSON *one = container->child; one != NULL; one = one->next) {
+        advance(&text, 1); /* what opens the list, or the comma */
+        skip_space(&text);
+        if (cJSON_IsObject(container)) {
+            skip_value(&text);
+            advance(&text, 1);
+            skip_space(&text);
+        }
+        const char *at = text.at;
+        skip_value(&text);
+        if (one == value) {
+            return (json_text){at, (size_t)(text.at - at)};
+        }
+    }
+    return (json_text){text.at, 0};
+}
+
+/* ---- Values ---- */
+
 const cJSON *json_member(const cJSON *object, const char *name) {
     const cJSON *member = cJSON_GetObjectItemCaseSensitive(object, name);
     return cJSON_IsNull(member) ? NULL : member;

@@ -16,6 +16,16 @@ void json_begin(void);
  * that their tree would take more than a few times the text (GEMLET_ERROR_UNSUPPORTED).  For cJSON_Delete. */
 cJSON *json_parse(const char *bytes, size_t count, gemlet_error *error);
 
+/* Some of the text that was parsed. */
+typedef struct json_text {
+    const char *at;
+    size_t count;
+} json_text;
+
+/* The text of `value`, a member or an element of `container`, of which `text` is the text.  Numbers stand in it as they were
+ * written, which doubles would not keep. */
+json_text json_text_of(json_text text, const cJSON *container, const cJSON *value);
+
 /* Answer the member `name`; NULL where there is none, or it is null. */
 const cJSON *json_member(const cJSON *object, const char *name);
 

@@ -560,6 +560,17 @@ static gemlet_status read_thinking(request *r, const request_reader *reader, con
 
 /* ---- Functions ---- */
 
+/* A value as the request has it, between others; ours. */
+static gemlet_status copy_text(char **copy, const char *before, json_text text, const char *behind, gemlet_error *error) {
+    text_buffer out = {NULL, 0, 0, false};
+    text_buffer_add_text(&out, before);
+    text_buffer_add(&out, text.at, text.count);
+    text_buffer_add_text(&out, behind);
+    text_buffer_add(&out, "", 1);
+    *copy = out.bytes;
+    return out.failed ? gemlet_fail(error, GEMLET_ERROR_MEMORY, "out of memory for the request") : GEMLET_OK;
+}
+
 static const cJSON *find_tool(const cJSON *tools, const cJSON *name) {
     const cJSON *tool;
     cJSON_ArrayForEach(tool, tools) {
@@ -572,26 +583,20 @@ static const cJSON *find_tool(const cJSON *tools, const cJSON *name) {
 }
 
 /* Of all functions the request declares, the model is to call this one. */
-static gemlet_status demand_tool(request *r, const cJSON *tool, gemlet_error *error) {
-    char *text = cJSON_PrintUnformatted(tool);
-    size_t room = text != NULL ? strlen(text) + sizeof "[]" : 0;
-    r->callable = text != NULL ? malloc(room) : NULL;
-    if (r->callable != NULL) {
-        snprintf(r->callable, room, "[%s]", text);
-    }
-    cJSON_free(text);
+static gemlet_status demand_tool(request *r, json_text tool, gemlet_error *error) {
     r->must_call = true;
-    return r->callable != NULL ? GEMLET_OK : gemlet_fail(error, GEMLET_ERROR_MEMORY, "out of memory for tools");
+    return copy_text(&r->callable, "[", tool, "]", error);
 }
 
 /* `*none` where the model is not to call. */
-static gemlet_status read_tool_choice(request *r, const cJSON *tools, const cJSON *choice, bool *none, gemlet_error *error) {
+static gemlet_status read_tool_choice(request *r, const cJSON *tools, json_text text, const cJSON *choice, bool *none,
+                                      gemlet_error *error) {
     const char *word = cJSON_IsString(choice) ? choice->valuestring : choice == NULL ? "auto" : "";
     const cJSON *tool = find_tool(tools, json_member(json_member(choice, "function"), "name"));
     *none = strcmp(word, "none") == 0;
     r->must_call = strcmp(word, "required") == 0;
     if (tool != NULL) {
-        return demand_tool(r, tool, error);
+        return demand_tool(r, json_text_of(text, tools, tool), error);
     }
     if (*none || r->must_call || strcmp(word, "auto") == 0) {
         return GEMLET_OK;
@@ -599,7 +604,7 @@ static gemlet_status read_tool_choice(request *r, const cJSON *tools, const cJSO
     return json_expected(choice, "tool_choice", "none, auto, required, or the name of one of the tools", error);
 }
 
-static gemlet_status read_tools(request *r, const request_reader *reader, const cJSON *json, gemlet_error *error) {
+static gemlet_status read_tools(request *r, const request_reader *reader, const cJSON *json, json_text text, gemlet_error *error) {
     const cJSON *tools = json_member(json, "tools"), *choice = json_member(json, "tool_choice");
     bool parallel = true, none = false;
     if (tools == NULL || (cJSON_IsArray(tools) && cJSON_GetArraySize(tools) == 0)) {
@@ -615,27 +620,24 @@ static gemlet_status read_tools(request *r, const request_reader *reader, const 
     if (r->choice_count > 0) {
         return refuse(error, GEMLET_ERROR_UNSUPPORTED, "choices", "expected no tools with them");
     }
-    gemlet_status status = read_tool_choice(r, tools, choice, &none, error);
+    text = json_text_of(text, json, tools);
+    gemlet_status status = read_tool_choice(r, tools, text, choice, &none, error);
     if (status == GEMLET_OK) {
         status = json_read_flag(json, "parallel_tool_calls", &parallel, error);
     }
     r->single_call = !parallel || cJSON_IsObject(choice);
-    if (status == GEMLET_OK && !none) {
-        r->tools = cJSON_PrintUnformatted(tools);
-        status = r->tools != NULL ? status : gemlet_fail(error, GEMLET_ERROR_MEMORY, "out of memory for tools");
-    }
-    return status;
+    return status == GEMLET_OK && !none ? copy_text(&r->tools, "", text, "", error) : status;
 }
 
 /* ---- The form of the answer ---- */
 
-static gemlet_status read_form(request *r, const cJSON *json, gemlet_error *error) {
+static gemlet_status read_form(request *r, const cJSON *json, json_text text, gemlet_error *error) {
     const cJSON *format = json_member(json, "response_format"), *type = json_member(format, "type");
     if (format == NULL || (cJSON_IsString(type) && strcmp(type->valuestring, "text") == 0)) {
         return GEMLET_OK;
     }
     bool any = cJSON_IsString(type) && strcmp(type->valuestring, "json_object") == 0;
-    const cJSON *schema = json_member(json_member(format, "json_schema"), "schema");
+    const cJSON *about = json_member(format, "json_schema"), *schema = json_member(about, "schema");
     if (!any && !(cJSON_IsString(type) && strcmp(type->valuestring, "json_schema") == 0 && schema != NULL)) {
         return refuse(error, GEMLET_ERROR_UNSUPPORTED, "response_format",
                       "expected type text, json_object, or json_schema with json_schema.schema");
@@ -644,9 +646,11 @@ static gemlet_status read_form(request *r, const cJSON *json, gemlet_error *erro
         return refuse(error, GEMLET_ERROR_UNSUPPORTED, "response_format", "expected no choices beside it");
     }
     r->form = (request_form){.wanted = true, .kind = any ? GEMLET_GRAMMAR_JSON : GEMLET_GRAMMAR_SCHEMA};
-    r->form.schema = any ? NULL : cJSON_PrintUnformatted(schema);
-    return any || r->form.schema != NULL ? GEMLET_OK
-                                         : gemlet_fail(error, GEMLET_ERROR_MEMORY, "out of memory for the form of the answer");
+    if (any) {
+        return GEMLET_OK;
+    }
+    text = json_text_of(json_text_of(json_text_of(text, json, format), format, about), about, schema);
+    return copy_text(&r->form.schema, "", text, "", error);
 }
 
 /* What is held to a form, and calls, need a vocabulary that is fit. */
@@ -658,7 +662,8 @@ static gemlet_status check_words(const request *r, const request_reader *reader,
                   "the model's vocabulary has no token for each single byte");
 }
 
-static gemlet_status read_settings(request *r, const request_reader *reader, const cJSON *json, gemlet_error *error) {
+static gemlet_status read_settings(request *r, const request_reader *reader, const cJSON *json, json_text text,
+                                   gemlet_error *error) {
     gemlet_status status = refuse_unknown(json, error);
     if (status == GEMLET_OK) {
         status = read_sampling(r, reader->options, json, error);
@@ -676,10 +681,10 @@ static gemlet_status read_settings(request *r, const request_reader *reader, con
         status = read_choices(r, reader, json, error);
     }
     if (status == GEMLET_OK) {
-        status = read_tools(r, reader, json, error);
+        status = read_tools(r, reader, json, text, error);
     }
     if (status == GEMLET_OK) {
-        status = read_form(r, json, error);
+        status = read_form(r, json, text, error);
     }
     if (status == GEMLET_OK) {
         status = check_words(r, reader, error);
@@ -698,8 +703,8 @@ gemlet_status request_read(request *r, const request_reader *reader, const char 
     if (json == NULL) {
         return error->status;
     }
-    gemlet_status status =
-        cJSON_IsObject(json) ? read_settings(r, reader, json, error) : json_expected(json, "the request", "an object", error);
+    gemlet_status status = cJSON_IsObject(json) ? read_settings(r, reader, json, (json_text){bytes, count}, error)
+                                                : json_expected(json, "the request", "an object", error);
     if (status == GEMLET_OK) {
         status = read_messages(&g, json_member(json, "messages"));
     }
@@ -740,8 +745,8 @@ void request_free(request *r) {
         free(r->choices[i].text);
         tokens_free(&r->choices[i].tokens);
     }
-    cJSON_free(r->tools);
+    free(r->tools);
     free(r->callable);
-    cJSON_free(r->form.schema);
+    free(r->form.schema);
     *r = (request){.stream = false};
 }
