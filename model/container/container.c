@@ -39,6 +39,14 @@ static gemlet_status part_failed(const gemlet_container *c, const char *what, co
     return GEMLET_ERROR_FORMAT;
 }
 
+/* Of a message that has been made: it is no damage, but something else. */
+static gemlet_status restated(gemlet_status status, gemlet_error *error) {
+    if (error != NULL) {
+        error->status = status;
+    }
+    return status;
+}
+
 static gemlet_status found(gemlet_status status, const char *between, uint64_t number, gemlet_error *error) {
     gemlet_error_text(error, between);
     gemlet_error_number(error, number);
@@ -75,12 +83,12 @@ static gemlet_status check_header(gemlet_container *c, gemlet_error *error) {
         return found(GEMLET_ERROR_UNSUPPORTED, "", version, error);
     }
     if (tensors > GEMLET_MAX_TENSORS) {
-        file_failed(c, GEMLET_ERROR_FORMAT, "at most 4096 tensors expected, found ", error);
-        return found(GEMLET_ERROR_FORMAT, "", tensors, error);
+        file_failed(c, GEMLET_ERROR_UNSUPPORTED, "at most 4096 tensors expected, found ", error);
+        return found(GEMLET_ERROR_UNSUPPORTED, "", tensors, error);
     }
     if (keys > GEMLET_MAX_KEYS) {
-        file_failed(c, GEMLET_ERROR_FORMAT, "at most 256 keys expected, found ", error);
-        return found(GEMLET_ERROR_FORMAT, "", keys, error);
+        file_failed(c, GEMLET_ERROR_UNSUPPORTED, "at most 256 keys expected, found ", error);
+        return found(GEMLET_ERROR_UNSUPPORTED, "", keys, error);
     }
     c->tensor_count = (uint32_t)tensors;
     c->key_count = (uint32_t)keys;
@@ -88,29 +96,45 @@ static gemlet_status check_header(gemlet_container *c, gemlet_error *error) {
     return GEMLET_OK;
 }
 
+/* Reads key `index` into `key` and goes past its value. */
+static gemlet_status check_key(gemlet_cursor *at, uint32_t index, char key[GEMLET_KEY_BYTES], gemlet_error *error) {
+    const gemlet_container *c = at->container;
+    gemlet_value value;
+    const char *problem;
+    uint64_t length = gemlet_cursor_string(at, key, GEMLET_KEY_BYTES);
+    if (at->failed) {
+        cut_short(at, "key ", error);
+        return found(at->unreadable ? GEMLET_ERROR_IO : GEMLET_ERROR_FORMAT, "", index, error);
+    }
+    if (length == 0 || length >= GEMLET_KEY_BYTES || strlen(key) != length) {
+        gemlet_status status = length >= GEMLET_KEY_BYTES ? GEMLET_ERROR_UNSUPPORTED : GEMLET_ERROR_FORMAT;
+        file_failed(c, status, "keys have 1 to 127 bytes without a NUL, that of key ", error);
+        found(status, "", index, error);
+        return found(status, " has ", length, error);
+    }
+    gemlet_cursor_value(at, &value, &problem);
+    if (problem != NULL) {
+        part_failed(c, "key", key, problem, error);
+        return restated(value.array && value.type == GEMLET_VALUE_ARRAY ? GEMLET_ERROR_UNSUPPORTED : GEMLET_ERROR_FORMAT, error);
+    }
+    return at->failed ? cut_short(at, "a key's value", error) : GEMLET_OK;
+}
+
 static gemlet_status check_keys(gemlet_container *c, gemlet_error *error) {
     gemlet_cursor at = gemlet_cursor_at(c, c->keys);
     uint64_t hashes[GEMLET_MAX_KEYS];
     char key[GEMLET_KEY_BYTES];
     for (uint32_t i = 0; i < c->key_count; i++) {
-        gemlet_value value;
-        const char *problem;
-        uint64_t length = gemlet_cursor_string(&at, key, sizeof key);
-        if (at.failed) {
-            cut_short(&at, "key ", error);
-            return found(at.unreadable ? GEMLET_ERROR_IO : GEMLET_ERROR_FORMAT, "", i, error);
+        uint64_t place = at.position - c->keys;
+        if (place > UINT32_MAX) {
+            file_failed(c, GEMLET_ERROR_UNSUPPORTED, "keys of less than 4 GiB expected, but key ", error);
+            found(GEMLET_ERROR_UNSUPPORTED, "", i, error);
+            return found(GEMLET_ERROR_UNSUPPORTED, " starts behind ", place, error);
         }
-        if (length == 0 || length >= sizeof key || strlen(key) != length) {
-            file_failed(c, GEMLET_ERROR_FORMAT, "keys have 1 to 127 bytes without a NUL, that of key ", error);
-            found(GEMLET_ERROR_FORMAT, "", i, error);
-            return found(GEMLET_ERROR_FORMAT, " has ", length, error);
-        }
-        gemlet_cursor_value(&at, &value, &problem);
-        if (problem != NULL) {
-            return part_failed(c, "key", key, problem, error);
-        }
-        if (at.failed) {
-            return cut_short(&at, "a key's value", error);
+        c->key_places[i] = (uint32_t)place;
+        gemlet_status status = check_key(&at, i, key, error);
+        if (status != GEMLET_OK) {
+            return status;
         }
         hashes[i] = gemlet_name_hash(key);
         for (uint32_t j = 0; j < i; j++) {
@@ -132,13 +156,14 @@ static gemlet_status check_alignment(gemlet_container *c, gemlet_error *error) {
             return status;
         }
     }
-    bool valid = c->alignment >= 8 && c->alignment <= LARGEST_ALIGNMENT && (c->alignment & (c->alignment - 1)) == 0;
-    if (!valid || (c->packed && c->alignment < GEMLET_ALIGNMENT)) {
+    bool valid = c->alignment >= 8 && (c->alignment & (c->alignment - 1)) == 0;
+    if (!valid || c->alignment > LARGEST_ALIGNMENT || (c->packed && c->alignment < GEMLET_ALIGNMENT)) {
         part_failed(c, "key", "general.alignment",
                     c->packed ? "must be a power of two from 64 to 1048576, found "
                               : "must be a power of two from 8 to 1048576, found ",
                     error);
-        return found(GEMLET_ERROR_FORMAT, "", c->alignment, error);
+        found(GEMLET_ERROR_FORMAT, "", c->alignment, error);
+        return restated(valid && !c->packed ? GEMLET_ERROR_UNSUPPORTED : GEMLET_ERROR_FORMAT, error);
     }
     return GEMLET_OK;
 }
@@ -323,7 +348,8 @@ static gemlet_status read_packing(gemlet_container *c, gemlet_tensor *t, uint64_
 static gemlet_status clamp_shape(const gemlet_container *c, gemlet_tensor *t, uint64_t elements, gemlet_error *error) {
     uint64_t rows = elements / t->dimensions[0];
     if (rows > UINT32_MAX || t->dimensions[0] > UINT32_MAX) {
-        return part_failed(c, "tensor", t->name, "has a dimension beyond 4294967295", error);
+        part_failed(c, "tensor", t->name, "has a dimension beyond 4294967295", error);
+        return restated(GEMLET_ERROR_UNSUPPORTED, error);
     }
     t->kind = GEMLET_KIND_PLAIN;
     t->rows = (uint32_t)rows;
@@ -570,10 +596,7 @@ gemlet_status gemlet_container_read(gemlet_container *container, const gemlet_te
     const gemlet_port *port = container->port;
     if (offset > tensor->bytes || length > tensor->bytes - offset) {
         part_failed(container, "tensor", tensor->name, "was asked for bytes beyond its end", error);
-        if (error != NULL) {
-            error->status = GEMLET_ERROR_ARGUMENT;
-        }
-        return GEMLET_ERROR_ARGUMENT;
+        return restated(GEMLET_ERROR_ARGUMENT, error);
     }
     if (port->read_at(port->context, container->file, tensor->offset + offset, out, length) != (int64_t)length) {
         return file_failed(container, GEMLET_ERROR_IO, "can't be read", error);
@@ -597,7 +620,8 @@ gemlet_status gemlet_container_load(gemlet_container *container, const gemlet_te
     void *memory;
     *data = NULL;
     if (tensor->bytes > SIZE_MAX) {
-        return part_failed(container, "tensor", tensor->name, "is larger than this machine's memory", error);
+        part_failed(container, "tensor", tensor->name, "is larger than this machine's memory", error);
+        return restated(GEMLET_ERROR_UNSUPPORTED, error);
     }
     if (mapping != NULL && tensor->offset % GEMLET_ALIGNMENT == 0) {
         *data = mapping + (size_t)(tensor->offset - container->data);

@@ -39,7 +39,7 @@ enum {
     GEMLET_WINDOW_BYTES = 1024, /* of the file that is held while reading */
     GEMLET_TABLES = 5,
     GEMLET_TABLE_ROWS = 16,          /* of each table that are held */
-    GEMLET_NAME_FILTER_BYTES = 2048, /* see container_names.h */
+    GEMLET_NAME_FILTER_BYTES = 2048, /* see names.h */
     GEMLET_MAX_TAPS = 1024           /* of a convolution */
 };
 
@@ -153,7 +153,8 @@ typedef struct gemlet_container {
     uint32_t table_first;           /* the tensor of the first row that is held, a multiple of GEMLET_TABLE_ROWS */
     uint32_t table_count;           /* rows that are held */
     unsigned char table_rows[GEMLET_TABLES][4 * GEMLET_TABLE_ROWS];
-    gemlet_description start; /* of the next look-up of a tensor */
+    gemlet_description start;             /* of the next look-up of a tensor */
+    uint32_t key_places[GEMLET_MAX_KEYS]; /* where each key starts, from `keys` on: a look-up need not walk through values */
     unsigned char names[GEMLET_NAME_FILTER_BYTES];
     uint64_t window_offset;
     size_t window_length;

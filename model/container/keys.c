@@ -19,13 +19,16 @@ bool gemlet_container_next_key(gemlet_container *container, uint64_t *cursor, ch
 bool gemlet_container_find(gemlet_container *container, const char *key, gemlet_value *value) {
     char found[GEMLET_KEY_BYTES];
     gemlet_value here;
-    uint64_t cursor = 0;
-    while (gemlet_container_next_key(container, &cursor, found, &here)) {
+    const char *problem;
+    for (uint32_t i = 0; i < container->key_count; i++) {
+        gemlet_cursor at = gemlet_cursor_at(container, container->keys + container->key_places[i]);
+        gemlet_cursor_string(&at, found, sizeof found);
+        if (at.failed) {
+            return false;
+        }
         if (gemlet_text_equal(found, key)) {
-            if (value != NULL) {
-                *value = here;
-            }
-            return true;
+            gemlet_cursor_value(&at, value != NULL ? value : &here, &problem);
+            return !at.failed;
         }
     }
     return false;
@@ -40,14 +43,10 @@ static gemlet_status key_failed(const gemlet_container *container, const char *k
     return GEMLET_ERROR_FORMAT;
 }
 
-/* A key that was not found is missing, unless the port has failed. */
-static gemlet_status key_missing(const gemlet_container *container, const char *key, gemlet_error *error) {
-    if (!container->unreadable) {
-        return key_failed(container, key, "is missing", error);
-    }
-    gemlet_fail(error, GEMLET_ERROR_IO, container->path);
-    gemlet_error_text(error, ": can't be read");
-    return GEMLET_ERROR_IO;
+/* A key that was not found or not read has this problem, unless the port has failed. */
+static gemlet_status key_unread(const gemlet_container *container, const char *key, const char *problem, gemlet_error *error) {
+    gemlet_status status = gemlet_container_check_read(container, error);
+    return status != GEMLET_OK ? status : key_failed(container, key, problem, error);
 }
 
 /* Finds element `index` of `key` and reads its bytes as a little-endian number. */
@@ -56,7 +55,7 @@ static gemlet_status element(gemlet_container *container, const char *key, uint6
     gemlet_value value;
     unsigned char b[8];
     if (!gemlet_container_find(container, key, &value)) {
-        return key_missing(container, key, error);
+        return key_unread(container, key, "is missing", error);
     }
     uint32_t bytes = gemlet_value_bytes(value.type);
     if (bytes == 0) {
@@ -76,7 +75,7 @@ static gemlet_status element(gemlet_container *container, const char *key, uint6
     for (uint32_t i = 0; i < bytes; i++) {
         *bits |= (uint64_t)b[i] << (8 * i);
     }
-    return at.failed ? key_failed(container, key, "can't be read", error) : GEMLET_OK;
+    return at.failed ? key_unread(container, key, "ends beyond the file", error) : GEMLET_OK;
 }
 
 gemlet_status gemlet_container_u32(gemlet_container *container, const char *key, uint64_t index, uint32_t *out,
@@ -140,7 +139,7 @@ gemlet_status gemlet_container_string(gemlet_container *container, const char *k
                                       gemlet_error *error) {
     gemlet_value value;
     if (!gemlet_container_find(container, key, &value)) {
-        return key_missing(container, key, error);
+        return key_unread(container, key, "is missing", error);
     }
     if (value.type != GEMLET_VALUE_STRING || value.array) {
         return key_failed(container, key, "must hold a string", error);
@@ -156,7 +155,7 @@ gemlet_status gemlet_container_string(gemlet_container *container, const char *k
     gemlet_cursor_bytes(&at, out, (size_t)value.count);
     out[value.count] = '\0';
     if (at.failed) {
-        return key_failed(container, key, "can't be read", error);
+        return key_unread(container, key, "ends beyond the file", error);
     }
     return strlen(out) != (size_t)value.count ? key_failed(container, key, "holds a NUL", error) : GEMLET_OK;
 }

@@ -144,6 +144,19 @@ static const defect defects[] = {
 
 enum { DEFECTS = sizeof defects / sizeof defects[0] };
 
+/* Those that break no rule of GGUF, only limits of gemlet. */
+static const char *const unsupported[] = {"version-0", "version-4", "version-big-endian", "tensors-2-63",    "tensors-4097",
+                                          "keys-2-63", "keys-257",  "key-length-128",     "array-of-arrays", "version-2"};
+
+static gemlet_status expected_status(const char *name) {
+    for (size_t i = 0; i < sizeof unsupported / sizeof *unsupported; i++) {
+        if (strcmp(unsupported[i], name) == 0) {
+            return GEMLET_ERROR_UNSUPPORTED;
+        }
+    }
+    return GEMLET_ERROR_FORMAT;
+}
+
 static size_t place_of(const defect *d, const gguf_builder *b, const packed_places *places) {
     switch (d->where) {
     case AT_BYTE: return d->which;
@@ -178,7 +191,7 @@ static void expect_refusal(const gguf_builder *b, const char *name, gemlet_error
     memory_port_open(&memory, &port);
     error->message[0] = '\0';
     gemlet_status status = gemlet_container_open(&container, &port, "F", error);
-    if (status != GEMLET_ERROR_FORMAT && status != GEMLET_ERROR_UNSUPPORTED) {
+    if (status != expected_status(name)) {
         fail_msg("%s: opened with status %d", name, (int)status);
     }
     assert_int_equal(status, error->status);

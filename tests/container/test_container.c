@@ -123,6 +123,69 @@ static void keys_are_walked(void **state) {
     gemlet_container_close(&f->container);
 }
 
+/* What a look-up reads does not grow with the values that it passes. */
+static void look_ups_pass_no_values(void **state) {
+    fixture *f = *state;
+    fault_port fault;
+    gemlet_port counting;
+    gguf_builder *b = &f->file;
+    enum { STRINGS = 6000 };
+    uint32_t number;
+    b->length = 0;
+    put_bytes(b, "GGUF", 4);
+    put_u32(b, 3);
+    put_u64(b, 0);
+    put_u64(b, 3);
+    put_string(b, "words");
+    put_u32(b, GEMLET_VALUE_ARRAY);
+    put_u32(b, GEMLET_VALUE_STRING);
+    put_u64(b, STRINGS);
+    for (size_t i = 0; i < STRINGS; i++) {
+        put_string(b, "");
+    }
+    put_key_u32(b, "first", 1);
+    put_key_u32(b, "second", 2);
+    f->memory.size = b->length;
+    fault_port_open(&fault, &f->port, &counting);
+    assert_int_equal(gemlet_container_open(&f->container, &counting, "model.gguf", &f->error), GEMLET_OK);
+    for (uint32_t i = 0; i < 10; i++) {
+        fault.calls = 0;
+        assert_int_equal(gemlet_container_u32(&f->container, i % 2 == 0 ? "first" : "second", 0, &number, &f->error), GEMLET_OK);
+        assert_int_equal(number, 1 + i % 2);
+        assert_false(gemlet_container_find(&f->container, "third", NULL));
+        assert_in_range(fault.calls, 1, 6); /* at most one for each key passed */
+    }
+    gemlet_container_close(&f->container);
+}
+
+/* Places of keys are remembered in 32 bits. */
+static void keys_beyond_4_gib_are_not_supported(void **state) {
+    fixture *f = *state;
+    fault_port fault;
+    gemlet_port large;
+    gguf_builder *b = &f->file;
+    for (uint64_t more = 0; more < 2; more++) {
+        b->length = 0;
+        put_bytes(b, "GGUF", 4);
+        put_u32(b, 3);
+        put_u64(b, 0);
+        put_u64(b, 2);
+        put_string(b, "bytes");
+        put_u32(b, GEMLET_VALUE_ARRAY);
+        put_u32(b, GEMLET_VALUE_UINT8);
+        put_u64(b, UINT32_MAX - 29 + more); /* 29 bytes stand before them */
+        f->memory.size = BUILDER_BYTES;
+        fault_port_open(&fault, &f->port, &large);
+        fault.added_size = UINT64_C(1) << 33;
+        gemlet_status status = gemlet_container_open(&f->container, &large, "model.gguf", &f->error);
+        assert_int_equal(status, more == 0 ? GEMLET_ERROR_IO : GEMLET_ERROR_UNSUPPORTED); /* the port has no more bytes */
+        if (more == 1) {
+            assert_string_equal(f->error.message,
+                                "model.gguf: keys of less than 4 GiB expected, but key 1 starts behind 4294967296");
+        }
+    }
+}
+
 static void check_data(fixture *f) {
     static const char *const names[6] = {"real", "matrix", "conv", "conv.scale", "depth", "blob"};
     for (uint32_t i = 0; i < 6; i++) {
@@ -354,6 +417,42 @@ static void a_port_that_fails_later_is_an_error(void **state) {
     gemlet_container_close(&f->container);
 }
 
+/* Nor where what fails is the reading of a value that was found: none of these fits into what is held of the file. */
+static void a_value_that_cannot_be_read_is_an_error(void **state) {
+    fixture *f = *state;
+    fault_port fault;
+    gemlet_port failing;
+    uint32_t number, numbers[700] = {0};
+    char text[4096];
+    gguf_builder *b = &f->file;
+    b->length = 0;
+    put_bytes(b, "GGUF", 4);
+    put_u32(b, 3);
+    put_u64(b, 0);
+    put_u64(b, 2);
+    memset(text, 'x', 3000);
+    text[3000] = '\0';
+    put_key_string(b, "text", text);
+    put_key_u32s(b, "numbers", numbers, 700);
+    f->memory.size = b->length;
+    fault_port_open(&fault, &f->port, &failing);
+    assert_int_equal(gemlet_container_open(&f->container, &failing, "model.gguf", &f->error), GEMLET_OK);
+    for (uint64_t call = 1; call <= 3; call++) {
+        for (int what = 0; what < 2; what++) {
+            fault.calls = 0;
+            fault.fail_call = call;
+            f->container.unreadable = false;
+            f->container.window_length = 0;
+            gemlet_status status = what == 0 ? gemlet_container_string(&f->container, "text", text, sizeof text, &f->error)
+                                             : gemlet_container_u32(&f->container, "numbers", 699, &number, &f->error);
+            assert_int_equal(fault.injected, 2 * call - 1 + (unsigned)what);
+            assert_int_equal(status, GEMLET_ERROR_IO);
+            assert_string_equal(f->error.message, "model.gguf: can't be read");
+        }
+    }
+    gemlet_container_close(&f->container);
+}
+
 static void an_unpacked_file_says_what_to_do(void **state) {
     fixture *f = *state;
     size_t at = find_text(&f->file, "gemlet.version");
@@ -379,6 +478,8 @@ int main(void) {
         TEST(keys_are_found),
         TEST(wrong_keys_are_named),
         TEST(keys_are_walked),
+        TEST(look_ups_pass_no_values),
+        TEST(keys_beyond_4_gib_are_not_supported),
         TEST(tensors_are_mapped),
         TEST(tensors_are_read_where_nothing_maps),
         TEST(names_are_found_in_any_order),
@@ -389,6 +490,7 @@ int main(void) {
         TEST(a_cut_file_is_refused),
         TEST(a_failing_port_is_an_error),
         TEST(a_port_that_fails_later_is_an_error),
+        TEST(a_value_that_cannot_be_read_is_an_error),
         TEST(an_unpacked_file_says_what_to_do),
         cmocka_unit_test(crc_is_that_of_zlib),
     };

@@ -761,7 +761,7 @@ static void as_many_keys_as_allowed(void **state) {
             assert_int_equal(open_built(), GEMLET_OK);
             gemlet_container_close(&o.container);
         } else {
-            says(open_built(), GEMLET_ERROR_FORMAT, "F: at most 256 keys expected, found 257");
+            says(open_built(), GEMLET_ERROR_UNSUPPORTED, "F: at most 256 keys expected, found 257");
         }
     }
 }
@@ -780,7 +780,7 @@ static void names_have_their_longest(void **state) {
             assert_true(gemlet_container_find(&o.container, key, NULL));
             gemlet_container_close(&o.container);
         } else {
-            says(open_built(), GEMLET_ERROR_FORMAT, "F: keys have 1 to 127 bytes without a NUL, that of key 0 has 128");
+            says(open_built(), GEMLET_ERROR_UNSUPPORTED, "F: keys have 1 to 127 bytes without a NUL, that of key 0 has 128");
         }
         key[127 + over] = 'k';
         name[63 + over] = '\0';
@@ -814,7 +814,8 @@ static void alignments_are_powers_of_two(void **state) {
         } else {
             snprintf(expected, sizeof expected, "F: key \"general.alignment\" must be a power of two from 8 to 1048576, found %u",
                      (unsigned)numbers[i][0]);
-            says(status, GEMLET_ERROR_FORMAT, expected);
+            bool large = numbers[i][0] == 1 << 21; /* GGUF has a place for it */
+            says(status, large ? GEMLET_ERROR_UNSUPPORTED : GEMLET_ERROR_FORMAT, expected);
         }
     }
 }
@@ -889,7 +890,8 @@ static void shapes_end_at_what_a_number_counts(void **state) {
             assert_int_equal(status, GEMLET_OK);
             gemlet_container_close(&o.container);
         } else {
-            says(status, GEMLET_ERROR_FORMAT, cases[i].message);
+            bool large = strstr(cases[i].message, "beyond") != NULL; /* GGUF has a place for it */
+            says(status, large ? GEMLET_ERROR_UNSUPPORTED : GEMLET_ERROR_FORMAT, cases[i].message);
         }
     }
     begin_file(1, 0);

@@ -28,6 +28,10 @@ uint64_t gemlet_cursor_string(gemlet_cursor *cursor, char *out, size_t capacity)
     return any_number();
 }
 
+gemlet_status gemlet_container_check_read(const gemlet_container *container, gemlet_error *error) {
+    return container->unreadable ? gemlet_fail(error, GEMLET_ERROR_IO, container->path) : GEMLET_OK;
+}
+
 enum { MOST_TEXT = 16 };
 
 /* A type that is none ends the walk. */
@@ -61,7 +65,8 @@ int main(void) {
     char text[MOST_TEXT];
     container.path = "file";
     container.keys = any_number();
-    container.descriptions = any_number();
+    container.key_count = (uint32_t)any_size(0, GEMLET_MAX_KEYS);
+    any_bytes(container.key_places, sizeof container.key_places);
     container.unreadable = any_bool();
     (void)gemlet_container_u32(&container, "a.key", any_number(), &number, NULL);
     (void)gemlet_container_f32(&container, "a.key", any_number(), &real, NULL);
