@@ -122,7 +122,7 @@ gemlet_status gemlet_arena_scratch(gemlet_arena *arena, const char *name, size_t
 }
 
 gemlet_arena_mark gemlet_arena_get_mark(const gemlet_arena *arena) {
-    return (gemlet_arena_mark){.scratch = arena->scratch, .stack_count = arena->stack_count};
+    return (gemlet_arena_mark){.stack_count = arena->stack_count};
 }
 
 void gemlet_arena_release(gemlet_arena *arena, gemlet_arena_mark mark) {

@@ -19,7 +19,8 @@
 extern "C" {
 #endif
 
-/* Alignment in bytes of the arena's buffer and of every allocation: a cache line of every Cortex-A. */
+/* Alignment in bytes of the arena's buffer and of every allocation: a cache line of every Cortex-A.  And how many users an arena
+ * knows, and how many pieces of scratch at a time. */
 enum { GEMLET_ALIGNMENT = 64, GEMLET_ARENA_USERS = 48 };
 
 /* What one named user holds.  Scratch users keep their peak. */
@@ -47,7 +48,6 @@ typedef struct gemlet_arena {
 } gemlet_arena;
 
 typedef struct gemlet_arena_mark {
-    size_t scratch;
     size_t stack_count;
 } gemlet_arena_mark;
 
@@ -59,10 +59,12 @@ gemlet_status gemlet_arena_init(gemlet_arena *arena, void *buffer, size_t size, 
 void gemlet_arena_init_counting(gemlet_arena *arena);
 
 /* `*out` gets `bytes` (rounded up to GEMLET_ALIGNMENT, contents undefined) that stay until the arena ends.  GEMLET_ERROR_MEMORY
- * and `*out` == NULL where the arena is too small; the arena is unchanged then.  `name` must outlive the arena. */
+ * where the arena is too small, GEMLET_ERROR_STATE where it has GEMLET_ARENA_USERS users of other names; `*out` is NULL then and
+ * the arena unchanged.  `name` must outlive the arena. */
 gemlet_status gemlet_arena_keep(gemlet_arena *arena, const char *name, size_t bytes, void **out, gemlet_error *error);
 
-/* As gemlet_arena_keep, but from the high end and only until the mark before it is released. */
+/* As gemlet_arena_keep, but from the high end and only until the mark before it is released.  GEMLET_ERROR_STATE also where
+ * GEMLET_ARENA_USERS pieces of scratch are held. */
 gemlet_status gemlet_arena_scratch(gemlet_arena *arena, const char *name, size_t bytes, void **out, gemlet_error *error);
 
 gemlet_arena_mark gemlet_arena_get_mark(const gemlet_arena *arena);

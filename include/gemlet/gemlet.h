@@ -86,8 +86,10 @@ gemlet_status gemlet_model_open(const gemlet_port *port, const char *path, const
                                 gemlet_model **model, gemlet_error *error);
 void gemlet_model_close(gemlet_model *model);
 
-/* Opens a session on `model`, which must outlive it.  Its memory is all taken from `arena` here.  There is nothing to close. Errors
- * as gemlet_model_open; `*session` is NULL then and the arena as it was. */
+/* Opens a session on `model`, which must outlive it.  Its memory is all taken from `arena` here, where several sessions may be: each
+ * has its own scratch, in at most 3 of the GEMLET_ARENA_USERS pieces that an arena remembers.  There is nothing to close.  Errors as
+ * gemlet_model_open, and GEMLET_ERROR_STATE where the arena remembers no more pieces; `*session` is NULL then and the arena as it
+ * was. */
 gemlet_status gemlet_session_open(gemlet_model *model, const gemlet_options *options, gemlet_arena *arena, gemlet_session **session,
                                   gemlet_error *error);
 

@@ -4,12 +4,11 @@
 #include "model/text/ring.h"
 #include "model/text/tensors.h"
 
-/* Takes arrays from one end of the arena and remembers the first failure. */
+/* Takes what stays and remembers the first failure. */
 typedef struct taker {
     gemlet_arena *arena;
     gemlet_error *error;
     gemlet_status status;
-    bool kept;
 } taker;
 
 static void *take(taker *t, const char *name, size_t count, size_t bytes) {
@@ -20,7 +19,7 @@ static void *take(taker *t, const char *name, size_t count, size_t bytes) {
             t->status = gemlet_fail(t->error, GEMLET_ERROR_MEMORY, "a size overflows: ");
             gemlet_error_text(t->error, name);
         } else {
-            t->status = (t->kept ? gemlet_arena_keep : gemlet_arena_scratch)(t->arena, name, (size_t)all, &out, t->error);
+            t->status = gemlet_arena_keep(t->arena, name, (size_t)all, &out, t->error);
         }
     }
     return out;
@@ -50,7 +49,7 @@ static size_t activation_bytes(const gemlet_text_decoder *d, size_t count, size_
                                                             : gemlet_activation_bytes(count, length);
 }
 
-static void take_scratch(gemlet_text_decoder *d, taker *t) {
+static void carve_scratch(gemlet_text_decoder *d, gemlet_carver *memory) {
     const gemlet_text_config *c = d->config;
     gemlet_text_scratch *s = &d->scratch;
     size_t n = d->chunk;
@@ -70,50 +69,55 @@ static void take_scratch(gemlet_text_decoder *d, taker *t) {
             hidden = gemlet_larger(hidden, activation_bytes(d, i < gemlet_text_common_layers(c) ? n : wanted, inner));
         }
     }
-    s->streams = take(t, "streams", n * c->streams * c->width, sizeof(float));
-    s->predictions = c->traits->altup ? take(t, "streams", n * c->streams * c->width, sizeof(float)) : s->streams;
-    s->per_layer = take(t, "per-layer inputs", n * common, sizeof(float));
-    s->last_per_layer = take(t, "per-layer inputs", wanted * (table - common), sizeof(float));
-    s->table_values = take(t, "per-layer inputs", table, sizeof(float));
-    s->table_row = table > 0 ? take(t, "per-layer inputs", gemlet_text_table_bytes(c, &d->weights->per_layer_table), 1) : NULL;
-    s->normed = take(t, "blocks", n * c->width, sizeof(float));
-    s->branch = take(t, "blocks", n * c->width, sizeof(float));
-    s->laurel = take(t, "blocks", c->traits->laurel ? n * c->width : 0, sizeof(float));
-    s->residual = c->traits->altup ? take(t, "blocks", n * c->width, sizeof(float)) : s->streams;
-    s->narrow = take(t, "blocks", n * narrow, sizeof(float));
-    s->query = take(t, "attention", n * queries, sizeof(float));
-    s->key = take(t, "attention", n * keys, sizeof(float));
-    s->value = take(t, "attention", n * keys, sizeof(float));
+    s->streams = gemlet_carve(memory, n * c->streams * c->width, sizeof(float));
+    s->predictions = c->traits->altup ? gemlet_carve(memory, n * c->streams * c->width, sizeof(float)) : s->streams;
+    s->per_layer = gemlet_carve(memory, n * common, sizeof(float));
+    s->last_per_layer = gemlet_carve(memory, wanted * (table - common), sizeof(float));
+    s->table_values = gemlet_carve(memory, table, sizeof(float));
+    s->table_row = table > 0 ? gemlet_carve(memory, gemlet_text_table_bytes(c, &d->weights->per_layer_table), 1) : NULL;
+    s->normed = gemlet_carve(memory, n * c->width, sizeof(float));
+    s->branch = gemlet_carve(memory, n * c->width, sizeof(float));
+    s->laurel = gemlet_carve(memory, c->traits->laurel ? n * c->width : 0, sizeof(float));
+    s->residual = c->traits->altup ? gemlet_carve(memory, n * c->width, sizeof(float)) : s->streams;
+    s->narrow = gemlet_carve(memory, n * narrow, sizeof(float));
+    s->query = gemlet_carve(memory, n * queries, sizeof(float));
+    s->key = gemlet_carve(memory, n * keys, sizeof(float));
+    s->value = gemlet_carve(memory, n * keys, sizeof(float));
     size_t group = 0;
     d->score_row = d->context;
     for (size_t kind = 0; kind < GEMLET_LAYER_KINDS; kind++) {
         const gemlet_attention_config *a = &c->kinds[kind];
-        s->cosine[kind] = take(t, "attention", n * (a->head_width / 2), sizeof(float));
-        s->sine[kind] = take(t, "attention", n * (a->head_width / 2), sizeof(float));
+        s->cosine[kind] = gemlet_carve(memory, n * (a->head_width / 2), sizeof(float));
+        s->sine[kind] = gemlet_carve(memory, n * (a->head_width / 2), sizeof(float));
         group = gemlet_larger(group, c->heads / a->kv_heads);
         d->score_row = gemlet_larger(d->score_row, (size_t)a->window + d->chunk);
     }
-    s->scores = take(t, "attention", d->threads * group * d->score_row, sizeof(float));
-    s->pieces = take(t, "feed-forward", hidden != 0 ? d->threads * 2 * n : 0, GEMLET_FEED_FORWARD_PIECE * sizeof(float));
-    s->gate = take(t, "feed-forward", n * sparse, sizeof(float));
-    s->up = take(t, "feed-forward", n * sparse, sizeof(float));
-    s->list = take(t, "feed-forward", n * sparse, sizeof(uint32_t));
-    s->list_length = take(t, "feed-forward", sparse != 0 ? n : 0, sizeof(size_t));
-    s->single = take(t, "activations", sparse != 0 ? n : 0, gemlet_activation_bytes(1, gemlet_larger(c->width, sparse)));
-    s->hidden = take(t, "activations", hidden, 1);
-    s->activations = take(t, "activations", 1, activation_bytes(d, n, widest));
+    s->scores = gemlet_carve(memory, d->threads * group * d->score_row, sizeof(float));
+    s->pieces = gemlet_carve(memory, hidden != 0 ? d->threads * 2 * n : 0, GEMLET_FEED_FORWARD_PIECE * sizeof(float));
+    s->gate = gemlet_carve(memory, n * sparse, sizeof(float));
+    s->up = gemlet_carve(memory, n * sparse, sizeof(float));
+    s->list = gemlet_carve(memory, n * sparse, sizeof(uint32_t));
+    s->list_length = gemlet_carve(memory, sparse != 0 ? n : 0, sizeof(size_t));
+    s->single = gemlet_carve(memory, sparse != 0 ? n : 0, gemlet_activation_bytes(1, gemlet_larger(c->width, sparse)));
+    s->hidden = gemlet_carve(memory, hidden, 1);
+    s->activations = gemlet_carve(memory, 1, activation_bytes(d, n, widest));
 }
 
 gemlet_status gemlet_text_open(gemlet_text_decoder *decoder, gemlet_arena *arena, gemlet_error *error) {
-    taker kept = {arena, error, GEMLET_OK, true};
+    taker kept = {arena, error, GEMLET_OK};
     take_caches(decoder, &kept);
     decoder->logits = take(&kept, "logits", decoder->config->vocabulary, sizeof(float));
     if (kept.status != GEMLET_OK) {
         return kept.status;
     }
-    taker scratch = {arena, error, GEMLET_OK, false};
-    take_scratch(decoder, &scratch);
-    return scratch.status;
+    /* In one piece: an arena remembers few pieces of scratch, and a session keeps its own. */
+    gemlet_carver counted = {NULL, 0};
+    carve_scratch(decoder, &counted);
+    void *memory = NULL;
+    gemlet_status status = gemlet_arena_scratch(arena, "text", counted.used, &memory, error);
+    gemlet_carver carver = {memory, 0};
+    carve_scratch(decoder, &carver);
+    return status;
 }
 
 bool gemlet_text_reaches(const gemlet_text_decoder *decoder, size_t written, size_t length) {

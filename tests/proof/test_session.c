@@ -83,6 +83,40 @@ static void a_plan_is_what_the_arena_holds(void **state) {
 
 /* ---- Model ---- */
 
+/* Sessions on one model in one arena, as many as it has room for; `scratch`: pieces of it that each takes. */
+static void fill_an_arena(const packed_file *file, const gemlet_options *options, size_t scratch) {
+    const size_t most = GEMLET_ARENA_USERS / scratch;
+    rig r;
+    gemlet_session *last = NULL;
+    const float *logits = NULL, *expected = NULL;
+    size_t count = 0;
+    rig_init(&r, file->bytes, file->size, options);
+    must(&r, rig_open(&r, rig_plan(&r) * (most + 1), 0xA5));
+    must(&r, gemlet_feed(r.session, ids, 12, &r.error));
+    must(&r, gemlet_logits(r.session, &expected, &count, &r.error));
+    for (size_t i = 1; i < most; i++) {
+        must(&r, gemlet_session_open(r.model, options, &r.arena, &last, &r.error));
+        must(&r, gemlet_feed(last, ids, 12, &r.error));
+        must(&r, gemlet_logits(last, &logits, &count, &r.error));
+        assert_ptr_not_equal(logits, expected);
+        assert_memory_equal(logits, expected, count * sizeof *logits);
+    }
+    gemlet_arena before = r.arena;
+    says(&r, gemlet_session_open(r.model, options, &r.arena, &last, &r.error), GEMLET_ERROR_STATE,
+         "arena: no place for text, expected at most 48 scratch allocations held");
+    assert_null(last);
+    assert_memory_equal(&r.arena, &before, sizeof before);
+    must(&r, gemlet_feed(r.session, ids, 1, &r.error)); /* the first goes on */
+    rig_close(&r);
+}
+
+static void an_arena_holds_many_sessions(void **state) {
+    (void)state;
+    fill_an_arena(&whole_model, &(gemlet_options){.context = CONTEXT, .chunk = CHUNK, .image_tokens = 70, .sound_seconds = 1}, 3);
+    fill_an_arena(&mini, &(gemlet_options){.context = CONTEXT, .chunk = CHUNK, .image_size = 64, .no_sounds = true}, 2);
+    fill_an_arena(&small, &text_only, 1);
+}
+
 static void a_model_wants_its_arguments(void **state) {
     (void)state;
     static const char model_says[] = "gemlet_model_open: port, path, arena and model must not be NULL";
@@ -637,6 +671,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(options_have_defaults_and_bounds),
         cmocka_unit_test(a_plan_is_what_the_arena_holds),
+        cmocka_unit_test(an_arena_holds_many_sessions),
         cmocka_unit_test(a_model_wants_its_arguments),
         cmocka_unit_test(ids_have_embeddings),
         cmocka_unit_test(levels_are_limited),
