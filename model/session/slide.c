@@ -32,7 +32,7 @@ static gemlet_status check_tokens(const gemlet_session *s, size_t first, size_t 
 gemlet_status gemlet_session_slide(gemlet_session *session, size_t keep, size_t recent, gemlet_error *error) {
     gemlet_status status = check_lengths(session, keep, recent, error);
     size_t newest = session->length - recent;
-    if (status != GEMLET_OK || keep == newest) {
+    if (status != GEMLET_OK || (keep == newest && session->has_logits)) {
         return status;
     }
     size_t first = gemlet_session_reaches(session, keep) ? keep : 0;

@@ -609,6 +609,28 @@ static void slides_forget_the_middle(void **state) {
     rig_close(&fresh);
 }
 
+/* Also where there is nothing to forget: the logits are those of the last token. */
+static void slides_make_logits(void **state) {
+    (void)state;
+    rig r, fresh;
+    const float *logits = NULL, *expected = NULL;
+    size_t count = 0;
+    rig_start(&r, &small, &text_only);
+    rig_start(&fresh, &small, &text_only);
+    must(&fresh, gemlet_feed(fresh.session, ids, 8, &fresh.error));
+    must(&fresh, gemlet_logits(fresh.session, &expected, &count, &fresh.error));
+    for (size_t keep = 0; keep < 8; keep++) {
+        must(&r, gemlet_feed(r.session, ids + r.session->length, 10 - r.session->length, &r.error));
+        must(&r, gemlet_session_rewind(r.session, 8, &r.error));
+        must(&r, gemlet_session_slide(r.session, keep, 8 - keep, &r.error));
+        must(&r, gemlet_logits(r.session, &logits, &count, &r.error));
+        assert_int_equal(gemlet_session_length(r.session), 8);
+        assert_memory_equal(logits, expected, count * sizeof *logits);
+    }
+    rig_close(&r);
+    rig_close(&fresh);
+}
+
 static void slides_that_cannot_be_are_named(void **state) {
     (void)state;
     static const float soft[64];
@@ -684,6 +706,7 @@ int main(void) {
         cmocka_unit_test(text_fits_to_the_last_token),
         cmocka_unit_test(progress_counts_the_whole),
         cmocka_unit_test(slides_forget_the_middle),
+        cmocka_unit_test(slides_make_logits),
         cmocka_unit_test(slides_that_cannot_be_are_named),
         cmocka_unit_test(a_port_without_threads_has_one),
         cmocka_unit_test(models_without_ears_do_not_hear),
