@@ -1,7 +1,5 @@
 #include "core/utf8.h"
 
-#include <stdbool.h>
-
 static size_t expected_length(unsigned char lead) {
     if (lead < 0x80) {
         return 1;
@@ -38,6 +36,18 @@ int gemlet_utf8_read(const unsigned char *text, size_t bytes, uint32_t *characte
     }
     *character = value;
     return is_valid(value, length) ? (int)length : -1;
+}
+
+bool gemlet_utf8_valid(const unsigned char *text, size_t bytes) {
+    uint32_t character;
+    for (size_t i = 0; i < bytes;) {
+        int length = gemlet_utf8_read(text + i, bytes - i, &character);
+        if (length <= 0) {
+            return false;
+        }
+        i += (size_t)length;
+    }
+    return true;
 }
 
 size_t gemlet_utf8_write(uint32_t character, unsigned char *out) {

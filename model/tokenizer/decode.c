@@ -48,6 +48,9 @@ gemlet_status gemlet_decoder_feed(gemlet_decoder *decoder, uint32_t token, const
         *bytes = release(decoder, false, 0);
         return GEMLET_OK;
     }
+    if (!gemlet_utf8_valid((const unsigned char *)piece, length)) {
+        return GEMLET_ERROR_FORMAT;
+    }
     size_t used = release(decoder, true, 0);
     if (kind != GEMLET_TOKEN_KIND_SPECIAL || decoder->specials) {
         memcpy(decoder->text + used, piece, length);

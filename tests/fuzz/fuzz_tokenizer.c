@@ -61,7 +61,7 @@ static size_t decode(const gemlet_tokenizer *t, const id_array *ids, char *out, 
         } else if (gemlet_decoder_feed(&decoder, ids->ids[i], &text, &bytes) != GEMLET_OK) {
             continue;
         }
-        if (bytes > sizeof decoder.text) {
+        if (bytes > sizeof decoder.text || !gemlet_utf8_valid((const unsigned char *)text, bytes)) {
             abort();
         }
         if (used + bytes <= capacity) {

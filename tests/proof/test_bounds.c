@@ -89,6 +89,11 @@ static void check_read(const unsigned char *b) {
         if (found > 0 && (gemlet_utf8_write(character, again) != (size_t)found || memcmp(again, b, (size_t)found) != 0)) {
             fail_msg("%02X %02X %02X %02X is written otherwise", b[0], b[1], b[2], b[3]);
         }
+        size_t valid = 0;
+        for (int next = wanted; next > 0; next = valid < bytes ? expected_read(b + valid, bytes - valid) : 0) {
+            valid += (size_t)next;
+        }
+        assert_int_equal(gemlet_utf8_valid(b, bytes), valid == bytes);
     }
 }
 

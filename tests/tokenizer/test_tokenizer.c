@@ -269,6 +269,7 @@ static void test_damaged_tables_do_no_harm(void **state) {
             gemlet_decoder_begin(&decoder, &t, true);
             for (uint32_t id = 0; id < 540; id++) {
                 (void)gemlet_decoder_feed(&decoder, id, &piece, &bytes);
+                assert_true(gemlet_utf8_valid((const unsigned char *)piece, bytes));
             }
         }
         assert_int_equal(error.status == GEMLET_OK, error.message[0] == '\0');
@@ -473,6 +474,37 @@ static void test_decoder_refuses_ids_beyond_the_vocabulary(void **state) {
     check_feed(&d, 10 + 0xA9, "\xC3\xA9");
 }
 
+/* Tables may be of strangers: what comes out is UTF-8 for all that. */
+static void test_decoder_refuses_what_is_no_utf8(void **state) {
+    (void)state;
+    enum { BYTE = 10, THE = 270 };
+    static const char *const texts[] = {"\xFFhe", "\xC0\xAF", "\xED\xA0\x80", "\xF4\x90\x80", "x\xE2\x96"};
+    unsigned char *copy = aligned_alloc(64, tiny.bytes);
+    gemlet_tokenizer t;
+    gemlet_decoder d;
+    const char *text;
+    size_t bytes;
+    memcpy(copy, tiny.tables, tiny.bytes);
+    assert_int_equal(gemlet_tokenizer_open(&t, copy, tiny.bytes, NULL), GEMLET_OK);
+    assert_int_equal(gemlet_tokenizer_text(&t, THE, &text, &bytes), GEMLET_OK);
+    assert_int_equal(bytes, 4); /* " the" */
+    unsigned char *piece = copy + (text - (const char *)copy);
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        for (size_t k = 0; k < bytes; k++) { /* spaces and the text, which may be shorter */
+            size_t spaces = bytes - strlen(texts[i]);
+            piece[k] = k < spaces ? ' ' : (unsigned char)texts[i][k - spaces];
+        }
+        gemlet_decoder_begin(&d, &t, false);
+        check_feed(&d, BYTE + 0xC3, "");
+        const char *out;
+        size_t used = 99;
+        assert_int_equal(gemlet_decoder_feed(&d, THE, &out, &used), GEMLET_ERROR_FORMAT);
+        assert_int_equal(used, 0);
+        check_feed(&d, BYTE + 0xA9, "\xC3\xA9"); /* nothing was lost */
+    }
+    free(copy);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_both_sources_give_the_same_bytes),
@@ -491,6 +523,7 @@ int main(void) {
         cmocka_unit_test(test_windows_of_more_symbols_than_are_numbered),
         cmocka_unit_test(test_decoder_holds_back_what_is_not_whole),
         cmocka_unit_test(test_decoder_refuses_ids_beyond_the_vocabulary),
+        cmocka_unit_test(test_decoder_refuses_what_is_no_utf8),
     };
     return cmocka_run_group_tests(tests, load, unload);
 }

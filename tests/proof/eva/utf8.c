@@ -9,6 +9,7 @@ static void read_text(const unsigned char *text, size_t bytes) {
     int length = gemlet_utf8_read(text, bytes, &character);
     /*@ assert -1 <= length <= 4 && length <= bytes; */
     /*@ assert length <= 0 || character <= 0x10FFFF; */
+    (void)gemlet_utf8_valid(text, bytes);
 }
 
 int main(void) {
