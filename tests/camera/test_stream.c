@@ -13,6 +13,7 @@
 
 #include "examples/camera/motion_jpeg.h"
 #include "examples/camera/stream.h"
+#include "tests/support/temporary.h"
 
 enum { WIDTH = 4, HEIGHT = 2, FRAME = WIDTH * HEIGHT * 3, MEMORY = 1 << 24, PATIENCE = 100 };
 
@@ -147,12 +148,12 @@ static void every_frame_comes_where_that_is_wanted(void **state) {
 static void a_file_can_t_be_late(void **state) {
     (void)state;
     fixture f;
-    char path[] = "/tmp/gemlet-test-XXXXXX";
+    char path[TEMPORARY_BYTES];
     uint8_t bytes[3 * FRAME];
     for (size_t i = 0; i < 3; i++) {
         memset(bytes + i * FRAME, (int)i, FRAME);
     }
-    f = (fixture){.in = -1, .out = mkstemp(path)};
+    f = (fixture){.in = -1, .out = temporary_file(path)};
     assert_int_equal(write(f.out, bytes, sizeof bytes), sizeof bytes);
     assert_int_equal(lseek(f.out, 0, SEEK_SET), 0);
     stream_settings settings = {.descriptor = f.out, .layout = rgb, .memory = MEMORY};

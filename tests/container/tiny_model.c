@@ -63,11 +63,9 @@ float *gguf_numbers(open_gguf *file, const char *name, size_t *count) {
 /* ---- Files ---- */
 
 void folder_make(char path[FOLDER_BYTES], const char *name) {
-    char base[FOLDER_BYTES];
-    const char *temporary = getenv("TMPDIR");
-    snprintf(base, sizeof base, "%.60s/gemlet-test-XXXXXX", temporary != NULL ? temporary : "/tmp");
-    assert_non_null(mkdtemp(base));
-    snprintf(path, FOLDER_BYTES, "%.100s/%.20s", base, name);
+    char base[TEMPORARY_BYTES];
+    temporary_folder(base);
+    assert_true(snprintf(path, FOLDER_BYTES, "%s/%s", base, name) < FOLDER_BYTES);
     assert_int_equal(mkdir(path, 0777), 0);
 }
 
@@ -300,7 +298,7 @@ void write_shape_hf(const char *folder, const char *shapes) {
 }
 
 void write_tiny_gemma4_with(const char *encoder, const char *folder) {
-    char path[256];
+    char path[FOLDER_BYTES + 64];
     write_tiny_hf(&tiny_gemma4, folder, 1);
     snprintf(path, sizeof path, "%s/encoder.safetensors", folder);
     copy_file(encoder, path);

@@ -3,6 +3,7 @@
 #define GEMLET_TESTS_CONTAINER_TINY_MODEL_H
 
 #include "model/container/container.h"
+#include "tests/support/temporary.h"
 
 #define TINY_TEXT "tests/data/tiny/text-q4_0.gguf"
 #define TINY_PROJECTOR "tests/data/tiny/mm-f16.gguf"
@@ -39,7 +40,7 @@ unsigned char *gguf_bytes(open_gguf *file, const gemlet_tensor *t);
 
 /* A new folder under the system's temporary one, named at the end of `path` as `name`; folder_remove takes it and its files away.
  */
-enum { FOLDER_BYTES = 128 };
+enum { FOLDER_BYTES = TEMPORARY_BYTES + 32 };
 void folder_make(char path[FOLDER_BYTES], const char *name);
 void folder_remove(const char *path);
 size_t folder_count(const char *path);

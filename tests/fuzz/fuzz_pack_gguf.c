@@ -7,7 +7,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    char text[128], projector[128], output[128];
+    char text[FOLDER_BYTES + 32], projector[FOLDER_BYTES + 32], output[FOLDER_BYTES + 32];
     snprintf(text, sizeof text, "%s/text.gguf", fuzz_folder());
     snprintf(projector, sizeof projector, "%s/mmproj.gguf", fuzz_folder());
     snprintf(output, sizeof output, "%s/out.gguf", fuzz_folder());

@@ -5,19 +5,22 @@
 #include <string.h>
 #include <unistd.h>
 
+static char folder[FOLDER_BYTES];
+
+static void remove_folder(void) {
+    folder_remove(folder);
+}
+
 const char *fuzz_folder(void) {
-    static char folder[64];
     if (folder[0] == '\0') {
-        snprintf(folder, sizeof folder, "%s/gemlet-fuzz-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-        if (mkdtemp(folder) == NULL) {
-            abort();
-        }
+        folder_make(folder, "fuzz");
+        atexit(remove_folder);
     }
     return folder;
 }
 
 int fuzz_write_section(const uint8_t **data, size_t *size, int last, const char *name) {
-    char path[128];
+    char path[FOLDER_BYTES + 64];
     size_t length = *size;
     if (!last) {
         if (*size < 4) {

@@ -6,8 +6,10 @@
 #include <stdint.h>
 
 #include "model/pack/pack.h"
+#include "tests/container/tiny_model.h"
 
-/* A folder for the inputs and the output of one process, made at the first call; in memory where the system has such a folder. */
+/* A folder below TMPDIR, of FOLDER_BYTES at most, for the inputs and the output of one process: made at the first call, removed
+ * when the process ends. */
 const char *fuzz_folder(void);
 
 /* Takes the next section to FOLDER/name; an empty one removes the file.  False at the end of the input. */

@@ -18,7 +18,7 @@
 #include <gemlet/sound.h>
 
 static char folder[FOLDER_BYTES];
-static char packed[512];
+static char packed[FOLDER_BYTES + 32];
 static const char *data, *inputs; /* folders: of the model, and of clips that others have, too */
 static const gemlet_options options = {.context = 512};
 

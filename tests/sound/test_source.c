@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 #include "examples/gemlet/sound.h"
+#include "tests/support/temporary.h"
 
 enum { MOST_BYTES = 1 << 20, MOST_PIECE = 4000 };
 
@@ -343,8 +344,7 @@ static void what_is_too_loud_to_be_resampled_is_refused(void **state) {
 
 /* Behind the sound's format, a list of `length` bytes, of which there are 80; in memory and from a file. */
 static void expect_list(uint32_t length, const char *message) {
-    const char *folder = getenv("TMPDIR");
-    char path[512];
+    char path[TEMPORARY_BYTES];
     uint8_t list[88] = "LIST";
     sound_file file;
     gemlet_error error = {GEMLET_OK, ""};
@@ -356,9 +356,7 @@ static void expect_list(uint32_t length, const char *message) {
     memmove(made.bytes + 36 + sizeof list, made.bytes + 36, made.count - 36);
     memcpy(made.bytes + 36, list, sizeof list);
     made.count += sizeof list;
-    snprintf(path, sizeof path, "%s/gemlet-list-XXXXXX", folder != NULL ? folder : "/tmp");
-    int out = mkstemp(path);
-    assert_true(out >= 0);
+    int out = temporary_file(path);
     assert_int_equal(write(out, made.bytes, made.count), (ssize_t)made.count);
     close(out);
     gemlet_status status = read_made(made.count, &file, &error);

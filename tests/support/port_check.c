@@ -19,11 +19,8 @@ unsigned char *port_check_contents(size_t size) {
     return contents;
 }
 
-void port_check_write_file(char path[PORT_CHECK_PATH_BYTES], const unsigned char *contents, size_t size) {
-    static const char pattern[] = "/tmp/gemlet-test-XXXXXX";
-    memcpy(path, pattern, sizeof pattern);
-    int descriptor = mkstemp(path);
-    assert_true(descriptor >= 0);
+void port_check_write_file(char path[TEMPORARY_BYTES], const unsigned char *contents, size_t size) {
+    int descriptor = temporary_file(path);
     for (size_t done = 0; done < size;) {
         ssize_t written = write(descriptor, contents + done, size - done);
         assert_true(written > 0);

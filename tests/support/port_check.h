@@ -2,14 +2,14 @@
 #ifndef GEMLET_TESTS_SUPPORT_PORT_CHECK_H
 #define GEMLET_TESTS_SUPPORT_PORT_CHECK_H
 
+#include "tests/support/temporary.h"
 #include <gemlet/port.h>
 
 /* The contents of a test file of `size` bytes, 64-byte aligned, for the caller to free. */
 unsigned char *port_check_contents(size_t size);
 
 /* A new file with these contents; `path` gets its name, which the caller removes. */
-enum { PORT_CHECK_PATH_BYTES = 64 };
-void port_check_write_file(char path[PORT_CHECK_PATH_BYTES], const unsigned char *contents, size_t size);
+void port_check_write_file(char path[TEMPORARY_BYTES], const unsigned char *contents, size_t size);
 
 /* Opens `path` through the port and compares everything that can be read of it with `contents`.  `maps`: that map may not refuse.
  */

@@ -54,7 +54,7 @@ static void does_what_every_port_must(void **state) {
         assert_int_equal(port.cpu_features(port.context), gemlet_posix_cpu_features());
         port_check_tasks(&port);
         size_t size = sizes[threads - 1];
-        char path[PORT_CHECK_PATH_BYTES];
+        char path[TEMPORARY_BYTES];
         unsigned char *contents = port_check_contents(size);
         port_check_write_file(path, contents, size);
         port_check_files(&port, path, contents, size, true);
@@ -89,7 +89,7 @@ static void failures_have_a_reason(void **state) {
     (void)state;
     gemlet_port port;
     gemlet_posix *posix = gemlet_posix_open(1, &port);
-    char path[PORT_CHECK_PATH_BYTES], text[64];
+    char path[TEMPORARY_BYTES], text[64];
     expect_reason(&port, "no/such/file", "No such file or directory");
     expect_reason(&port, "/", "Is a directory");
     expect_reason(&port, "/dev/null", "Not a regular file");
@@ -130,7 +130,7 @@ static void only_regular_files_open(void **state) {
     gemlet_posix *posix = gemlet_posix_open(1, &port);
     assert_null(port.open(port.context, "/"));
     assert_null(port.open(port.context, "/dev/null"));
-    char path[PORT_CHECK_PATH_BYTES];
+    char path[TEMPORARY_BYTES];
     port_check_write_file(path, NULL, 0);
     gemlet_file *file = port.open(port.context, path); /* an empty file has a size and nothing to map */
     uint64_t size = 1;

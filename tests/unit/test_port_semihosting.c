@@ -14,7 +14,7 @@
 static void does_what_every_port_must(void **state) {
     (void)state;
     enum { SIZE = 5000 };
-    char path[PORT_CHECK_PATH_BYTES];
+    char path[TEMPORARY_BYTES];
     unsigned char *contents = port_check_contents(SIZE);
     port_check_write_file(path, contents, SIZE);
     gemlet_semihosting board;

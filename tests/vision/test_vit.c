@@ -16,7 +16,7 @@
 #include <gemlet/image.h>
 #include <gemlet/posix.h>
 
-static char folder[FOLDER_BYTES], packed[512];
+static char folder[FOLDER_BYTES], packed[FOLDER_BYTES + 32];
 static const char *data;
 static unsigned pictures; /* whose soft tokens are recorded */
 static bool squares;      /* Gemma 3's: its prompts hold all pictures up to theirs, Gemma 4's one each */
