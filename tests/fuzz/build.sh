@@ -6,6 +6,9 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 out=$1
 shift
+for name in "$@"; do
+    compgen -G "tests/*/fuzz_$name.c" >/dev/null || { echo "build.sh: expected the name of a target (tests/*/fuzz_NAME.c), found $name"; exit 1; }
+done
 cc=${CC:-$(command -v clang || command -v clang-14)}
 read -ra flags <<<"${CFLAGS:--g -O1 -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all}"
 read -ra engine <<<"${ENGINE:--fsanitize=fuzzer}"
