@@ -135,10 +135,11 @@ def stop_server(model, folder, starts):
                 return
             port = int(found[1])
             connection, reply = ask(port, 8)
-            said = re.findall(r'"content":"((?:[^"\\\\]|\\\\.)*)"', reply.read().decode())
+            events = [json.loads(line[6:]) for line in reply.read().decode().splitlines() if line.startswith("data: {")]
+            said = "".join(choice["delta"].get("content") or "" for event in events for choice in event["choices"])
             expected = said if expected is None else expected
             if said != expected or not said:
-                failures.append(f"gemlet serve: start {i}: {said} instead of {expected}")
+                failures.append(f"gemlet serve: start {i}: {said!r} instead of {expected!r}")
             connection, reply = ask(port, 200)
             reply.read(chance.randrange(1, 2000))
         finally:
@@ -163,5 +164,7 @@ with tempfile.TemporaryDirectory() as work:
     stop_conversation(tiny, folders["talk"])
     if subprocess.run([gemlet, "serve", "--help"], capture_output=True).returncode == 0:
         stop_server(tiny, folders["serve"], times)
+    else:
+        print("gemlet serve: not in this build")
 print("\n".join(failures), end="\n" if failures else "")
 sys.exit(1 if failures else 0)
