@@ -4,7 +4,9 @@
 set -euo pipefail
 build=build/mcdc
 clang=clang-19
-command -v $clang llvm-cov-19 llvm-profdata-19 >/dev/null || { echo "MC/DC: clang-19 and llvm-19 are not installed"; exit 0; }
+for tool in $clang llvm-cov-19 llvm-profdata-19; do
+    command -v $tool >/dev/null || { echo "MC/DC: $tool is not installed"; exit 77; }
+done
 tests="unit/test_arena container/test_container container/test_broken proof/test_bounds proof/test_session proof/test_session_state proof/test_session_images proof/test_session_choices proof/test_session_sounds proof/test_ports robust/test_refusals"
 flags=(-std=c11 -O1 -g -Iinclude -I. -DGEMLET_LEVEL_LIMIT=0 -D_DEFAULT_SOURCE -D_POSIX_C_SOURCE=200809L -D_FILE_OFFSET_BITS=64 -ffp-contract=off)
 mkdir -p $build
