@@ -26,11 +26,13 @@ typedef struct jpeg_reader {
     struct jpeg_source_mgr source;
     struct jpeg_progress_mgr progress;
     jmp_buf stop;
-    bool ended; /* whether the file ended before the picture did */
-    bool cut;   /* and pixels had to be made up for it */
+    bool ended;           /* whether the file ended before the picture did */
+    bool cut;             /* and pixels had to be made up for it */
+    unsigned orientation; /* of the first segment that tells one other than 1 */
     uint8_t *row;
     char message[JMSG_LENGTH_MAX];
     uint8_t buffer[BUFFER_BYTES];
+    uint8_t segment[SEGMENT];
 } jpeg_reader;
 
 static void stop_reading(j_common_ptr jpeg) {
@@ -104,6 +106,7 @@ static void prepare(jpeg_reader *r, picture *p, picture_input *input) {
     r->picture = p;
     r->input = input;
     r->ended = r->cut = false;
+    r->orientation = 1;
     r->row = NULL;
     r->jpeg.err = jpeg_std_error(&r->errors);
     r->errors.error_exit = stop_reading;
@@ -117,17 +120,29 @@ static void prepare(jpeg_reader *r, picture *p, picture_input *input) {
     r->progress.progress_monitor = count_scans;
 }
 
-/* ---- The picture ---- */
-
-static unsigned read_orientation(const struct jpeg_decompress_struct *jpeg) {
-    for (jpeg_saved_marker_ptr m = jpeg->marker_list; m != NULL; m = m->next) {
-        unsigned orientation = m->marker == JPEG_APP0 + 1 ? picture_exif_orientation(m->data, m->data_length) : 1;
-        if (orientation != 1) {
-            return orientation;
-        }
+static unsigned next_byte(jpeg_reader *r) {
+    if (r->source.bytes_in_buffer == 0) {
+        fill_buffer(&r->jpeg);
     }
-    return 1;
+    r->source.bytes_in_buffer--;
+    return *r->source.next_input_byte++;
 }
+
+/* A segment with EXIF data, of which libjpeg would keep any number. */
+static boolean read_exif(j_decompress_ptr jpeg) {
+    jpeg_reader *r = jpeg->client_data;
+    size_t bytes = next_byte(r) << 8, count = 0;
+    bytes |= next_byte(r); /* those of the length itself included */
+    for (; count + 2 < bytes && !r->ended; count++) {
+        r->segment[count] = (uint8_t)next_byte(r);
+    }
+    if (r->orientation == 1) {
+        r->orientation = picture_exif_orientation(r->segment, count);
+    }
+    return TRUE;
+}
+
+/* ---- The picture ---- */
 
 /* A picture in several scans is held as coefficients until the last. */
 static uint64_t coefficient_bytes(struct jpeg_decompress_struct *jpeg) {
@@ -152,6 +167,21 @@ static void choose_scale(jpeg_reader *r, uint64_t taken) {
     jpeg->scale_num = 1;
 }
 
+/* Whether each coefficient came with all of its bits, in whatever scan. */
+static bool has_all_scans(const struct jpeg_decompress_struct *jpeg) {
+    for (int c = 0; c < jpeg->num_components; c++) {
+        if (jpeg->comp_info[c].quant_table == NULL) { /* as it is before the component's first scan */
+            return false;
+        }
+        for (int k = 0; jpeg->coef_bits != NULL && k < DCTSIZE2; k++) {
+            if (jpeg->coef_bits[c][k] != 0) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
 static gemlet_status read_rows(jpeg_reader *r) {
     struct jpeg_decompress_struct *jpeg = &r->jpeg;
     jpeg_start_decompress(jpeg);
@@ -164,8 +194,10 @@ static gemlet_status read_rows(jpeg_reader *r) {
         jpeg_read_scanlines(jpeg, &row, 1);
         picture_add_row(r->picture, r->row);
     }
+    bool complete = has_all_scans(jpeg);
     jpeg_finish_decompress(jpeg);
-    /* The last bytes of a file may be missing without a pixel being so. */
+    /* The last bytes of a file may be missing without a pixel being so; arithmetic coding does not tell. */
+    r->cut = r->cut || (r->ended && (!complete || jpeg->arith_code));
     return r->cut ? picture_fail(r->picture, GEMLET_ERROR_FORMAT, "the JPEG file is cut") : GEMLET_OK;
 }
 
@@ -176,7 +208,7 @@ static gemlet_status decode(jpeg_reader *r) {
     jpeg->src = &r->source;
     jpeg->progress = &r->progress;
     jpeg->mem->max_memory_to_use = (long)p->memory;
-    jpeg_save_markers(jpeg, JPEG_APP0 + 1, SEGMENT);
+    jpeg_set_marker_processor(jpeg, JPEG_APP0 + 1, read_exif);
     jpeg_read_header(jpeg, TRUE);
     if (jpeg->jpeg_color_space == JCS_CMYK || jpeg->jpeg_color_space == JCS_YCCK) {
         return picture_fail(p, GEMLET_ERROR_UNSUPPORTED, "a JPEG file for printing (CMYK): convert it to RGB");
@@ -185,7 +217,7 @@ static gemlet_status decode(jpeg_reader *r) {
     if (status != GEMLET_OK) {
         return status;
     }
-    p->orientation = read_orientation(jpeg);
+    p->orientation = r->orientation;
     jpeg->out_color_space = JCS_RGB;
     uint64_t taken = coefficient_bytes(jpeg);
     if (taken >= p->memory) {

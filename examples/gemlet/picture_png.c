@@ -59,10 +59,17 @@ static unsigned read_orientation(png_reader *r) {
     return 1;
 }
 
+/* Of what is not in the pixels libpng would keep a thousand texts, each as long as a chunk may be. */
+static void skip_what_is_not_shown(png_reader *r) {
+    png_set_keep_unknown_chunks(r->png, PNG_HANDLE_CHUNK_NEVER, NULL, -1); /* all but those that make pixels */
+    png_set_keep_unknown_chunks(r->png, PNG_HANDLE_CHUNK_AS_DEFAULT, (png_const_bytep) "eXIf", 1);
+}
+
 /* Leaves by r->stop where libpng can't go on. */
 static gemlet_status decode(png_reader *r) {
     picture *p = r->picture;
     png_set_read_fn(r->png, r, read_bytes);
+    skip_what_is_not_shown(r);
     png_set_user_limits(r->png, LARGEST_SIDE, LARGEST_SIDE); /* ours come below, with our message */
     png_set_chunk_malloc_max(r->png, LARGEST_CHUNK);
     png_read_info(r->png, r->info);

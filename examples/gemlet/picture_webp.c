@@ -62,10 +62,12 @@ static gemlet_status fail(const picture *p, VP8StatusCode status) {
     return picture_fail(p, status == VP8_STATUS_OUT_OF_MEMORY ? GEMLET_ERROR_MEMORY : GEMLET_ERROR_FORMAT, problem_of(status));
 }
 
-/* What libwebp holds beside its output: all pixels where there is no loss, and an alpha channel. */
+/* What libwebp holds beside its output: all pixels where there is no loss, and an alpha channel, which may be a picture without
+ * loss itself.  The prefix codes of such a picture can't be counted before they are read. */
 static uint64_t bytes_beside(const webp_file *f, const WebPBitstreamFeatures *features) {
     uint64_t pixels = (uint64_t)(unsigned)features->width * (unsigned)features->height;
-    return f->count + (features->format == LOSSLESS ? PICTURE_RGBA * pixels : features->has_alpha ? pixels : 0);
+    unsigned held = features->format == LOSSLESS ? PICTURE_RGBA : features->has_alpha ? PICTURE_RGBA + 1 : 0;
+    return f->count + held * pixels;
 }
 
 static gemlet_status decode(picture *p, const webp_file *f, WebPDecoderConfig *config) {
