@@ -349,16 +349,23 @@ answer_end answer_print(answerer *a) {
 
 /* ---- The prompt ---- */
 
-gemlet_status answer_feed(answerer *a, const uint32_t *ids, size_t count) {
+static gemlet_status feed_tokens(answerer *a, const uint32_t *ids, size_t count) {
     uint64_t started = engine_time(&a->engine);
     progress_begin(&a->progress, "prompt");
     gemlet_status status = count > 0 ? gemlet_feed(a->engine.session, ids, count, &a->error) : GEMLET_OK;
     progress_end(&a->progress);
     if (status == GEMLET_OK) {
-        gemlet_sampler_remember(&a->sampler, ids, count);
         a->work.tokens_in += count;
     }
     a->work.time_in += engine_time(&a->engine) - started;
+    return status;
+}
+
+gemlet_status answer_feed(answerer *a, const uint32_t *ids, size_t count) {
+    gemlet_status status = feed_tokens(a, ids, count);
+    if (status == GEMLET_OK) {
+        gemlet_sampler_remember(&a->sampler, ids, count);
+    }
     return status;
 }
 
@@ -514,6 +521,15 @@ static bool is_slot(uint32_t id) {
     return id == TURN_IMAGE || id == TURN_SOUND;
 }
 
+/* A prompt that is in whole is behind what was said, and the sampler knows it. */
+static void settle_prompt(answerer *a, const token_list *prompt) {
+    for (size_t i = 0; i < prompt->count; i++) {
+        gemlet_sampler_remember(&a->sampler, &prompt->ids[i], is_slot(prompt->ids[i]) ? 0 : 1);
+    }
+    a->unfed = false;
+    a->prompt_fed = true;
+}
+
 /* Tokens, and images and sounds where the prompt has a place for them. */
 static gemlet_status feed_prompt(answerer *a, const token_list *prompt, const options_files *images) {
     gemlet_status status = GEMLET_OK;
@@ -523,7 +539,7 @@ static gemlet_status feed_prompt(answerer *a, const token_list *prompt, const op
         while (end < prompt->count && !is_slot(prompt->ids[end])) {
             end++;
         }
-        status = answer_feed(a, prompt->ids + first, end - first);
+        status = feed_tokens(a, prompt->ids + first, end - first);
         if (status == GEMLET_OK && end < prompt->count) {
             status = prompt->ids[end] == TURN_IMAGE ? feed_seen(a, images, image++) : feed_sound(a, &a->sounds[sound++]);
         }
@@ -604,12 +620,11 @@ gemlet_status answer_check_room(answerer *a, const token_list *prompt) {
 }
 
 answer_end answer(answerer *a, const token_list *prompt, const options_files *images, const options_files *sounds) {
-    a->unfed = false;
+    a->prompt_fed = false;
     gemlet_status status = read_sounds(a, sounds);
-    if (status != GEMLET_OK) {
-        return ANSWER_FAILED;
+    if (status == GEMLET_OK) {
+        status = make_room(a, count_positions(a, prompt));
     }
-    status = make_room(a, count_positions(a, prompt));
     a->prompt_started = gemlet_session_length(a->engine.session);
     if (status == GEMLET_OK) {
         status = answer_check_room(a, prompt);
@@ -624,5 +639,6 @@ answer_end answer(answerer *a, const token_list *prompt, const options_files *im
     if (status != GEMLET_OK) {
         return status == GEMLET_ERROR_CANCELLED ? ANSWER_CANCELLED : ANSWER_FAILED;
     }
+    settle_prompt(a, prompt);
     return answer_print(a);
 }

@@ -43,6 +43,7 @@ typedef struct answerer {
     bool unfed;            /* whether `last` was printed, but is not in the session yet */
     uint32_t last;         /* the token that was sampled last */
     size_t prompt_started; /* the session's length before the prompt */
+    bool prompt_fed;       /* whether all of it went in */
     size_t first_prompt;   /* how many tokens of the context the first prompt took: what --slide never forgets */
     char *tools;           /* the functions that the model may call, JSON; NULL: none; ours */
     bool thought;          /* whether the last answer had thoughts, or the mark of some */

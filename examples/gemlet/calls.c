@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "examples/gemlet/turn.h"
+#include "model/json/json.h"
 
 enum { BYTES_OF_JSON_PER_BYTE = 6, MORE_BYTES_OF_JSON = 8 };
 
@@ -71,7 +72,12 @@ static gemlet_status receive_nothing(void *context, const gemlet_segment *segmen
 static const gemlet_chat_options behind_calls = {.after_reply = true, .generation_prompt = true};
 
 gemlet_status calls_answer(call_list *list, const gemlet_model *model, const char *json, gemlet_error *error) {
+    static const char what[] = "what the function answers: expected JSON";
     call_entry *entry = &list->entries[list->answered];
+    gemlet_json alone; /* else `1,"more":2` would be taken for the answer and a second member */
+    if (gemlet_json_open(&alone, json, strlen(json), "", error) != GEMLET_OK) {
+        return gemlet_fail(error, GEMLET_ERROR_FORMAT, what);
+    }
     static const char form[] = "{\"name\":\"%s\",\"response\":%s}";
     size_t room = sizeof form + strlen(entry->name) + strlen(json);
     char *text = malloc(room);
@@ -84,11 +90,19 @@ gemlet_status calls_answer(call_list *list, const gemlet_model *model, const cha
     gemlet_status status = gemlet_chat_render(gemlet_model_chat(model), &message, 1, behind_calls, receive_nothing, NULL, error);
     if (status != GEMLET_OK) {
         free(text);
-        return status != GEMLET_ERROR_FORMAT ? status : gemlet_fail(error, status, "what the function answers: expected JSON");
+        return status != GEMLET_ERROR_FORMAT ? status : gemlet_fail(error, status, what);
     }
     entry->response = text;
     list->answered++;
     return GEMLET_OK;
+}
+
+void calls_take_back(call_list *list) {
+    if (list->answered > 0) {
+        call_entry *entry = &list->entries[--list->answered];
+        free(entry->response);
+        entry->response = NULL;
+    }
 }
 
 gemlet_status calls_append(const call_list *list, const gemlet_model *model, token_list *prompt, gemlet_error *error) {

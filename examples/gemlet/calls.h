@@ -29,6 +29,9 @@ void calls_print_next(const call_list *list);
 /* The answer to it: JSON.  Refused where it is none; the same call waits then. */
 gemlet_status calls_answer(call_list *list, const gemlet_model *model, const char *json, gemlet_error *error);
 
+/* The last answer was none: its call waits again. */
+void calls_take_back(call_list *list);
+
 /* All answers as the next prompt, behind the reply that called. */
 gemlet_status calls_append(const call_list *list, const gemlet_model *model, token_list *prompt, gemlet_error *error);
 

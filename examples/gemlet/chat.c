@@ -15,6 +15,7 @@
 typedef struct conversation {
     answerer answerer;
     bool terminal;        /* whether a person types */
+    bool begun;           /* whether a line was read: before the first, a byte order mark is left out */
     bool failed;          /* whether an answer failed */
     options_files images; /* for the next turn; the paths are ours */
     options_files sounds; /* likewise */
@@ -38,15 +39,17 @@ static gemlet_status begin_anew(conversation *c) {
     return answerer_rewind(&c->answerer, 0);
 }
 
-/* After a prompt that was cancelled half way: as if it had not been asked. */
-static gemlet_status take_back(conversation *c) {
+/* After a prompt of which not all went in, if it was `asked` at all: as if the line had not been said. */
+static gemlet_status take_back(conversation *c, bool asked) {
     answerer *a = &c->answerer;
-    if (gemlet_session_length(a->engine.session) == a->prompt_started ||
-        gemlet_session_rewind(a->engine.session, a->prompt_started, &a->error) == GEMLET_OK) {
-        return GEMLET_OK;
+    if (asked && gemlet_session_length(a->engine.session) != a->prompt_started &&
+        gemlet_session_rewind(a->engine.session, a->prompt_started, &a->error) != GEMLET_OK) {
+        fputs("gemlet: the conversation begins anew\n", stderr);
+        return begin_anew(c);
     }
-    fputs("gemlet: the conversation begins anew\n", stderr);
-    return begin_anew(c);
+    calls_take_back(&c->calls);
+    calls_print_next(&c->calls);
+    return GEMLET_OK;
 }
 
 static void complain(conversation *c) {
@@ -63,35 +66,38 @@ static void take_calls(conversation *c) {
     calls_print_next(&c->calls);
 }
 
-/* Feeds a prompt, if `status` says that it could be made, and prints what comes. */
-static gemlet_status exchange(conversation *c, gemlet_status status, const token_list *prompt) {
-    answerer *a = &c->answerer;
-    bool unfed = a->unfed;
-    uint32_t last = a->last;
-    uint64_t in = a->work.tokens_in;
-    answer_end end = status == GEMLET_OK ? answer(a, prompt, &c->images, &c->sounds) : ANSWER_FAILED;
-    bool fed = a->work.tokens_in != in;
-    if (fed) {
-        forget_files(c);
-        fputc('\n', stdout);
-        fflush(stdout);
-    } else {
-        a->unfed = unfed;
-        a->last = last;
-    }
+static void report(conversation *c, answer_end end) {
     if (end == ANSWER_FAILED || end == ANSWER_CONTEXT_FULL) {
         complain(c);
-        if (a->error.status == GEMLET_ERROR_CONTEXT) {
+        if (c->answerer.error.status == GEMLET_ERROR_CONTEXT) {
             fputs("gemlet: /reset begins anew\n", stderr);
         }
     }
     if (end == ANSWER_CANCELLED) {
         fputs("(cancelled)\n", stderr);
     }
+}
+
+/* Feeds a prompt, if `status` says that it could be made, and prints what comes.  A line with wrong marks, or too long, may be said
+ * anew with the same files; those that can't be read would spoil each line to come. */
+static gemlet_status exchange(conversation *c, gemlet_status status, const token_list *prompt) {
+    answerer *a = &c->answerer;
+    bool asked = status == GEMLET_OK;
+    answer_end end = asked ? answer(a, prompt, &c->images, &c->sounds) : ANSWER_FAILED;
+    bool fed = asked && a->prompt_fed;
+    if (fed) {
+        calls_forget(&c->calls);
+        fputc('\n', stdout);
+        fflush(stdout);
+    }
+    report(c, end);
+    if (fed || (end == ANSWER_FAILED && a->error.status != (asked ? GEMLET_ERROR_CONTEXT : GEMLET_ERROR_ARGUMENT))) {
+        forget_files(c);
+    }
     if (end == ANSWER_TURN_ENDED && a->calls.count > 0) {
         take_calls(c);
     }
-    return fed ? GEMLET_OK : take_back(c);
+    return fed ? GEMLET_OK : take_back(c, asked);
 }
 
 static gemlet_status say(conversation *c, const char *line) {
@@ -114,7 +120,6 @@ static gemlet_status respond(conversation *c, const char *line) {
     }
     token_list prompt = {NULL, 0, 0};
     gemlet_status status = calls_append(&c->calls, a->engine.model, &prompt, &a->error);
-    calls_forget(&c->calls);
     status = exchange(c, status, &prompt);
     tokens_free(&prompt);
     return status;
@@ -176,6 +181,13 @@ static gemlet_status add_sound(conversation *c, const char *path) {
     return status == GEMLET_OK ? keep(c, &c->sounds, path) : status;
 }
 
+static void drop_line_end(char *line, size_t length) {
+    while (length > 0 && (line[length - 1] == '\n' || line[length - 1] == '\r')) {
+        length--;
+    }
+    line[length] = '\0';
+}
+
 /* A line without its end into `*line`, `*bad` where it is no text; false at the end of the input. */
 static bool read_line(conversation *c, char **line, size_t *capacity, const char **bad) {
     for (;;) {
@@ -188,7 +200,8 @@ static bool read_line(conversation *c, char **line, size_t *capacity, const char
         ssize_t length = getline(line, capacity, stdin);
         if (length >= 0) {
             *bad = text_problem(*line, (size_t)length);
-            (*line)[strcspn(*line, "\r\n")] = '\0';
+            drop_line_end(*line, c->begun ? (size_t)length : text_skip_mark(*line, (size_t)length));
+            c->begun = true;
             return true;
         }
         if (errno != EINTR) {
@@ -214,7 +227,7 @@ static gemlet_status obey(conversation *c, const char *line) {
     if (strcmp(line, "/reset") == 0) {
         return begin_anew(c);
     }
-    if (c->calls.count > 0 && line[0] != '/') {
+    if (c->calls.count > 0) { /* whatever it is: neither a question nor a picture can come between */
         return respond(c, line);
     }
     if (image != NULL || sound != NULL) {

@@ -75,6 +75,14 @@ const char *text_problem(const char *text, size_t bytes) {
     return memchr(text, '\0', bytes) != NULL ? "expected text, found a zero byte" : NULL;
 }
 
+size_t text_skip_mark(char *text, size_t bytes) {
+    if (bytes < BOM_BYTES || memcmp(text, "\xEF\xBB\xBF", BOM_BYTES) != 0) {
+        return bytes;
+    }
+    memmove(text, text + BOM_BYTES, bytes - BOM_BYTES + 1);
+    return bytes - BOM_BYTES;
+}
+
 char *read_text(const char *path, size_t *bytes, gemlet_error *error) {
     bool standard = strcmp(path, "-") == 0;
     FILE *in = standard ? stdin : fopen(path, "rb");
@@ -103,11 +111,8 @@ char *read_text(const char *path, size_t *bytes, gemlet_error *error) {
         free(text);
         return fail_to_read(path, problem, error);
     }
-    if (*bytes >= BOM_BYTES && memcmp(text, "\xEF\xBB\xBF", BOM_BYTES) == 0) {
-        *bytes -= BOM_BYTES;
-        memmove(text, text + BOM_BYTES, *bytes);
-    }
     text[*bytes] = '\0';
+    *bytes = text_skip_mark(text, *bytes);
     return text;
 }
 

@@ -33,6 +33,9 @@ gemlet_status tokens_read(token_list *list, const char *path, gemlet_error *erro
  * out.  NULL and a message where it can't be read or is no text: of UTF-16, or with a zero byte, at which text would end. */
 char *read_text(const char *path, size_t *bytes, gemlet_error *error);
 
+/* Takes a byte order mark at the beginning of a NUL-terminated text away; answers how many bytes are left. */
+size_t text_skip_mark(char *text, size_t bytes);
+
 /* What is wrong with bytes that should be text, or NULL. */
 const char *text_problem(const char *text, size_t bytes);
 

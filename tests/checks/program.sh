@@ -131,6 +131,10 @@ fi
 cat "$work/once" "$work/once" | cmp -s - "$work/output" || complain "a turn that does not fit spoils the chat"
 grep -q '/reset begins anew' "$work/messages" || complain "a turn that does not fit: $(cat "$work/messages")"
 
+printf '\357\273\277/reset\nhello\ryou\r\n' | run chat "${settings[@]}" >"$work/output"
+run run "${settings[@]}" -p $'hello\ryou' >"$work/found"
+same "$work/output" "$work/found" "a chat takes a byte order mark for text, or ends a line at a CR in its middle"
+
 # Ctrl-C cancels the answer and not the program.  A short answer may be over before the signal comes: some attempts.
 interrupt() {
     : >"$work/output"
@@ -193,6 +197,19 @@ printf '\0\0\300\177' >"$work/nan.f32"
 expect 1 'no finite number at sample 0' run "${model[@]}" -m "$work/whole.gguf" --raw-sound f32 --sound "$work/nan.f32" -p a
 expect 2 'expected --raw-sound too' run "${model[@]}" --sound $clip --rate 8000 -p a
 expect 2 'expected --sound too' run "${model[@]}" --raw-sound s16 -p a
+
+# A line that is refused leaves the conversation as it was: before it is asked (marks without pictures), and where a part of it was read
+# (a sound that is too short, behind a text).  The sound goes, so that the next line is heard.
+python3 -c 'import sys, wave; w = wave.open(sys.argv[1], "wb"); w.setparams((1, 2, 16000, 1, "NONE", "")); w.writeframes(b"ab")' "$work/one.wav"
+keeps=("${model[@]}" -m "$work/whole.gguf" -n 12 --seed 3 --repeat-penalty 1.3)
+printf 'hello you\nand then\nonce more\n' | run chat "${keeps[@]}" >"$work/expected"
+if printf 'hello you\n<image> what\nand then\n/sound %s\nso <sound> what\nonce more\n' "$work/one.wav" |
+    run chat "${keeps[@]}" >"$work/output" 2>"$work/messages"; then
+    complain "a chat with refused lines ends with 0"
+fi
+same "$work/output" "$work/expected" "refused lines spoil the chat: expected $(cat "$work/expected"), found $(cat "$work/output")"
+grep -q 'the text says <image> 1 time' "$work/messages" || complain "a line with a mark without its picture: $(cat "$work/messages")"
+grep -q 'lacks libsndfile' "$work/messages" || [ "$(grep -c 'at least 513 samples but has 1$' "$work/messages")" = 1 ] || complain "a line with a sound that is too short: $(cat "$work/messages")"
 
 # --- transcribe --------------------------------------------------------------------------------------------------------------------
 # A clip is one line, and its text is what run says to the same prompt.
@@ -323,12 +340,12 @@ PYTHONPATH=tests/serve python3 -c 'import sys, rote_model; rote_model.write(sys.
 on "${cpus[0]}" "$packer" --hf "$work/rote" -o "$work/rote.gguf" --quiet >"$work/output" 2>&1 || complain "$(cat "$work/output")"
 rote=("${model[@]}" -m "$work/rote.gguf" -n 40)
 echo '[{"type": "function", "function": {"name": "f", "description": "Counts.", "parameters": {"type": "object", "properties": {"n": {"type": "integer"}}}}}]' >"$work/tools"
-if printf 'hello\nno JSON\n{"sum": 5}\nagain\n7\n' | run chat "${rote[@]}" --tools "$work/tools" >"$work/output" 2>"$work/messages"; then
+if printf 'hello\nno JSON\n1,"more":2\n/image none\n{"sum": 5}\nagain\n7\n' | run chat "${rote[@]}" --tools "$work/tools" >"$work/output" 2>"$work/messages"; then
     complain "a chat with an answer that is no JSON ends with 0"
 fi
-printf '\ncall f {"n":4}\ncall f {"n":4}\nok\n\ncall f {"n":4}\nok\n' >"$work/expected"
+printf '\ncall f {"n":4}\ncall f {"n":4}\ncall f {"n":4}\ncall f {"n":4}\nok\n\ncall f {"n":4}\nok\n' >"$work/expected"
 same "$work/output" "$work/expected" "chat --tools: $(cat "$work/output")"
-grep -q 'what the function answers: expected JSON' "$work/messages" || complain "chat --tools: $(cat "$work/messages")"
+[ "$(grep -c 'what the function answers: expected JSON' "$work/messages")" = 3 ] || complain "chat --tools: $(cat "$work/messages")"
 printf 'hello\n/reset\nhello\n' | run chat "${rote[@]}" --tools "$work/tools" >"$work/output"
 printf '\ncall f {"n":4}\n\ncall f {"n":4}\n' | cmp -s - "$work/output" || complain "/reset does not forget a call: $(cat "$work/output")"
 # Whatever it would say, it calls as declared.
