@@ -1,11 +1,10 @@
 /* How nodes lead to each other: where references end, and how much is tried where a choice begins. */
 #include "model/grammar/schema.h"
 
-enum {
-    ON_THE_WAY = 1, /* `count` of a reference while it is followed, and after */
-    FOLLOWED = 2,
-    ALTERNATIVE_WORK = 16 /* a literal's is 1 */
-};
+/* `count` of a reference while it is followed, and after. */
+enum { ON_THE_WAY = 1, FOLLOWED };
+
+enum { ALTERNATIVE_WORK = 16 /* a literal's is 1 */ };
 
 /* Where references that begin at a node end; none where they lead in a circle.  Each is followed once. */
 static uint16_t end_of(gemlet_grammar *g, uint16_t from) {

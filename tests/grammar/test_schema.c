@@ -614,6 +614,35 @@ static void what_is_named_and_stands_is_one(void **state) {
     }
 }
 
+/* Alternatives that are the same are one, others are not, wherever the choice and they stand in the text. */
+static void alternatives_that_are_the_same(void **state) {
+    (void)state;
+    for (size_t before = 8; before < 40; before++) {
+        for (size_t named = 0; named < before; named += 1 + before / 12) {
+            put("{\"prefixItems\":[{\"const\":0}");
+            for (size_t i = 1; i < before; i++) {
+                put_number(",{\"const\":", i % 10, "}");
+            }
+            for (size_t i = 0; i < 2; i++) {
+                put_number(i == 0 ? ",{\"anyOf\":[{\"$ref\":\"#/prefixItems/" : ",{\"$ref\":\"#/prefixItems/", named, "\"}");
+            }
+            put(",{\"const\":\"x\"}]}]}");
+            compiled c = compile_written(GEMLET_GRAMMAR_SCHEMA, "");
+            for (size_t i = 0; i < before; i++) {
+                put_number(i == 0 ? "[" : ",", i % 10, "");
+            }
+            const size_t items = used;
+            put_number(",", named % 10, "]");
+            assert_true(matches(c.grammar, text));
+            used = items;
+            put(",\"x\"]");
+            assert_true(matches(c.grammar, text));
+            used = 0;
+            guarded_free(c.memory);
+        }
+    }
+}
+
 /* A pattern that asks for the mark of a call's strings has texts that can be begun and not ended. */
 static void patterns_that_ask_for_the_mark(void **state) {
     (void)state;
@@ -741,6 +770,7 @@ int main(void) {
         cmocka_unit_test(as_many_literals_as_are_tried),
         cmocka_unit_test(pointers_in_a_circle),
         cmocka_unit_test(what_is_named_and_stands_is_one),
+        cmocka_unit_test(alternatives_that_are_the_same),
         cmocka_unit_test(patterns_that_ask_for_the_mark),
         cmocka_unit_test(arguments_that_must_be_deep),
         cmocka_unit_test(values_that_must_be_deep),
