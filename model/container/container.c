@@ -97,8 +97,8 @@ static gemlet_status check_header(gemlet_container *c, gemlet_error *error) {
 }
 
 /* Reads key `index` into `key` and goes past its value. */
-static gemlet_status check_key(gemlet_cursor *at, uint32_t index, char key[GEMLET_KEY_BYTES], gemlet_error *error) {
-    const gemlet_container *c = at->container;
+static gemlet_status check_key(gemlet_container *c, gemlet_cursor *at, uint32_t index, char key[GEMLET_KEY_BYTES],
+                               gemlet_error *error) {
     gemlet_value value;
     const char *problem;
     uint64_t length = gemlet_cursor_string(at, key, GEMLET_KEY_BYTES);
@@ -117,6 +117,7 @@ static gemlet_status check_key(gemlet_cursor *at, uint32_t index, char key[GEMLE
         part_failed(c, "key", key, problem, error);
         return restated(value.array && value.type == GEMLET_VALUE_ARRAY ? GEMLET_ERROR_UNSUPPORTED : GEMLET_ERROR_FORMAT, error);
     }
+    c->array_texts += value.array && value.type == GEMLET_VALUE_STRING ? value.count : 0; /* the file is longer than all of them */
     return at->failed ? cut_short(at, "a key's value", error) : GEMLET_OK;
 }
 
@@ -125,14 +126,7 @@ static gemlet_status check_keys(gemlet_container *c, gemlet_error *error) {
     uint64_t hashes[GEMLET_MAX_KEYS];
     char key[GEMLET_KEY_BYTES];
     for (uint32_t i = 0; i < c->key_count; i++) {
-        uint64_t place = at.position - c->keys;
-        if (place > UINT32_MAX) {
-            file_failed(c, GEMLET_ERROR_UNSUPPORTED, "keys of less than 4 GiB expected, but key ", error);
-            found(GEMLET_ERROR_UNSUPPORTED, "", i, error);
-            return found(GEMLET_ERROR_UNSUPPORTED, " starts behind ", place, error);
-        }
-        c->key_places[i] = (uint32_t)place;
-        gemlet_status status = check_key(&at, i, key, error);
+        gemlet_status status = check_key(c, &at, i, key, error);
         if (status != GEMLET_OK) {
             return status;
         }
@@ -506,6 +500,10 @@ static gemlet_status check_version(gemlet_container *c, gemlet_error *error) {
     c->packed = gemlet_container_find(c, "gemlet.version", NULL);
     if (!c->packed) {
         return GEMLET_OK;
+    }
+    if (c->array_texts > GEMLET_MAX_ARRAY_TEXTS) {
+        file_failed(c, GEMLET_ERROR_UNSUPPORTED, "packed files have at most 1024 strings in arrays, found ", error);
+        return found(GEMLET_ERROR_UNSUPPORTED, "", c->array_texts, error);
     }
     gemlet_status status = gemlet_container_u32(c, "gemlet.version", 0, &version, error);
     if (status == GEMLET_OK && version != GEMLET_CONTAINER_VERSION) {

@@ -36,7 +36,8 @@ enum {
     GEMLET_DIMENSIONS = 4,
     GEMLET_MAX_TENSORS = 4096, /* Gemma 3n E4B with its encoders has 2,000 */
     GEMLET_MAX_KEYS = 256,
-    GEMLET_WINDOW_BYTES = 1024, /* of the file that is held while reading */
+    GEMLET_MAX_ARRAY_TEXTS = 1024, /* strings in arrays, in packed files: each look-up of a key passes them one by one */
+    GEMLET_WINDOW_BYTES = 1024,    /* of the file that is held while reading */
     GEMLET_TABLES = 5,
     GEMLET_TABLE_ROWS = 16,          /* of each table that are held */
     GEMLET_NAME_FILTER_BYTES = 2048, /* see names.h */
@@ -146,6 +147,7 @@ typedef struct gemlet_container {
     const unsigned char *mapping; /* of the file from data on; NULL before the first load and where the port can't */
     uint32_t key_count;
     uint32_t tensor_count;
+    uint64_t array_texts;           /* strings in arrays of all keys */
     uint64_t keys;                  /* where the first key starts */
     uint64_t descriptions;          /* where the first tensor's description starts */
     uint64_t data;                  /* where the tensors' data starts */
@@ -153,8 +155,7 @@ typedef struct gemlet_container {
     uint32_t table_first;           /* the tensor of the first row that is held, a multiple of GEMLET_TABLE_ROWS */
     uint32_t table_count;           /* rows that are held */
     unsigned char table_rows[GEMLET_TABLES][4 * GEMLET_TABLE_ROWS];
-    gemlet_description start;             /* of the next look-up of a tensor */
-    uint32_t key_places[GEMLET_MAX_KEYS]; /* where each key starts, from `keys` on: a look-up need not walk through values */
+    gemlet_description start; /* of the next look-up of a tensor */
     unsigned char names[GEMLET_NAME_FILTER_BYTES];
     uint64_t window_offset;
     size_t window_length;

@@ -19,16 +19,13 @@ bool gemlet_container_next_key(gemlet_container *container, uint64_t *cursor, ch
 bool gemlet_container_find(gemlet_container *container, const char *key, gemlet_value *value) {
     char found[GEMLET_KEY_BYTES];
     gemlet_value here;
-    const char *problem;
-    for (uint32_t i = 0; i < container->key_count; i++) {
-        gemlet_cursor at = gemlet_cursor_at(container, container->keys + container->key_places[i]);
-        gemlet_cursor_string(&at, found, sizeof found);
-        if (at.failed) {
-            return false;
-        }
+    uint64_t cursor = 0;
+    while (gemlet_container_next_key(container, &cursor, found, &here)) {
         if (gemlet_text_equal(found, key)) {
-            gemlet_cursor_value(&at, value != NULL ? value : &here, &problem);
-            return !at.failed;
+            if (value != NULL) {
+                *value = here;
+            }
+            return true;
         }
     }
     return false;

@@ -123,65 +123,40 @@ static void keys_are_walked(void **state) {
     gemlet_container_close(&f->container);
 }
 
-/* What a look-up reads does not grow with the values that it passes. */
-static void look_ups_pass_no_values(void **state) {
+/* Looking a key up passes the strings of arrays one by one: a packed file, which has its vocabulary elsewhere, has few. */
+static void a_packed_file_has_few_strings_in_arrays(void **state) {
     fixture *f = *state;
-    fault_port fault;
-    gemlet_port counting;
     gguf_builder *b = &f->file;
-    enum { STRINGS = 6000 };
-    uint32_t number;
-    b->length = 0;
-    put_bytes(b, "GGUF", 4);
-    put_u32(b, 3);
-    put_u64(b, 0);
-    put_u64(b, 3);
-    put_string(b, "words");
-    put_u32(b, GEMLET_VALUE_ARRAY);
-    put_u32(b, GEMLET_VALUE_STRING);
-    put_u64(b, STRINGS);
-    for (size_t i = 0; i < STRINGS; i++) {
-        put_string(b, "");
-    }
-    put_key_u32(b, "first", 1);
-    put_key_u32(b, "second", 2);
-    f->memory.size = b->length;
-    fault_port_open(&fault, &f->port, &counting);
-    assert_int_equal(gemlet_container_open(&f->container, &counting, "model.gguf", &f->error), GEMLET_OK);
-    for (uint32_t i = 0; i < 10; i++) {
-        fault.calls = 0;
-        assert_int_equal(gemlet_container_u32(&f->container, i % 2 == 0 ? "first" : "second", 0, &number, &f->error), GEMLET_OK);
-        assert_int_equal(number, 1 + i % 2);
-        assert_false(gemlet_container_find(&f->container, "third", NULL));
-        assert_in_range(fault.calls, 1, 6); /* at most one for each key passed */
-    }
-    gemlet_container_close(&f->container);
-}
-
-/* Places of keys are remembered in 32 bits. */
-static void keys_beyond_4_gib_are_not_supported(void **state) {
-    fixture *f = *state;
-    fault_port fault;
-    gemlet_port large;
-    gguf_builder *b = &f->file;
-    for (uint64_t more = 0; more < 2; more++) {
+    for (uint32_t i = 0; i < 4; i++) {
+        const bool packed = i % 2 == 0;
+        const uint32_t strings = i < 2 ? GEMLET_MAX_ARRAY_TEXTS : GEMLET_MAX_ARRAY_TEXTS + 1;
         b->length = 0;
         put_bytes(b, "GGUF", 4);
         put_u32(b, 3);
         put_u64(b, 0);
-        put_u64(b, 2);
-        put_string(b, "bytes");
-        put_u32(b, GEMLET_VALUE_ARRAY);
-        put_u32(b, GEMLET_VALUE_UINT8);
-        put_u64(b, UINT32_MAX - 29 + more); /* 29 bytes stand before them */
-        f->memory.size = BUILDER_BYTES;
-        fault_port_open(&fault, &f->port, &large);
-        fault.added_size = UINT64_C(1) << 33;
-        gemlet_status status = gemlet_container_open(&f->container, &large, "model.gguf", &f->error);
-        assert_int_equal(status, more == 0 ? GEMLET_ERROR_IO : GEMLET_ERROR_UNSUPPORTED); /* the port has no more bytes */
-        if (more == 1) {
-            assert_string_equal(f->error.message,
-                                "model.gguf: keys of less than 4 GiB expected, but key 1 starts behind 4294967296");
+        put_u64(b, 3);
+        for (uint32_t half = 0; half < 2; half++) {
+            const uint32_t count = half == 0 ? 24 : strings - 24;
+            put_string(b, half == 0 ? "few" : "many");
+            put_u32(b, GEMLET_VALUE_ARRAY);
+            put_u32(b, GEMLET_VALUE_STRING);
+            put_u64(b, count);
+            for (uint32_t k = 0; k < count; k++) {
+                put_string(b, "");
+            }
+        }
+        put_key_u32(b, packed ? "gemlet.version" : "other.version", 1);
+        f->memory.size = b->length;
+        gemlet_status status = gemlet_container_open(&f->container, &f->port, "model.gguf", &f->error);
+        if (!packed) {
+            assert_int_equal(status, GEMLET_OK);
+            gemlet_container_close(&f->container);
+        } else if (strings > GEMLET_MAX_ARRAY_TEXTS) {
+            assert_int_equal(status, GEMLET_ERROR_UNSUPPORTED);
+            assert_string_equal(f->error.message, "model.gguf: packed files have at most 1024 strings in arrays, found 1025");
+        } else {
+            assert_int_equal(status, GEMLET_ERROR_FORMAT); /* it has nothing else of a packed file */
+            assert_null(strstr(f->error.message, "strings"));
         }
     }
 }
@@ -478,8 +453,7 @@ int main(void) {
         TEST(keys_are_found),
         TEST(wrong_keys_are_named),
         TEST(keys_are_walked),
-        TEST(look_ups_pass_no_values),
-        TEST(keys_beyond_4_gib_are_not_supported),
+        TEST(a_packed_file_has_few_strings_in_arrays),
         TEST(tensors_are_mapped),
         TEST(tensors_are_read_where_nothing_maps),
         TEST(names_are_found_in_any_order),
