@@ -9,20 +9,32 @@
 
 #include "model/pack/model.h"
 
+/* -1 and a message where it can't be opened.  A pipe under the name of a file would wait for its writer for ever. */
+static int open_regular(const char *path, struct stat *facts, gemlet_error *error) {
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (descriptor < 0) {
+        pack_fail(error, GEMLET_ERROR_IO, "%s: can't be opened: %s", path, strerror(errno));
+    } else if (fstat(descriptor, facts) != 0 || !S_ISREG(facts->st_mode)) {
+        close(descriptor);
+        descriptor = -1;
+        pack_fail(error, GEMLET_ERROR_IO, "%s: not a regular file", path);
+    }
+    return descriptor;
+}
+
 gemlet_status pack_open(pack_model *model, const char *path, const pack_file **file, gemlet_error *error) {
     struct stat facts;
     if (model->file_count == PACK_MAX_FILES) {
         return pack_fail(error, GEMLET_ERROR_UNSUPPORTED, "%s: more than %d source files", path, PACK_MAX_FILES);
     }
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    int descriptor = open_regular(path, &facts, error);
     if (descriptor < 0) {
-        return pack_fail(error, GEMLET_ERROR_IO, "%s: can't be opened: %s", path, strerror(errno));
+        return GEMLET_ERROR_IO;
     }
     char *copy = malloc(strlen(path) + 1);
-    if (copy == NULL || fstat(descriptor, &facts) != 0 || !S_ISREG(facts.st_mode)) {
+    if (copy == NULL) {
         close(descriptor);
-        free(copy);
-        return pack_fail(error, GEMLET_ERROR_IO, "%s: not a regular file", path);
+        return pack_fail(error, GEMLET_ERROR_MEMORY, "out of memory for %s", path);
     }
     memcpy(copy, path, strlen(path) + 1);
     pack_file *out = &model->files[model->file_count++];
@@ -33,16 +45,12 @@ gemlet_status pack_open(pack_model *model, const char *path, const pack_file **f
     return GEMLET_OK;
 }
 
-gemlet_status pack_read(const pack_file *file, uint64_t offset, void *out, size_t length, gemlet_error *error) {
+static gemlet_status read_bytes(const char *path, int descriptor, uint64_t offset, void *out, size_t length, gemlet_error *error) {
     unsigned char *to = out;
-    if (offset > file->size || length > file->size - offset) {
-        return pack_fail(error, GEMLET_ERROR_FORMAT, "%s: ends at byte %llu, where byte %llu is wanted: download it again",
-                         file->path, (unsigned long long)file->size, (unsigned long long)offset);
-    }
     while (length > 0) {
-        ssize_t got = pread(file->descriptor, to, length, (off_t)offset);
+        ssize_t got = pread(descriptor, to, length, (off_t)offset);
         if (got <= 0) {
-            return pack_fail(error, GEMLET_ERROR_IO, "%s: can't be read: %s", file->path,
+            return pack_fail(error, GEMLET_ERROR_IO, "%s: can't be read: %s", path,
                              got < 0 ? strerror(errno) : "it became shorter");
         }
         to += got;
@@ -52,29 +60,42 @@ gemlet_status pack_read(const pack_file *file, uint64_t offset, void *out, size_
     return GEMLET_OK;
 }
 
+gemlet_status pack_read(const pack_file *file, uint64_t offset, void *out, size_t length, gemlet_error *error) {
+    if (offset > file->size || length > file->size - offset) {
+        return pack_fail(error, GEMLET_ERROR_FORMAT, "%s: ends at byte %llu, where byte %llu is wanted: download it again",
+                         file->path, (unsigned long long)file->size, (unsigned long long)offset);
+    }
+    return read_bytes(file->path, file->descriptor, offset, out, length, error);
+}
+
 gemlet_status pack_read_whole(const char *path, size_t limit, char **bytes, size_t *length, gemlet_error *error) {
-    FILE *file = fopen(path, "rb");
-    long size = -1;
+    struct stat facts;
     *bytes = NULL;
-    if (file == NULL) {
-        return pack_fail(error, GEMLET_ERROR_IO, "%s: can't be opened: %s", path, strerror(errno));
+    int descriptor = open_regular(path, &facts, error);
+    if (descriptor < 0) {
+        return GEMLET_ERROR_IO;
     }
-    if (fseek(file, 0, SEEK_END) == 0) {
-        size = ftell(file);
+    gemlet_status status = GEMLET_OK;
+    if ((unsigned long long)facts.st_size > limit) {
+        status = pack_fail(error, GEMLET_ERROR_FORMAT, "%s: has %llu bytes, at most %zu expected", path,
+                           (unsigned long long)facts.st_size, limit);
+    } else {
+        *length = (size_t)facts.st_size;
+        *bytes = malloc(*length + 1);
+        status = *bytes != NULL ? read_bytes(path, descriptor, 0, *bytes, *length, error)
+                                : pack_fail(error, GEMLET_ERROR_MEMORY, "out of memory for %s", path);
     }
-    if (size < 0 || (unsigned long)size > limit || fseek(file, 0, SEEK_SET) != 0) {
-        fclose(file);
-        return pack_fail(error, GEMLET_ERROR_FORMAT, "%s: has %ld bytes, at most %zu expected", path, size, limit);
-    }
-    *length = (size_t)size;
-    *bytes = malloc(*length + 1);
-    if (*bytes == NULL || fread(*bytes, 1, *length, file) != *length) {
+    close(descriptor);
+    if (status != GEMLET_OK) {
         free(*bytes);
         *bytes = NULL;
-        fclose(file);
-        return pack_fail(error, GEMLET_ERROR_IO, "%s: can't be read", path);
+        return status;
     }
     (*bytes)[*length] = '\0';
-    fclose(file);
     return GEMLET_OK;
+}
+
+bool pack_is_there(const char *path) {
+    struct stat facts;
+    return stat(path, &facts) == 0 || errno != ENOENT;
 }

@@ -14,7 +14,7 @@ typedef struct part {
     const cJSON *json;
     const char *path;
     gemlet_error *error;
-    gemlet_status status; /* of the first number that was wrong */
+    gemlet_status *status; /* of the first number of the file that was wrong */
 } part;
 
 static const cJSON *member(const cJSON *json, const char *name) {
@@ -26,8 +26,8 @@ static double read_number(part *p, const cJSON *json, const char *name, double l
     if (value >= least && value <= most) {
         return value;
     }
-    if (p->status == GEMLET_OK) {
-        p->status =
+    if (*p->status == GEMLET_OK) {
+        *p->status =
             pack_fail(p->error, GEMLET_ERROR_FORMAT,
                       "%s: \"%s\" must be a number from %g to %g: take the original file of the model", p->path, name, least, most);
     }
@@ -86,12 +86,11 @@ static void read_rope_kind(part *p, const cJSON *parameters, gemlet_text_config 
         globals->rope_factor = real_or(&of_kind, "factor", 1.0f);
         double share = t->traits->partial_rotation ? (double)real_or(&of_kind, "partial_rotary_factor", 1.0f) : 1.0;
         globals->rotated_pairs = share > 0.0 && share <= 1.0 ? (uint32_t)(share * globals->head_width / 2.0) : UINT32_MAX;
-    } else if (cJSON_IsString(kind) && strcmp(kind->valuestring, "default") != 0) {
-        of_kind.status = pack_fail(p->error, GEMLET_ERROR_UNSUPPORTED,
-                                   "%s: RoPE scaling \"%s\" is not supported, \"%s\" or \"default\" expected", p->path,
-                                   kind->valuestring, other);
+    } else if (cJSON_IsString(kind) && strcmp(kind->valuestring, "default") != 0 && *p->status == GEMLET_OK) {
+        *p->status = pack_fail(p->error, GEMLET_ERROR_UNSUPPORTED,
+                               "%s: RoPE scaling \"%s\" is not supported, \"%s\" or \"default\" expected", p->path,
+                               kind->valuestring, other);
     }
-    p->status = of_kind.status;
 }
 
 /* rope_scaling is an older name for what rope_parameters say of the global kind, as rope_theta and rope_local_base_freq are. */
@@ -103,12 +102,11 @@ static void read_rope(part *p, gemlet_text_config *t) {
     local.json = member(both, "sliding_attention");
     t->kinds[GEMLET_GLOBAL_LAYER].rope_base = real_or(&global, "rope_theta", real_or(p, "rope_theta", 1e6f));
     t->kinds[GEMLET_LOCAL_LAYER].rope_base = real_or(&local, "rope_theta", real_or(p, "rope_local_base_freq", 1e4f));
-    p->status = p->status != GEMLET_OK ? p->status : global.status != GEMLET_OK ? global.status : local.status;
-    if (p->status == GEMLET_OK && full != NULL && cJSON_IsObject(scaling)) {
-        p->status = pack_fail(p->error, GEMLET_ERROR_UNSUPPORTED,
-                              "%s: \"rope_scaling\" and \"rope_parameters\" both speak of global layers: keep one", p->path);
+    if (*p->status == GEMLET_OK && full != NULL && cJSON_IsObject(scaling)) {
+        *p->status = pack_fail(p->error, GEMLET_ERROR_UNSUPPORTED,
+                               "%s: \"rope_scaling\" and \"rope_parameters\" both speak of global layers: keep one", p->path);
     }
-    if (p->status == GEMLET_OK) {
+    if (*p->status == GEMLET_OK) {
         read_rope_kind(p, full != NULL ? full : scaling, t);
     }
 }
@@ -116,9 +114,9 @@ static void read_rope(part *p, gemlet_text_config *t) {
 static void read_layer_types(part *p, gemlet_text_config *t, uint32_t period) {
     const cJSON *types = member(p->json, "layer_types");
     uint32_t every = whole_or(p, "sliding_window_pattern", period);
-    if (cJSON_IsArray(types) && cJSON_GetArraySize(types) != (int)t->layers && p->status == GEMLET_OK) {
-        p->status = pack_fail(p->error, GEMLET_ERROR_FORMAT, "%s: \"layer_types\" must be %u, one a layer, but are %d", p->path,
-                              t->layers, cJSON_GetArraySize(types));
+    if (cJSON_IsArray(types) && cJSON_GetArraySize(types) != (int)t->layers && *p->status == GEMLET_OK) {
+        *p->status = pack_fail(p->error, GEMLET_ERROR_FORMAT, "%s: \"layer_types\" must be %u, one a layer, but are %d", p->path,
+                               t->layers, cJSON_GetArraySize(types));
     }
     for (uint32_t i = 0; i < t->layers; i++) {
         const cJSON *type = cJSON_GetArrayItem(types, (int)i);
@@ -144,20 +142,20 @@ static double otherwise(const pack_json_number *n, uint32_t layer, const gemlet_
 }
 
 static void read_numbers(part *p, const pack_family *family, gemlet_text_config *t) {
-    for (const pack_json_number *n = family->numbers; n->name != NULL && p->status == GEMLET_OK; n++) {
+    for (const pack_json_number *n = family->numbers; n->name != NULL && *p->status == GEMLET_OK; n++) {
         const gemlet_text_key *key = pack_text_key(n->suffix);
         uint32_t elements = gemlet_text_key_elements(key, t);
         double most = n->transform == PACK_NORMAL_QUANTILE ? 0.999999 : key->type == GEMLET_TEXT_KEY_U32 ? 4294967295.0 : 1e30;
-        for (uint32_t i = 0; i < elements && p->status == GEMLET_OK; i++) {
+        for (uint32_t i = 0; i < elements && *p->status == GEMLET_OK; i++) {
             pack_set_key(t, key, i, transformed(element(p, n->name, i, otherwise(n, i, t), most), n->transform));
         }
         bool needed = family->needed != NULL && strcmp(family->needed, n->suffix) == 0;
-        if (needed && p->status == GEMLET_OK && *(const uint32_t *)(const void *)((const unsigned char *)t + key->place) == 0) {
-            p->status = pack_fail(p->error, GEMLET_ERROR_UNSUPPORTED, "%s: %s", p->path, family->without);
+        if (needed && *p->status == GEMLET_OK && *(const uint32_t *)(const void *)((const unsigned char *)t + key->place) == 0) {
+            *p->status = pack_fail(p->error, GEMLET_ERROR_UNSUPPORTED, "%s: %s", p->path, family->without);
         }
         if (t->layers > GEMLET_MAX_LAYERS) {
-            p->status = pack_fail(p->error, GEMLET_ERROR_UNSUPPORTED, "%s: 1 to %d layers expected, found %u", p->path,
-                                  GEMLET_MAX_LAYERS, t->layers);
+            *p->status = pack_fail(p->error, GEMLET_ERROR_UNSUPPORTED, "%s: 1 to %d layers expected, found %u", p->path,
+                                   GEMLET_MAX_LAYERS, t->layers);
         }
     }
 }
@@ -167,12 +165,12 @@ static void read_layer_overrides(part *p, gemlet_text_config *t) {
     const cJSON *overrides = member(p->json, "per_layer_config");
     gemlet_attention_config *globals = &t->kinds[GEMLET_GLOBAL_LAYER];
     uint32_t seen = 0, wanted = 0;
-    if (overrides != NULL && !cJSON_IsNull(overrides) && !cJSON_IsObject(overrides) && p->status == GEMLET_OK) {
-        p->status =
+    if (overrides != NULL && !cJSON_IsNull(overrides) && !cJSON_IsObject(overrides) && *p->status == GEMLET_OK) {
+        *p->status =
             pack_fail(p->error, GEMLET_ERROR_FORMAT,
                       "%s: \"per_layer_config\" must be an object, {\"LAYER\": {...}, ...}, but is a list or a value", p->path);
     }
-    for (const cJSON *entry = overrides != NULL ? overrides->child : NULL; entry != NULL && p->status == GEMLET_OK;
+    for (const cJSON *entry = overrides != NULL ? overrides->child : NULL; entry != NULL && *p->status == GEMLET_OK;
          entry = entry->next) {
         char *end;
         unsigned long layer = strtoul(entry->string, &end, 10);
@@ -182,9 +180,8 @@ static void read_layer_overrides(part *p, gemlet_text_config *t) {
         uint32_t key_heads = whole_or(&one, "num_key_value_heads", globals->kv_heads);
         bool fits = *end == '\0' && layer < t->layers && t->layer[layer].kind == GEMLET_GLOBAL_LAYER &&
                     (seen == 0 || width == globals->head_width) && key_heads == globals->kv_heads;
-        p->status = one.status;
-        if (!fits && p->status == GEMLET_OK) {
-            p->status =
+        if (!fits && *p->status == GEMLET_OK) {
+            *p->status =
                 pack_fail(p->error, GEMLET_ERROR_UNSUPPORTED,
                           "%s: \"per_layer_config\" may only give all global layers one \"head_dim\", but not so for \"%s\"",
                           p->path, entry->string);
@@ -195,9 +192,9 @@ static void read_layer_overrides(part *p, gemlet_text_config *t) {
     for (uint32_t i = 0; i < t->layers; i++) {
         wanted += t->layer[i].kind == GEMLET_GLOBAL_LAYER ? 1 : 0;
     }
-    if (p->status == GEMLET_OK && seen != 0 && seen != wanted) {
-        p->status = pack_fail(p->error, GEMLET_ERROR_UNSUPPORTED,
-                              "%s: \"per_layer_config\" must speak of all %u global layers, not of %u", p->path, wanted, seen);
+    if (*p->status == GEMLET_OK && seen != 0 && seen != wanted) {
+        *p->status = pack_fail(p->error, GEMLET_ERROR_UNSUPPORTED,
+                               "%s: \"per_layer_config\" must speak of all %u global layers, not of %u", p->path, wanted, seen);
     }
 }
 
@@ -212,8 +209,8 @@ static void widen_shared_layers(part *p, gemlet_text_config *t) {
 static gemlet_status read_text(part *p, pack_model *model) {
     pack_begin_config(model->family, &model->text);
     read_numbers(p, model->family, &model->text);
-    if (p->status != GEMLET_OK) {
-        return p->status;
+    if (*p->status != GEMLET_OK) {
+        return *p->status;
     }
     read_layer_types(p, &model->text, model->family->global_period);
     if (model->text.traits->local_heads) {
@@ -225,7 +222,7 @@ static gemlet_status read_text(part *p, pack_model *model) {
     model->padding = whole_or(p, "pad_token_id", 0);
     const cJSON *eos = member(p->json, "eos_token_id");
     model->eos = cJSON_IsArray(eos) ? (uint32_t)element(p, "eos_token_id", 0, 1.0, 4294967295.0) : whole_or(p, "eos_token_id", 1);
-    return p->status;
+    return *p->status;
 }
 
 /* Fills the structure that the table of numbers is about. */
@@ -263,7 +260,7 @@ static gemlet_status read_encoders(part *p, pack_model *model) {
     part vision = *p, audio = *p;
     vision.json = member(p->json, "vision_config");
     audio.json = member(p->json, "audio_config");
-    if (vision.json == NULL) {
+    if (vision.json == NULL || cJSON_IsNull(vision.json)) {
         return GEMLET_OK;
     }
     read_embedder(&vision, p, &image, &model->image);
@@ -271,7 +268,7 @@ static gemlet_status read_encoders(part *p, pack_model *model) {
         read_embedder(&audio, p, &sound, &model->sound);
         read_table(&audio, model->family->sound_numbers, &model->audio);
     }
-    return vision.status != GEMLET_OK ? vision.status : audio.status != GEMLET_OK ? audio.status : p->status;
+    return *p->status;
 }
 
 /* A token's id, which transformers calls NAME_id or NAME_index. */
@@ -307,7 +304,7 @@ static gemlet_status read_vit(part *p, pack_model *model) {
     if (square && model->vit.head_count != 0) {
         model->vit.head_width = model->image.width / model->vit.head_count;
     }
-    return vision.status != GEMLET_OK ? vision.status : rope.status != GEMLET_OK ? rope.status : p->status;
+    return *p->status;
 }
 
 /* The sound encoder of Gemma 4, which has ids but no embeddings of its own.  What its configuration does not say is the same in
@@ -325,14 +322,12 @@ static gemlet_status read_gemma4_sound(part *p, pack_model *model) {
     model->sound.soft_id = whole(p, "audio_token_id");
     model->audio = (pack_audio){.mel_bins = 128, .reduction_factor = 1, .group_norm_epsilon = 1e-6f};
     read_table(&audio, model->family->sound_numbers, &model->audio);
-    return audio.status != GEMLET_OK ? audio.status : p->status;
+    return *p->status;
 }
 
-static gemlet_status read_json(const char *folder, const char *name, char *path, size_t capacity, cJSON **json,
-                               gemlet_error *error) {
+static gemlet_status read_json(const char *path, cJSON **json, gemlet_error *error) {
     char *text = NULL;
     size_t length = 0;
-    snprintf(path, capacity, "%s/%s", folder, name);
     gemlet_status status = pack_read_whole(path, 64 << 20, &text, &length, error);
     if (status != GEMLET_OK) {
         return status;
@@ -351,16 +346,19 @@ static gemlet_status read_image_size(pack_model *model, const char *folder, geml
     char path[4096];
     cJSON *json = NULL;
     model->image_size = 768;
-    if (read_json(folder, "preprocessor_config.json", path, sizeof path, &json, NULL) != GEMLET_OK) {
+    snprintf(path, sizeof path, "%s/preprocessor_config.json", folder);
+    if (!pack_is_there(path)) {
         return GEMLET_OK; /* newer folders keep it elsewhere; 768 is what every published model has */
     }
-    part p = {member(json, "size"), path, error, pack_check_preprocessor(model, json, path, error)};
+    gemlet_status status = read_json(path, &json, error);
+    status = status != GEMLET_OK ? status : pack_check_preprocessor(model, json, path, error);
+    part p = {member(json, "size"), path, error, &status};
     model->image_size = whole_or(&p, "height", 768);
-    if (whole_or(&p, "width", model->image_size) != model->image_size && p.status == GEMLET_OK) {
-        p.status = pack_fail(error, GEMLET_ERROR_UNSUPPORTED, "%s: \"size\" must be a square", path);
+    if (whole_or(&p, "width", model->image_size) != model->image_size && status == GEMLET_OK) {
+        status = pack_fail(error, GEMLET_ERROR_UNSUPPORTED, "%s: \"size\" must be a square", path);
     }
     cJSON_Delete(json);
-    return p.status;
+    return status;
 }
 
 /* The encoders, as far as the family's are packed. */
@@ -384,7 +382,8 @@ static bool is_head_apart(const cJSON *json) {
 gemlet_status pack_load_config(pack_model *model, const char *folder, gemlet_error *error) {
     char path[4096];
     cJSON *json = NULL;
-    gemlet_status status = read_json(folder, "config.json", path, sizeof path, &json, error);
+    snprintf(path, sizeof path, "%s/config.json", folder);
+    gemlet_status status = read_json(path, &json, error);
     if (status != GEMLET_OK) {
         return status;
     }
@@ -396,8 +395,8 @@ gemlet_status pack_load_config(pack_model *model, const char *folder, gemlet_err
                            pack_family_names());
     }
     model->head_apart = is_head_apart(json);
-    part whole_file = {json, path, error, status};
-    part text = {nested != NULL ? nested : json, path, error, status};
+    part whole_file = {json, path, error, &status};
+    part text = {nested != NULL ? nested : json, path, error, &status};
     status = status != GEMLET_OK ? status : pack_check_config(model, json, path, error);
     status = status != GEMLET_OK ? status : pack_read_quantization(&model->quantization, json, path, error);
     status = status != GEMLET_OK ? status : read_text(&text, model);

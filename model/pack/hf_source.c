@@ -35,21 +35,29 @@ static gemlet_status load_weights(pack_model *model, const char *folder, gemlet_
     char path[4096], *text = NULL;
     size_t length = 0;
     snprintf(path, sizeof path, "%s/model.safetensors.index.json", folder);
-    if (pack_read_whole(path, 64 << 20, &text, &length, NULL) != GEMLET_OK) {
+    if (!pack_is_there(path)) {
         snprintf(path, sizeof path, "%s/model.safetensors", folder);
         return pack_load_safetensors(model, path, error);
+    }
+    gemlet_status status = pack_read_whole(path, 64 << 20, &text, &length, error);
+    if (status != GEMLET_OK) {
+        return status;
     }
     cJSON *json = cJSON_ParseWithLength(text, length);
     free(text);
     const cJSON *map = cJSON_GetObjectItemCaseSensitive(json, "weight_map");
-    gemlet_status status = cJSON_IsObject(map)
-                               ? load_indexed(model, folder, map, error)
-                               : pack_fail(error, GEMLET_ERROR_FORMAT, "%s: holds no \"weight_map\": download it again", path);
+    status = cJSON_IsObject(map) ? load_indexed(model, folder, map, error)
+                                 : pack_fail(error, GEMLET_ERROR_FORMAT, "%s: holds no \"weight_map\": download it again", path);
     cJSON_Delete(json);
     return status;
 }
 
 /* ---- Vocabulary ---- */
+
+static bool is_on(const cJSON *token, const char *name) {
+    const cJSON *value = cJSON_GetObjectItemCaseSensitive(token, name);
+    return value != NULL && !cJSON_IsNull(value) && !cJSON_IsFalse(value);
+}
 
 /* Tokens that the tokenizer's configuration adds.  Their texts move to `texts`, which has room for the whole file. */
 static gemlet_status add_tokens(pack_model *model, const cJSON *added, const char *path, char *texts, gemlet_error *error) {
@@ -63,6 +71,12 @@ static gemlet_status add_tokens(pack_model *model, const cJSON *added, const cha
             return pack_fail(error, GEMLET_ERROR_FORMAT,
                              "%s: \"added_tokens_decoder\" must give a content for each id, but not so for \"%s\"", path,
                              entry->string);
+        }
+        if (is_on(entry, "single_word") || is_on(entry, "lstrip") || is_on(entry, "rstrip")) {
+            return pack_fail(error, GEMLET_ERROR_UNSUPPORTED,
+                             "%s: \"%.64s\" of \"added_tokens_decoder\" must be a token without single_word, lstrip and rstrip, as "
+                             "Gemma's are",
+                             path, content->valuestring);
         }
         size_t length = strlen(content->valuestring);
         memcpy(texts, content->valuestring, length);
@@ -93,27 +107,19 @@ static gemlet_status load_added(pack_model *model, const char *folder, gemlet_er
     return status;
 }
 
-static bool is_there(const char *path) {
-    FILE *file = fopen(path, "rb");
-    if (file != NULL) {
-        fclose(file);
-    }
-    return file != NULL;
-}
-
 /* Where there is tokenizer.model, tokenizer.json was made from it; Gemma 4 and what fast tokenizers save have the latter alone. */
 static gemlet_status load_pieces(pack_model *model, const char *folder, gemlet_error *error) {
     char path[4096], *bytes = NULL;
     size_t length = 0;
     snprintf(path, sizeof path, "%s/tokenizer.model", folder);
-    if (is_there(path)) {
+    if (pack_is_there(path)) {
         gemlet_status status = pack_read_whole(path, 64 << 20, &bytes, &length, error);
         model->texts[0] = bytes;
         status = status != GEMLET_OK ? status : gemlet_sentencepiece_read(bytes, length, &model->vocabulary, error);
         return status != GEMLET_OK ? status : load_added(model, folder, error);
     }
     snprintf(path, sizeof path, "%s/tokenizer.json", folder);
-    if (!is_there(path)) {
+    if (!pack_is_there(path)) {
         return pack_fail(
             error, GEMLET_ERROR_IO,
             "%s: holds neither tokenizer.model nor tokenizer.json: copy one from the folder of the published model that "

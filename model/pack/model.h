@@ -42,6 +42,7 @@ typedef struct pack_cut {
 
 /* The type of a tensor of codes, several to a byte: none of ggml's. */
 enum { PACK_TYPE_U8 = 1000 };
+const char *pack_type_name(uint32_t type);
 
 /* A tensor of the source under its GGUF name. */
 typedef struct pack_tensor {
@@ -150,6 +151,9 @@ bool pack_gguf_name(const pack_family *family, const char *name, char out[GEMLET
 
 /* files.c: a whole file, NUL-terminated, that the caller frees; at most `limit` bytes. */
 gemlet_status pack_read_whole(const char *path, size_t limit, char **bytes, size_t *length, gemlet_error *error);
+
+/* Whether there is a file of that name, were it one that can't be read: only what is not there may be done without. */
+bool pack_is_there(const char *path);
 
 /* ---- The parts of pack_load_hf ---- */
 
