@@ -266,6 +266,12 @@ typedef struct token_arrays {
     gemlet_value pieces, types, scores, merges;
 } token_arrays;
 
+/* A walk through a list has failed. */
+static gemlet_status fail_walk(gemlet_container *c, const char *key, gemlet_error *error) {
+    gemlet_status status = gemlet_container_check_read(c, error);
+    return status != GEMLET_OK ? status : pack_fail(error, GEMLET_ERROR_FORMAT, "%s: \"%s\" is cut off", c->path, key);
+}
+
 /* Copies the texts to one block of memory, from which the vocabulary takes them. */
 static gemlet_status fill_vocabulary(pack_model *model, gemlet_container *c, const token_arrays *arrays, gemlet_error *error) {
     const gemlet_value *pieces = &arrays->pieces;
@@ -276,11 +282,13 @@ static gemlet_status fill_vocabulary(pack_model *model, gemlet_container *c, con
         gemlet_cursor_skip(&at, length);
         total += at.failed ? 0 : length;
     }
+    if (at.failed) {
+        return fail_walk(c, "tokenizer.ggml.tokens", error);
+    }
     char *text = malloc((size_t)total);
     model->texts[0] = text;
-    gemlet_status status = text != NULL && !at.failed
-                               ? gemlet_vocabulary_init(&model->vocabulary, (size_t)pieces->count, error)
-                               : pack_fail(error, GEMLET_ERROR_MEMORY, "out of memory for the vocabulary of %s", c->path);
+    gemlet_status status = text != NULL ? gemlet_vocabulary_init(&model->vocabulary, (size_t)pieces->count, error)
+                                        : pack_fail(error, GEMLET_ERROR_MEMORY, "out of memory for the vocabulary of %s", c->path);
     at = gemlet_cursor_at(c, pieces->offset);
     gemlet_cursor score_at = gemlet_cursor_at(c, arrays->scores.offset), type_at = gemlet_cursor_at(c, arrays->types.offset);
     /* Three walks through one window would read each element anew: first the texts, then the rest. */
@@ -305,19 +313,22 @@ static gemlet_status fill_vocabulary(pack_model *model, gemlet_container *c, con
 }
 
 /* Each merge is "left right"; pieces hold no space. */
-static gemlet_status add_merge(pack_model *model, gemlet_cursor *at, const vocabulary_index *texts, const char *path,
+static gemlet_status add_merge(pack_model *model, gemlet_cursor *at, const vocabulary_index *texts, gemlet_container *c,
                                gemlet_error *error) {
     char text[2 * GEMLET_TOKEN_BYTES + 2];
     uint64_t length = gemlet_cursor_u64(at);
     char *space = NULL;
-    if (length < sizeof text && !at->failed) {
+    if (length < sizeof text) {
         gemlet_cursor_bytes(at, text, (size_t)length);
         text[length] = '\0';
         space = memchr(text, ' ', (size_t)length);
     }
+    if (at->failed) {
+        return fail_walk(c, "tokenizer.ggml.merges", error);
+    }
     if (space == NULL) {
         return pack_fail(error, GEMLET_ERROR_FORMAT,
-                         "%s: merge %zu of \"tokenizer.ggml.merges\" must be two pieces with a space between", path,
+                         "%s: merge %zu of \"tokenizer.ggml.merges\" must be two pieces with a space between", c->path,
                          model->vocabulary.merge_count);
     }
     size_t left = (size_t)(space - text);
@@ -337,7 +348,7 @@ static gemlet_status fill_merges(pack_model *model, gemlet_container *c, const g
     vocabulary_index_sort(&texts);
     model->vocabulary.ranked = true;
     for (uint64_t i = 0; i < merges->count && status == GEMLET_OK; i++) {
-        status = add_merge(model, &at, &texts, c->path, error);
+        status = add_merge(model, &at, &texts, c, error);
     }
     vocabulary_index_free(&texts);
     return status;
@@ -369,7 +380,9 @@ static gemlet_status read_tokens(pack_model *model, gemlet_container *c, gemlet_
         return pack_fail(error, GEMLET_ERROR_FORMAT, "%s: \"tokenizer.ggml.merges\" must hold the vocabulary's merges", c->path);
     }
     status = fill_vocabulary(model, c, &arrays, error);
-    return status == GEMLET_OK && arrays.ranked ? fill_merges(model, c, &arrays.merges, error) : status;
+    status = status == GEMLET_OK && arrays.ranked ? fill_merges(model, c, &arrays.merges, error) : status;
+    return status != GEMLET_OK ? status
+                               : gemlet_container_check_read(c, error); /* scores and types read as 0 where reading fails */
 }
 
 static uint32_t find_token(const pack_model *model, const char *text, uint32_t otherwise) {

@@ -34,7 +34,7 @@ static gemlet_status check_convertible(const pack_tensor *tensor, gemlet_error *
         return pack_fail(error, GEMLET_ERROR_UNSUPPORTED,
                          "%s: tensor \"%s\" has type %s (ggml number %u), which can't be converted: give a file in F32, F16, BF16, "
                          "Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL or IQ4_XS",
-                         tensor->file->path, tensor->name, gemlet_type_name(tensor->type), tensor->type);
+                         tensor->file->path, tensor->name, pack_type_name(tensor->type), tensor->type);
     }
     return GEMLET_OK;
 }

@@ -5,6 +5,10 @@
 #include <string.h>
 #include <unistd.h>
 
+const char *pack_type_name(uint32_t type) {
+    return type == PACK_TYPE_U8 ? "U8" : gemlet_type_name(type);
+}
+
 void pack_model_init(pack_model *model) {
     memset(model, 0, sizeof *model);
 }

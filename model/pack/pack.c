@@ -26,8 +26,8 @@ static void list_items(const pack_model *model, const pack_layout *layout, FILE 
     for (size_t i = 0; i < layout->count; i++) {
         const pack_item *item = &layout->items[i];
         fprintf(out, "%-48s %-5s %-16s %8u x %-6u taps %-3u %12llu bytes\n", item->name,
-                item->source != NULL ? gemlet_type_name(item->source->type) : "-", gemlet_kind_name((uint32_t)item->kind),
-                item->rows, item->columns, item->taps, (unsigned long long)item->bytes);
+                item->source != NULL ? pack_type_name(item->source->type) : "-", gemlet_kind_name((uint32_t)item->kind), item->rows,
+                item->columns, item->taps, (unsigned long long)item->bytes);
         total += item->bytes;
     }
     for (size_t i = 0; i < model->tensor_count; i++) {
@@ -166,7 +166,7 @@ gemlet_status pack_run(const pack_options *options, gemlet_error *error) {
     if (options->projector != NULL && options->text == NULL) {
         return pack_fail(error, GEMLET_ERROR_ARGUMENT, "--mmproj goes with --text; a Hugging Face folder holds everything itself");
     }
-    if (options->output == NULL && !options->list && !list_slices) {
+    if ((options->output == NULL || options->output[0] == '\0') && !options->list && !list_slices) {
         return pack_fail(error, GEMLET_ERROR_ARGUMENT, "give the output as -o FILE, or --list");
     }
     return list_slices ? pack_list_slices(options, pack_one, error) : pack_slice_or_all(options, error);

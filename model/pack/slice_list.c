@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "model/pack/writer_parts.h"
 #include <gemlet/gemlet.h>
 #include <gemlet/posix.h>
 
@@ -60,21 +61,26 @@ static gemlet_status cost_of(const pack_options *options, const pack_published_s
     char path[512];
     pack_options trial = *options;
     pack_slice slice;
+    struct sigaction before[PACK_ENDING_SIGNALS];
     gemlet_status status = pack_read_slice(published->name, &slice, error);
     if (snprintf(path, sizeof path, "%s/gemlet-slice.XXXXXX", folder != NULL ? folder : "/tmp") >= (int)sizeof path) {
         return pack_fail(error, GEMLET_ERROR_IO, "TMPDIR is too long");
     }
+    pack_catch_signals(before);
     int descriptor = mkstemp(path);
     if (descriptor < 0) {
+        pack_let_signals(before);
         return pack_fail(error, GEMLET_ERROR_IO, "%s: can't be created", path);
     }
     close(descriptor);
     trial.output = path;
     trial.header_only = true;
+    trial.list = false;
     trial.report = trial.progress = NULL;
     status = status != GEMLET_OK ? status : pack(&trial, &slice, error);
     status = status != GEMLET_OK ? status : measure(path, cost, error);
     unlink(path);
+    pack_let_signals(before);
     return status;
 }
 

@@ -493,9 +493,16 @@ static found read_json(const cJSON *json) {
     return f;
 }
 
-static gemlet_status check_member(const check *c, const row *r, const cJSON *member) {
+/* `whole` is the object that has the member. */
+static gemlet_status check_member(const check *c, const row *r, const cJSON *whole, const cJSON *member) {
     found f = read_json(member);
     gemlet_status status = GEMLET_OK;
+    if (r->rule == SAME_AS) {
+        const cJSON *wanted = cJSON_GetObjectItemCaseSensitive(whole, r->values);
+        found same = read_json(wanted);
+        bool said = wanted != NULL && !cJSON_IsNull(wanted) && !cJSON_IsNull(member);
+        return said ? check_value(c, member->string, &f, same.text) : GEMLET_OK;
+    }
     if (r->rule == EACH_MUST_BE && cJSON_IsArray(member)) {
         for (const cJSON *e = member->child; e != NULL && status == GEMLET_OK; e = e->next) {
             f = read_json(e);
@@ -550,7 +557,7 @@ static gemlet_status check_object(const check *whole, const config_part *part, c
         if (r == NULL && (part->tolerant || (top && is_taken(m->string, part->numbers, part->encoder_numbers)))) {
             continue;
         }
-        status = check_member(&c, r != NULL ? r : &unknown, m);
+        status = check_member(&c, r != NULL ? r : &unknown, json, m);
     }
     return status;
 }

@@ -12,7 +12,18 @@
 
 /* mkstemp's pattern behind the target's name: nobody calls a file of his own so. */
 static const char pattern[] = ".unfinished-XXXXXX";
-enum { PATTERN = sizeof pattern - 1, RANDOM = 6, TRIES = 100 };
+enum { PATTERN = sizeof pattern - 1, RANDOM = 6, TRIES = 100, LONGEST_NAME = 255 };
+
+/* How much of the name behind the last slash goes before the pattern: what the file system leaves room for. */
+static size_t stem_of(const char *name) {
+    size_t length = strlen(name);
+    return length < LONGEST_NAME - PATTERN ? length : LONGEST_NAME - PATTERN;
+}
+
+static const char *name_of(const char *target) {
+    const char *slash = strrchr(target, '/');
+    return slash != NULL ? slash + 1 : target;
+}
 
 /* Whether the file still has a name: between making and locking it another process may have found nobody's lock on it. */
 static bool is_there(int descriptor) {
@@ -21,8 +32,10 @@ static bool is_there(int descriptor) {
 }
 
 FILE *pack_create_unfinished(const char *target, char path[PACK_PATH_BYTES]) {
+    const char *name = name_of(target);
+    int kept = (int)((size_t)(name - target) + stem_of(name));
     for (int i = 0; i < TRIES; i++) {
-        if (snprintf(path, PACK_PATH_BYTES, "%s%s", target, pattern) >= PACK_PATH_BYTES) {
+        if (snprintf(path, PACK_PATH_BYTES, "%.*s%s", kept, target, pattern) >= PACK_PATH_BYTES) {
             errno = ENAMETOOLONG;
             return NULL;
         }
@@ -59,10 +72,9 @@ static void remove_if_left(const char *path) {
 
 void pack_remove_unfinished(const char *target) {
     char folder[PACK_PATH_BYTES], path[2 * PACK_PATH_BYTES];
-    const char *slash = strrchr(target, '/');
-    const char *name = slash != NULL ? slash + 1 : target;
-    size_t length = strlen(name);
-    if (snprintf(folder, sizeof folder, "%.*s", slash != NULL ? (int)(name - target) : 2, slash != NULL ? target : "./") >=
+    const char *name = name_of(target);
+    size_t length = stem_of(name);
+    if (snprintf(folder, sizeof folder, "%.*s", name != target ? (int)(name - target) : 2, name != target ? target : "./") >=
         (int)sizeof folder) {
         return;
     }

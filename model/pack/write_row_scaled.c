@@ -97,12 +97,8 @@ static gemlet_status read_row(pack_writer *w, const row_group *g, uint64_t row) 
 
 static gemlet_status round_rows(pack_writer *w, uint64_t first, size_t rows, row_group *g) {
     size_t columns = w->item->columns;
-    gemlet_status status = GEMLET_OK;
+    gemlet_status status = pack_check_row(w, w->item->name, columns, PACK_PIECE_ELEMENTS);
     w->item->converted = true;
-    if (columns > PACK_PIECE_ELEMENTS) {
-        return pack_fail(w->error, GEMLET_ERROR_UNSUPPORTED, "tensor \"%s\" has rows of %zu, at most %d expected", w->item->name,
-                         columns, PACK_PIECE_ELEMENTS);
-    }
     for (size_t row = 0; row < rows && status == GEMLET_OK; row++) {
         int8_t *codes = (int8_t *)g->codes + row * columns;
         float step = 0.0f;

@@ -25,11 +25,7 @@
 /* Rows of [pixel][colour] as [colour][pixel]. */
 static gemlet_status write_colours(pack_writer *w) {
     size_t columns = w->item->columns, pixels = columns / 3;
-    gemlet_status status = GEMLET_OK;
-    if (columns > PACK_PIECE_ELEMENTS / 2) {
-        return pack_fail(w->error, GEMLET_ERROR_UNSUPPORTED, "tensor \"%s\" has rows of %zu, at most %d expected", w->item->name,
-                         columns, PACK_PIECE_ELEMENTS / 2);
-    }
+    gemlet_status status = pack_check_row(w, w->item->name, columns, PACK_PIECE_ELEMENTS / 2);
     for (uint64_t row = 0; row < w->item->rows && status == GEMLET_OK; row++) {
         float *turned = w->reals + columns;
         status = pack_read_reals(w, w->item->source, row * columns, columns, w->reals);
@@ -218,10 +214,8 @@ static gemlet_status write_hard_embedding(pack_writer *w) {
     gemlet_status status = GEMLET_OK;
     if (weight == NULL || hidden == NULL || out == NULL) {
         status = pack_writer_memory(w);
-    } else if (width > PACK_PIECE_ELEMENTS) {
-        status = pack_fail(w->error, GEMLET_ERROR_UNSUPPORTED, "tensor \"%s\" has rows of %zu, at most %d expected",
-                           item->source->name, width, PACK_PIECE_ELEMENTS);
     }
+    status = status != GEMLET_OK ? status : pack_check_row(w, item->source->name, width, PACK_PIECE_ELEMENTS);
     status = status != GEMLET_OK ? status : pack_read_reals(w, item->norm, 0, width, weight);
     for (uint32_t r = 0; r < item->rows && status == GEMLET_OK; r++) {
         status = pack_read_reals(w, item->source, r * width, width, hidden + r * width);
@@ -263,9 +257,13 @@ static gemlet_status write_query_scale(pack_writer *w) {
 /* A row of the matrix is what becomes one column. */
 static gemlet_status write_positions(pack_writer *w) {
     size_t window = w->item->rows, width = w->item->columns;
+    gemlet_status status = pack_check_row(w, w->item->source->name, width, PACK_PIECE_ELEMENTS);
+    if (status != GEMLET_OK) {
+        return status;
+    }
     double *sinusoids = malloc(window * width * sizeof *sinusoids);
     float *out = malloc(4 * window * width);
-    gemlet_status status = sinusoids != NULL && out != NULL && width <= PACK_PIECE_ELEMENTS ? GEMLET_OK : pack_writer_memory(w);
+    status = sinusoids != NULL && out != NULL ? GEMLET_OK : pack_writer_memory(w);
     if (status == GEMLET_OK) {
         pack_sinusoids(w->model, window, width, sinusoids);
     }
@@ -321,7 +319,7 @@ static void report_item(pack_writer *w, FILE *report) {
     item->relative_error = w->weight_square > 0.0 ? sqrt(w->error_square / w->weight_square) : 0.0;
     if (item->converted && report != NULL) {
         pack_progress_clear(&w->progress);
-        fprintf(report, "%s: %s to %s, relative error %.6f\n", item->name, gemlet_type_name(item->source->type),
+        fprintf(report, "%s: %s to %s, relative error %.6f\n", item->name, pack_type_name(item->source->type),
                 gemlet_kind_name((uint32_t)item->kind), item->relative_error);
     }
 }

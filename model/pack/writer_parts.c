@@ -21,7 +21,6 @@ static void note_signal(int signal) {
 }
 
 void pack_catch_signals(struct sigaction before[PACK_ENDING_SIGNALS]) {
-    ending = 0;
     for (size_t i = 0; i < PACK_ENDING_SIGNALS; i++) {
         struct sigaction action = {.sa_handler = note_signal, .sa_flags = SA_RESTART};
         sigemptyset(&action.sa_mask);
@@ -36,8 +35,10 @@ void pack_let_signals(const struct sigaction before[PACK_ENDING_SIGNALS]) {
     for (size_t i = 0; i < PACK_ENDING_SIGNALS; i++) {
         sigaction(ending_signals[i], &before[i], NULL);
     }
-    if (ending != 0) {
-        raise(ending);
+    int came = ending;
+    ending = 0;
+    if (came != 0) {
+        raise(came); /* to whoever catches signals around this */
     }
 }
 
@@ -54,11 +55,17 @@ gemlet_status pack_emit(pack_writer *w, const void *bytes, size_t length) {
     return pack_check_signals(w);
 }
 
+gemlet_status pack_check_row(const pack_writer *w, const char *name, size_t count, size_t most) {
+    return count <= most ? GEMLET_OK
+                         : pack_fail(w->error, GEMLET_ERROR_UNSUPPORTED, "tensor \"%s\" has rows of %zu, at most %zu expected",
+                                     name, count, most);
+}
+
 /* ---- Reading ---- */
 
 static gemlet_status refuse_type(const pack_writer *w, const pack_tensor *t) {
     pack_fail(w->error, GEMLET_ERROR_UNSUPPORTED, "%s: tensor \"%s\" has type %s, which holds no numbers", t->file->path, t->name,
-              gemlet_type_name(t->type));
+              pack_type_name(t->type));
     return GEMLET_ERROR_UNSUPPORTED;
 }
 

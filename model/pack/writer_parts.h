@@ -37,7 +37,11 @@ gemlet_status pack_read_reals(pack_writer *w, const pack_tensor *t, uint64_t fir
 /* What the item's conversion lost of `count` numbers. */
 void pack_add_error(pack_writer *w, const float *source, const float *packed, size_t count);
 
-/* What ends the program is noted from the one to the other, and sent again at the end; the check says whether something came. */
+/* Refuses a tensor whose rows, of `count` numbers, are longer than what is converted at a time. */
+gemlet_status pack_check_row(const pack_writer *w, const char *name, size_t count, size_t most);
+
+/* What ends the program is noted from the one to the other, and sent again at the end; the check says whether something came.  May
+ * be nested. */
 enum { PACK_ENDING_SIGNALS = 7 };
 void pack_catch_signals(struct sigaction before[PACK_ENDING_SIGNALS]);
 void pack_let_signals(const struct sigaction before[PACK_ENDING_SIGNALS]);

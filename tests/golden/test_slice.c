@@ -223,7 +223,7 @@ static void the_published_slices_of_e4b_are_listed(void **state) {
     write_shape_hf(e4b, "tests/data/shapes/gemma3n-e4b");
     FILE *report = fopen(named("list.txt"), "w+");
     assert_non_null(report);
-    pack_options options = {.folder = e4b, .slice = "list", .no_sound = true, .report = report};
+    pack_options options = {.folder = e4b, .slice = "list", .list = true, .no_sound = true, .report = report};
     if (pack_run(&options, &error) != GEMLET_OK) {
         fail_msg("%s", error.message);
     }
