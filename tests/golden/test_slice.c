@@ -1,10 +1,14 @@
 /* Slices of a MatFormer model: against the reference, which slices a folder and runs it, and against themselves from both sources.
  */
+#include <dirent.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -240,6 +244,43 @@ static void the_published_slices_of_e4b_are_listed(void **state) {
     assert_true(e2b[0] < e4b_file && e2b[2] < e2b[1] * 2);
 }
 
+/* How many files for trials are in the folder. */
+static size_t trials(void) {
+    size_t count = 0;
+    DIR *entries = opendir(folder);
+    assert_non_null(entries);
+    for (const struct dirent *entry = readdir(entries); entry != NULL; entry = readdir(entries)) {
+        count += strncmp(entry->d_name, "gemlet-slice.", 13) == 0;
+    }
+    closedir(entries);
+    return count;
+}
+
+/* A list tries each slice in a file that a signal must not leave behind. */
+static void a_list_that_is_stopped_leaves_nothing(void **state) {
+    char e4b[FOLDER_BYTES];
+    int ending = 0;
+    (void)state;
+    folder_make(e4b, "e4b");
+    write_shape_hf(e4b, "tests/data/shapes/gemma3n-e4b");
+    pid_t child = fork();
+    assert_int_not_equal(child, -1);
+    if (child == 0) {
+        FILE *report = fopen("/dev/null", "w");
+        const pack_options options = {.folder = e4b, .slice = "list", .no_sound = true, .report = report};
+        setenv("TMPDIR", folder, 1);
+        signal(SIGTERM, SIG_DFL);
+        _exit(report != NULL && pack_run(&options, NULL) == GEMLET_OK ? 0 : 1);
+    }
+    while (trials() == 0 && waitpid(child, &ending, WNOHANG) == 0) {
+    }
+    kill(child, SIGTERM);
+    assert_int_equal(waitpid(child, &ending, 0), child);
+    assert_true(WIFSIGNALED(ending) && WTERMSIG(ending) == SIGTERM);
+    assert_int_equal(trials(), 0);
+    folder_remove(e4b);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(slices_give_the_reference_s_logits),
@@ -248,6 +289,7 @@ int main(void) {
         cmocka_unit_test(a_file_says_the_same_as_a_line),
         cmocka_unit_test(what_can_t_be_cut_is_refused),
         cmocka_unit_test(the_published_slices_of_e4b_are_listed),
+        cmocka_unit_test(a_list_that_is_stopped_leaves_nothing),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
