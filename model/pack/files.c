@@ -68,6 +68,22 @@ gemlet_status pack_read(const pack_file *file, uint64_t offset, void *out, size_
     return read_bytes(file->path, file->descriptor, offset, out, length, error);
 }
 
+/* The whole file, which is open. */
+static gemlet_status read_all(const char *path, int descriptor, size_t length, char **bytes, gemlet_error *error) {
+    char *text = malloc(length + 1);
+    if (text == NULL) {
+        return pack_fail(error, GEMLET_ERROR_MEMORY, "out of memory for %s", path);
+    }
+    gemlet_status status = read_bytes(path, descriptor, 0, text, length, error);
+    if (status != GEMLET_OK) {
+        free(text);
+        return status;
+    }
+    text[length] = '\0';
+    *bytes = text;
+    return GEMLET_OK;
+}
+
 gemlet_status pack_read_whole(const char *path, size_t limit, char **bytes, size_t *length, gemlet_error *error) {
     struct stat facts;
     *bytes = NULL;
@@ -75,24 +91,12 @@ gemlet_status pack_read_whole(const char *path, size_t limit, char **bytes, size
     if (descriptor < 0) {
         return GEMLET_ERROR_IO;
     }
-    gemlet_status status = GEMLET_OK;
-    if ((unsigned long long)facts.st_size > limit) {
-        status = pack_fail(error, GEMLET_ERROR_FORMAT, "%s: has %llu bytes, at most %zu expected", path,
-                           (unsigned long long)facts.st_size, limit);
-    } else {
-        *length = (size_t)facts.st_size;
-        *bytes = malloc(*length + 1);
-        status = *bytes != NULL ? read_bytes(path, descriptor, 0, *bytes, *length, error)
-                                : pack_fail(error, GEMLET_ERROR_MEMORY, "out of memory for %s", path);
-    }
+    *length = (size_t)facts.st_size;
+    gemlet_status status =
+        *length <= limit ? read_all(path, descriptor, *length, bytes, error)
+                         : pack_fail(error, GEMLET_ERROR_FORMAT, "%s: has %zu bytes, at most %zu expected", path, *length, limit);
     close(descriptor);
-    if (status != GEMLET_OK) {
-        free(*bytes);
-        *bytes = NULL;
-        return status;
-    }
-    (*bytes)[*length] = '\0';
-    return GEMLET_OK;
+    return status;
 }
 
 bool pack_is_there(const char *path) {

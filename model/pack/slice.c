@@ -112,11 +112,9 @@ static gemlet_status read_line(const char *text, pack_slice *slice, gemlet_error
 
 /* Appends to a line of which `used` characters are there; answers how many there are then. */
 static size_t append(char line[PACK_SLICE_LINE_BYTES], size_t used, const char *text) {
-    size_t length = strlen(text), room = PACK_SLICE_LINE_BYTES - 1 - used;
-    length = length < room ? length : room;
-    memcpy(line + used, text, length);
-    line[used + length] = '\0';
-    return used + length;
+    size_t length = strlen(text), room = PACK_SLICE_LINE_BYTES - used;
+    snprintf(line + used, room, "%s", text);
+    return used + (length < room ? length : room - 1);
 }
 
 static size_t write_widths(const pack_slice *slice, char line[PACK_SLICE_LINE_BYTES]) {
