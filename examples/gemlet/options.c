@@ -429,6 +429,7 @@ bool options_parse(options *o, options_command command, int argc, char **argv, i
                    .repeat_window = defaults.repetition_window,
                    .seed = defaults.seed,
                    .image_memory = IMAGE_MEMORY,
+                   .host = "127.0.0.1",
                    .port = 8080,
                    .slots = 1,
                    .connections = 32,

@@ -8,6 +8,7 @@ of tests/serve/damage.py.
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -405,8 +406,18 @@ def test_command():
     check(ended.returncode == 1 and "none.gguf" in ended.stderr, f"a model that is not there: {ended}")
     with Server(gemlet, tiny, "--ctx", "64", "--no-images", "--host", "::1", *level) as server:
         check("[::1]" in server.url and server.said() == "", f"IPv6: {server.url} {server.said()}")
+        check(server.ask("GET", "/health")[0] == 200 and server.ask("GET", "/health", headers={"Host": "evil.example"})[0] == 403, "IPv6: /health")
         again = run("serve", "-m", tiny, "--ctx", "64", "--host", "::1", "--port", str(server.port))
         check(again.returncode == 1 and "can't listen on port" in again.stderr, f"a port that is taken: {again}")
+    with Server(gemlet, tiny, "--ctx", "64", "--no-images", "--host", "127.0.0.2", *level) as server:  # this machine, too
+        check(server.said() == "", f"127.0.0.2 is taken for an open address: {server.said()}")
+        for host, status in ((None, 200), ("localhost", 200), ("127.0.0.3", 403), ("127.0.0.22", 403)):
+            found = server.ask("GET", "/health", headers={"Host": host} if host else {})[0]
+            check(found == status, f"127.0.0.2, asked as {host}: {found}")
+    with Server(gemlet, demo, *level) as server:  # which was not made for 4,096 positions
+        context = json.loads(server.ask("GET", "/v1/models")[2])["data"][0]["max_model_len"]
+        told = re.search(r"context at most +(\d+)", run("info", "-m", demo).stdout)
+        check(context < 4096 and context == int(told[1]), f"without --ctx: {context}, {told}")
     with Server(gemlet, tiny, "--ctx", "64", "--no-images", "--host", "0.0.0.0", *level) as server:
         check("--api-key-file" in server.said(), "an open server says nothing about keys")
         check(server.ask("GET", "/health", headers={"Host": "camera.local"})[0] == 200, "an open server refuses its name")

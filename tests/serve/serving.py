@@ -23,11 +23,11 @@ class Server:
         self.messages = tempfile.TemporaryFile()
         self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=self.messages, text=True, env=self.environment)
         line = self.process.stdout.readline()
-        found = re.match(r"listening on (http://.*:(\d+))$", line)
+        found = re.match(r"listening on (http://\[?(.*?)\]?:(\d+))$", line)
         if not found:
             self.process.kill()
             raise AssertionError(f"{self.command} says {line!r}, {self.said()!r}")
-        self.url, self.port = found[1], int(found[2])
+        self.url, self.host, self.port = found[1], found[2].replace("0.0.0.0", "127.0.0.1"), int(found[3])
         return self
 
     def __exit__(self, kind, *_):
@@ -48,7 +48,7 @@ class Server:
 
     def ask(self, method, path, body=None, headers=(), timeout=120):
         """(status, headers, body)"""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=timeout)
         connection.request(method, path, body, dict(headers))
         reply = connection.getresponse()
         text = reply.read()

@@ -88,9 +88,12 @@ static const char *header(struct MHD_Connection *c, const char *name) {
     return MHD_lookup_connection_value(c, MHD_HEADER_KIND, name);
 }
 
-/* Whether "NAME:PORT" names this machine as only its own programs do. */
-static bool names_this_machine(const char *host) {
-    static const char *const names[] = {"localhost", "127.0.0.1", "[::1]"};
+/* Whether "NAME:PORT" names this machine as only its own programs do: by what it listens at, too. */
+static bool names_this_machine(const char *host, const char *own) {
+    char address[INET6_ADDRSTRLEN + sizeof "[]"];
+    bool six = strchr(own, ':') != NULL;
+    snprintf(address, sizeof address, "%s%s%s", six ? "[" : "", own, six ? "]" : "");
+    const char *const names[] = {"localhost", "127.0.0.1", "[::1]", address};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         size_t length = strlen(names[i]);
         if (strncasecmp(host, names[i], length) == 0 && (host[length] == ':' || host[length] == '\0')) {
@@ -107,7 +110,7 @@ static bool is_foreign(const http *h, struct MHD_Connection *c, bool open) {
     if (h->server->keys.text != NULL) {
         return false;
     }
-    if (h->local && host != NULL && !names_this_machine(host)) {
+    if (h->local && host != NULL && !names_this_machine(host, h->server->options->host)) {
         return true;
     }
     const char *from = header(c, "Sec-Fetch-Site"); /* a browser says so of pictures, too, for which it names no origin */
@@ -306,16 +309,15 @@ typedef union address {
 } address;
 
 static bool parse_address(const options *o, address *a) {
-    const char *host = o->host != NULL ? o->host : "127.0.0.1";
     memset(a, 0, sizeof *a);
-    if (inet_pton(AF_INET, host, &a->four.sin_addr) == 1) {
+    if (inet_pton(AF_INET, o->host, &a->four.sin_addr) == 1) {
         a->four.sin_family = AF_INET;
         a->four.sin_port = htons((uint16_t)o->port);
         return true;
     }
     a->six.sin6_family = AF_INET6;
     a->six.sin6_port = htons((uint16_t)o->port);
-    return inet_pton(AF_INET6, host, &a->six.sin6_addr) == 1;
+    return inet_pton(AF_INET6, o->host, &a->six.sin6_addr) == 1;
 }
 
 static bool is_local(const address *a) {
@@ -365,6 +367,10 @@ http *http_start(server *s, gemlet_error *error) {
 unsigned http_port(const http *h) {
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_BIND_PORT);
     return info != NULL ? info->port : 0;
+}
+
+bool http_is_local(const http *h) {
+    return h->local;
 }
 
 void http_stop(http *h) {

@@ -117,12 +117,11 @@ static void close_server(server *s) {
 
 static void announce(const server *s, const http *h) {
     const options *o = s->options;
-    const char *host = o->host != NULL ? o->host : "127.0.0.1";
-    bool six = strchr(host, ':') != NULL;
-    if (o->host != NULL && o->api_key_file == NULL && strcmp(o->host, "127.0.0.1") != 0 && strcmp(o->host, "::1") != 0) {
+    bool six = strchr(o->host, ':') != NULL;
+    if (o->api_key_file == NULL && !http_is_local(h)) {
         fputs("gemlet: whoever reaches this address may ask: --api-key-file asks for a key\n", stderr);
     }
-    printf("listening on http://%s%s%s:%u\n", six ? "[" : "", host, six ? "]" : "", http_port(h));
+    printf("listening on http://%s%s%s:%u\n", six ? "[" : "", o->host, six ? "]" : "", http_port(h));
     fflush(stdout);
 }
 

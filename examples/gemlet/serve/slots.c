@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-enum { CONTEXT = 4096 /* where there is no --ctx */, MEBIBYTE = 1 << 20 };
+enum { MEBIBYTE = 1 << 20 };
 
 /* ---- Memory ---- */
 
@@ -83,10 +83,10 @@ static gemlet_status take_form_memory(slots *s, const options *o, gemlet_error *
 }
 
 gemlet_status slots_open(slots *s, const options *o, gemlet_error *error) {
-    gemlet_options chosen = options_for_library(o, CONTEXT);
+    gemlet_options chosen = options_for_library(o, 0);
     *s = (slots){.count = o->slots};
     pthread_mutex_init(&s->lock, NULL);
-    gemlet_status status = engine_open(&s->engine, o, CONTEXT, error);
+    gemlet_status status = engine_open(&s->engine, o, 0, error);
     if (status != GEMLET_OK) {
         return status;
     }
