@@ -238,7 +238,10 @@ def test_refusals():
                 refused(server, 400, name + ": expected", messages=question, **{name: value})
         refused(server, 400, "expected logprobs", messages=question, top_logprobs=3)
         refused(server, 400, "logit_bias", messages=question, logit_bias={"5": 1})
-        for body, pattern in {b"": "expected JSON", b"{": "expected JSON", b"[1]": "expected an object", b'{"a":"\\u0000"}': "U+0000", b"[" * 5000: "expected JSON", b"[" + b"1," * 3000000 + b"1]": "too many values"}.items():
+        plain = json.dumps({"messages": question, "max_tokens": 1}).encode()
+        full = b'{"a":[' + b",".join([b"1"] * 80000) + b'],"b":"' + b"x" * 500000 + b'",' + plain[1:]
+        check(post(server, plain + b" \t\r\n")[0] == 200, "white space behind a request is refused")
+        for body, pattern in {plain + b"xyz": f"an error at byte {len(plain)}", plain + b"}": "expected JSON", plain + b"\x0b": "expected JSON", plain * 2: "expected JSON", full: "too many values", b"": "expected JSON", b"{": "expected JSON", b"[1]": "expected an object", b'{"a":"\\u0000"}': "U+0000", b"[" * 5000: "expected JSON", b"[" + b"1," * 3000000 + b"1]": "too many values"}.items():
             status, _, text = server.ask("POST", "/v1/chat/completions", body, {"Content-Type": "application/json"})
             check(status == 400 and pattern in json.loads(text)["error"]["message"], f"{body[:20]}: {status} {text[:200]}")
         check(server.ask("POST", "/v1/chat/completions", "{}", {"Content-Type": "text/plain"})[0] == 415, "text/plain is taken")

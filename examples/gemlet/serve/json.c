@@ -8,13 +8,17 @@
 /* A list of "1," takes cJSON thirty times its text.  Each thread parses one text at a time. */
 enum { LEAST_TREE = 4 << 20 };
 static _Thread_local size_t bytes_left;
+static _Thread_local bool limit_reached, memory_refused; /* cJSON says of both nothing but that it failed */
 
 static void *allocate(size_t bytes) {
     if (bytes > bytes_left) {
+        limit_reached = true;
         return NULL;
     }
-    bytes_left -= bytes;
-    return malloc(bytes);
+    void *made = malloc(bytes);
+    bytes_left -= made != NULL ? bytes : 0;
+    memory_refused = memory_refused || made == NULL;
+    return made;
 }
 
 void json_begin(void) {
@@ -34,6 +38,20 @@ static bool has_zero(const char *text, size_t count) {
     return false;
 }
 
+static void fail_at(size_t byte, gemlet_error *error) {
+    gemlet_fail(error, GEMLET_ERROR_FORMAT, "expected JSON, found an error at byte ");
+    gemlet_error_number(error, byte);
+}
+
+static bool is_space(const char *text, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        if (strchr(" \t\r\n", text[i]) == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
 cJSON *json_parse(const char *bytes, size_t count, gemlet_error *error) {
     const char *end = NULL;
     if (memchr(bytes, '\0', count) != NULL || has_zero(bytes, count)) {
@@ -41,14 +59,20 @@ cJSON *json_parse(const char *bytes, size_t count, gemlet_error *error) {
         return NULL;
     }
     bytes_left = LEAST_TREE + 2 * count;
+    limit_reached = memory_refused = false;
     cJSON *json = cJSON_ParseWithLengthOpts(bytes, count, &end, false);
-    if (json == NULL && bytes_left < sizeof(cJSON) + 1) {
+    bytes_left = SIZE_MAX;
+    if (json == NULL && memory_refused) {
+        gemlet_fail(error, GEMLET_ERROR_MEMORY, "out of memory for the request");
+    } else if (json == NULL && limit_reached) {
         gemlet_fail(error, GEMLET_ERROR_UNSUPPORTED, "the request has too many values");
     } else if (json == NULL) {
-        gemlet_fail(error, GEMLET_ERROR_FORMAT, "expected JSON, found an error at byte ");
-        gemlet_error_number(error, end != NULL ? (size_t)(end - bytes) : 0);
+        fail_at(end != NULL ? (size_t)(end - bytes) : 0, error);
+    } else if (!is_space(end, count - (size_t)(end - bytes))) {
+        fail_at((size_t)(end - bytes), error);
+        cJSON_Delete(json);
+        json = NULL;
     }
-    bytes_left = SIZE_MAX;
     return json;
 }
 

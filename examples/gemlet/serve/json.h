@@ -12,8 +12,9 @@
 /* Before the first call of json_parse: cJSON is given an allocator that keeps to json_parse's limit. */
 void json_begin(void);
 
-/* NULL and a message where the bytes are no JSON value, hold a text with U+0000 (at which it would end), or hold so many values
- * that their tree would take more than a few times the text (GEMLET_ERROR_UNSUPPORTED).  For cJSON_Delete. */
+/* NULL and a message where the bytes are no JSON value, or more than one, hold a text with U+0000 (at which it would end), or hold
+ * so many values that their tree would take more than a few times the text (GEMLET_ERROR_UNSUPPORTED); GEMLET_ERROR_MEMORY where
+ * the system refuses memory.  For cJSON_Delete. */
 cJSON *json_parse(const char *bytes, size_t count, gemlet_error *error);
 
 /* Some of the text that was parsed. */
