@@ -101,7 +101,7 @@ static gemlet_status exchange(conversation *c, gemlet_status status, const token
 }
 
 static gemlet_status say(conversation *c, const char *line) {
-    token_list prompt = {NULL, 0, 0};
+    token_list prompt = {.ids = NULL};
     gemlet_status status = answerer_next_turn(&c->answerer, line, &c->images, c->sounds.count, &prompt);
     status = exchange(c, status, &prompt);
     tokens_free(&prompt);
@@ -118,7 +118,7 @@ static gemlet_status respond(conversation *c, const char *line) {
         calls_print_next(&c->calls);
         return GEMLET_OK;
     }
-    token_list prompt = {NULL, 0, 0};
+    token_list prompt = {.ids = NULL};
     gemlet_status status = calls_append(&c->calls, a->engine.model, &prompt, &a->error);
     status = exchange(c, status, &prompt);
     tokens_free(&prompt);

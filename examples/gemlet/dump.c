@@ -143,7 +143,7 @@ static gemlet_status write_values(dump *d, const options *o, const token_list *t
 int command_dump(int argc, char **argv) {
     options o;
     dump d = {.out = NULL};
-    token_list tokens = {NULL, 0, 0};
+    token_list tokens = {.ids = NULL};
     int code;
     if (!options_parse(&o, OPTIONS_DUMP, argc, argv, &code)) {
         return code;

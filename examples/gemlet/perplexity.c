@@ -109,7 +109,7 @@ static void print_score(const score *s, size_t chunks, size_t length) {
 int command_perplexity(int argc, char **argv) {
     options o;
     engine e;
-    token_list tokens = {NULL, 0, 0};
+    token_list tokens = {.ids = NULL};
     score s = {.next = NULL};
     gemlet_error error = {GEMLET_OK, ""};
     int code;

@@ -18,7 +18,7 @@ static gemlet_status make_prompt(answerer *a, const char *text, size_t bytes, to
 }
 
 static int run(answerer *a, const char *text, size_t bytes) {
-    token_list prompt = {NULL, 0, 0};
+    token_list prompt = {.ids = NULL};
     if (make_prompt(a, text, bytes, &prompt) != GEMLET_OK) {
         tokens_free(&prompt);
         return program_fail(&a->error);

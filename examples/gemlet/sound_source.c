@@ -73,9 +73,11 @@ static gemlet_status read_mono(sound_source *s) {
     s->reads++;
     if (count > s->most - s->taken) {
         if (!s->options->cut_sound) {
-            return fail_number(
-                s, GEMLET_ERROR_UNSUPPORTED,
-                "is longer than the model hears at once (--cut-sound leaves out the rest), seconds: ", SOUND_SECONDS);
+            bool file = s->memory.bytes == NULL; /* what came to a server can't be cut by an option */
+            return fail_number(s, GEMLET_ERROR_UNSUPPORTED,
+                               file ? "is longer than the model hears at once (--cut-sound leaves out the rest), seconds: "
+                                    : "is longer than the model hears at once, seconds: ",
+                               SOUND_SECONDS);
         }
         count = s->most - s->taken;
         s->ended = true;

@@ -8,11 +8,14 @@
 
 void tokens_free(token_list *list) {
     free(list->ids);
-    *list = (token_list){NULL, 0, 0};
+    *list = (token_list){.ids = NULL};
 }
 
 gemlet_status tokens_append(void *list, const uint32_t *ids, size_t count) {
     token_list *l = list;
+    if (l->most > 0 && count > l->most - l->count) {
+        return GEMLET_ERROR_CONTEXT;
+    }
     if (count > l->capacity - l->count) {
         size_t capacity = 2 * (l->count + count) + 64;
         uint32_t *grown = realloc(l->ids, capacity * sizeof *grown);

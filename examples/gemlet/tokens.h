@@ -12,11 +12,12 @@ typedef struct token_list {
     uint32_t *ids;
     size_t count;
     size_t capacity;
+    size_t most; /* that it may have; 0: any number */
 } token_list;
 
 void tokens_free(token_list *list);
 
-/* A gemlet_token_sink: `list` is the token_list. */
+/* A gemlet_token_sink: `list` is the token_list.  GEMLET_ERROR_CONTEXT for more than it may have. */
 gemlet_status tokens_append(void *list, const uint32_t *ids, size_t count);
 
 /* Special tokens in the text are text like other text. */

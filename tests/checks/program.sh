@@ -346,6 +346,7 @@ fi
 printf '\ncall f {"n":4}\ncall f {"n":4}\ncall f {"n":4}\ncall f {"n":4}\nok\n\ncall f {"n":4}\nok\n' >"$work/expected"
 same "$work/output" "$work/expected" "chat --tools: $(cat "$work/output")"
 [ "$(grep -c 'what the function answers: expected JSON' "$work/messages")" = 3 ] || complain "chat --tools: $(cat "$work/messages")"
+printf 'hello\n5},"x":{"y":2\n' | run chat "${rote[@]}" --tools "$work/tools" >"$work/output" 2>&1 && complain "an answer that is JSON only between others is taken"
 printf 'hello\n/reset\nhello\n' | run chat "${rote[@]}" --tools "$work/tools" >"$work/output"
 printf '\ncall f {"n":4}\n\ncall f {"n":4}\n' | cmp -s - "$work/output" || complain "/reset does not forget a call: $(cat "$work/output")"
 # Whatever it would say, it calls as declared.

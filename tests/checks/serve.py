@@ -185,6 +185,59 @@ def test_forms():
             check(status == 200 and reply["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"] == '{"n":9007199254740993}', f"a call with a large number: {reply}")
 
 
+def test_messages():
+    """What is wrong about messages is told by the request's own count, and by what is wrong."""
+    call = {"id": "x", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    user, calls, answered = {"role": "user", "content": "a"}, {"role": "assistant", "content": [{"type": "text", "text": "t"}], "tool_calls": [call]}, {"role": "tool", "tool_call_id": "x", "content": "1"}
+    with Server(gemlet, work.name + "/rote.gguf", "--ctx", "512", *level) as server:
+        merged = [user, calls, answered, {"role": "assistant", "content": "ok"}, user]
+        check(server.chat(messages=merged, max_tokens=1)[0] == 200, "calls and what they answer are refused")
+        refused(server, 400, "messages[5]: is out of turn", messages=merged + [user], max_tokens=1)
+        refused(server, 400, "messages[5]: a system prompt must be", messages=merged + [{"role": "system", "content": "a"}], max_tokens=1)
+        # Behind a user's message without parts the model begins anew.
+        refused(server, 400, "messages[4]: is out of turn", messages=[user, calls, answered, {"role": "user", "content": []}, user], max_tokens=1)
+        check(server.chat(messages=[user, calls, answered, {"role": "user", "content": []}, {"role": "assistant", "content": "b"}, user], max_tokens=1)[0] == 200, "a user's message without parts")
+        for arguments in ("{", '{"n":1},"x":2', "{}}", "1", "[]", '"x"', "{} {}"):
+            bad = {**calls, "tool_calls": [call, {**call, "function": {"name": "f", "arguments": arguments}}]}
+            refused(server, 400, "messages[1].tool_calls[1].function.arguments: ", messages=[user, bad, answered], max_tokens=1)
+        for arguments in ("", ' {"n": [1, "]"]} '):
+            good = {**calls, "tool_calls": [{**call, "function": {"name": "f", "arguments": arguments}}]}
+            check(server.chat(messages=[user, good, answered], max_tokens=1)[0] == 200, f"arguments {arguments!r} are refused")
+        refused(server, 400, "messages[1].tool_calls[0]: expected a function", messages=[user, {**calls, "tool_calls": [{}]}], max_tokens=1)
+        for content in ([5], [{"type": "text", "text": "a"}, {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}], [{"text": "a"}]):
+            refused(server, 400, f"messages[2].content[{len(content) - 1}]: expected a part of type text, found", messages=[user, calls, {**answered, "content": content}], max_tokens=1)
+        for content in ([], [{"type": "text", "text": "a"}] * 2):
+            check(server.chat(messages=[user, calls, {**answered, "content": content}], max_tokens=1)[0] == 200, f"a tool's content {content} is refused")
+        refused(server, 400, "stop: expected at most 8 texts, found 9", messages=[user], stop=["a"] * 9)
+        refused(server, 400, "stop: expected texts of 1 to 256 bytes, found one of 257", messages=[user], stop=["a" * 257])
+        refused(server, 400, "choices: expected 2 to 32 texts, found 33", messages=[user], choices=["a"] * 33)
+        refused(server, 400, "choices: expected texts that are not empty", messages=[user], choices=["a", ""])
+        refused(server, 400, "choices: expected texts of at most 32 tokens", messages=[user], choices=["a", "ab" * 100000])
+        # Choices take as much room as they have tokens.
+        fits, too_much = 0, 2000
+        while too_much - fits > 1:
+            middle = (fits + too_much) // 2
+            fits, too_much = (middle, too_much) if server.chat(messages=[{"role": "user", "content": "a" * middle}], max_tokens=1)[0] == 200 else (fits, middle)
+        check(server.chat(messages=[{"role": "user", "content": "a" * fits}], choices=["a", "b"])[0] == 200, "two short choices do not fit where a token does")
+        refused(server, 400, "positions, and the context has 512", messages=[{"role": "user", "content": "a" * fits}], choices=["a", "a b c d"])
+        for name, idle, other in (("function_call", ["none"], ["x", {"name": "f"}, 1]), ("modalities", [["text"], []], ["audio", ["audio"], ["text", 1], "text"]), ("logit_bias", [{}], [5, {"5": 1}, [], "a"]),
+                                  ("functions", [[]], [[{"name": "f"}], 1, {}]), ("audio", [None], [{"voice": "a"}, 1]), ("web_search_options", [None], [{}]), ("verbosity", ["medium"], ["low", 1])):
+            for value in idle:
+                check(server.chat(messages=[user], max_tokens=1, **{name: value})[0] == 200, f"{name} {value} is refused")
+            for value in other:
+                refused(server, 400, name + ": ", messages=[user], max_tokens=1, **{name: value})
+
+
+def test_large_prompts():
+    """What will not fit is not taken apart to its end."""
+    with Server(gemlet, tiny, "--ctx", "320", "--no-images", *level) as server:
+        server.chat(messages=[{"role": "user", "content": "a"}], max_tokens=1)
+        before = server.resident(peak=True)
+        refused(server, 400, "at least 321 positions, and the context has 320", messages=[{"role": "user", "content": "qzxj" * (3 << 20)}], max_tokens=1)
+        grown = server.resident(peak=True) - before
+        check(grown < 70 << 20 or sanitized, f"a text of 12 MiB takes {grown} bytes")
+
+
 def test_thoughts():
     thinking = work.name + "/gemma4.gguf"
     subprocess.run([packer, "--text", "tests/data/gemma4-tiny/text-q4_0.gguf", "-o", thinking, "--quiet"], check=True, capture_output=True)
@@ -442,6 +495,13 @@ def test_sound():
         file.writeframes(samples)
     sound = {"type": "input_audio", "input_audio": {"data": base64.b64encode(made.getvalue()).decode(), "format": "wav"}}
     cut = {"type": "input_audio", "input_audio": {"data": base64.b64encode(made.getvalue()[:60]).decode(), "format": "wav"}}
+    slow = io.BytesIO()
+    with wave.open(slow, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(1)
+        file.setframerate(8000)
+        file.writeframes(bytes(8000 * 31))
+    endless = {"type": "input_audio", "input_audio": {"data": base64.b64encode(slow.getvalue()).decode(), "format": "wav"}}
     Path(work.name + "/clip.wav").write_bytes(made.getvalue())
     with Server(gemlet, whole, "--ctx", "320", "--no-images", *level) as server:
         found = server.answer(messages=[says("before ", sound, " behind")], max_tokens=6, **greedy)
@@ -450,6 +510,7 @@ def test_sound():
         kept = server.chat(messages=[says("before ", sound, " then")], max_tokens=1)[1]["usage"]["prompt_tokens_details"]["cached_tokens"]
         check(kept > 188, f"a sound is computed again: {kept}")
         refused(server, 400, "messages[0].content[0]", messages=[says(cut)])
+        refused(server, 400, "messages[0].content[0]: is longer than the model hears at once, seconds: 30", messages=[says(endless)])
         refused(server, 400, "positions, and the context has 320", messages=[says(*[sound] * 16)])
         refused(server, 400, "positions, and the context has 320", messages=[says("before ", sound, " then", sound)])  # the first is kept
         check(server.metric("slots_busy") == 0, "a sound that is refused keeps a slot")
@@ -460,7 +521,7 @@ def test_sound():
 
 
 subprocess.run([packer, "--text", "tests/data/tiny/text-q4_0.gguf", "-o", tiny, "--quiet"], check=True, capture_output=True)
-for test in (test_answers, test_settings, test_choices, test_forms, test_thoughts, test_refusals, test_keys, test_slots, test_limits, test_log, test_camera, test_command, test_sound):
+for test in (test_answers, test_settings, test_choices, test_forms, test_messages, test_large_prompts, test_thoughts, test_refusals, test_keys, test_slots, test_limits, test_log, test_camera, test_command, test_sound):
     began = time.monotonic()
     test()
     if os.environ.get("VERBOSE"):

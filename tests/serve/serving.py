@@ -100,10 +100,10 @@ class Server:
             assert time.monotonic() < end, "this does not come"
             time.sleep(0.05)
 
-    def resident(self):
-        """Bytes."""
+    def resident(self, peak=False):
+        """Bytes, now or at most so far."""
         with open(f"/proc/{self.process.pid}/status") as file:
-            return int(re.search(r"VmRSS:\s+(\d+) kB", file.read())[1]) << 10
+            return int(re.search(rf"{'VmHWM' if peak else 'VmRSS'}:\s+(\d+) kB", file.read())[1]) << 10
 
 
 def played_camera(folder, picture, before="", script="while cat '{}'; do sleep 0.1; done"):

@@ -9,6 +9,7 @@
 #include "examples/gemlet/serve/json.h"
 #include "examples/gemlet/serve/text_buffer.h"
 #include "examples/gemlet/turn.h"
+#include "model/json/json.h"
 #include <gemlet/chat.h>
 #include <gemlet/image.h>
 #include <gemlet/sound.h>
@@ -110,6 +111,11 @@ static void add_text(reading *g, const char *text) {
     g->parts[g->part_count++] = (gemlet_message_part){GEMLET_PART_TEXT, text, strlen(text)};
 }
 
+static bool is_text(const cJSON *part) {
+    const cJSON *type = json_member(part, "type");
+    return cJSON_IsString(type) && strcmp(type->valuestring, "text") == 0 && cJSON_IsString(json_member(part, "text"));
+}
+
 static gemlet_status read_part(reading *g, const cJSON *part, gemlet_role role) {
     const cJSON *type = json_member(part, "type");
     const char *name = cJSON_IsString(type) ? type->valuestring : "";
@@ -122,11 +128,10 @@ static gemlet_status read_part(reading *g, const cJSON *part, gemlet_role role) 
         g->parts[g->part_count++] = (gemlet_message_part){kind, NULL, 0};
         return picture ? read_picture(g, part) : read_sound(g, part);
     }
-    const cJSON *text = json_member(part, "text");
-    if (strcmp(name, "text") != 0 || !cJSON_IsString(text)) {
+    if (!is_text(part)) {
         return json_expected(part, g->place, "a part of type text, image_url or input_audio", g->error);
     }
-    add_text(g, text->valuestring);
+    add_text(g, json_member(part, "text")->valuestring);
     return GEMLET_OK;
 }
 
@@ -154,17 +159,32 @@ static char *named_json(const char *name, const char *key, const char *value) {
     return text;
 }
 
+/* What stands between others in JSON has to be whole by itself. */
+static gemlet_status check_arguments(const reading *g, const char *json) {
+    char name[REQUEST_PLACE_BYTES + 32];
+    gemlet_json value;
+    snprintf(name, sizeof name, "%s.function.arguments", g->place);
+    gemlet_status status = gemlet_json_open(&value, json, strlen(json), name, g->error);
+    bool object = status == GEMLET_OK && gemlet_json_type_of(value) == GEMLET_JSON_OBJECT;
+    return status != GEMLET_OK || object ? status : refuse(g->error, GEMLET_ERROR_ARGUMENT, name, "expected an object as JSON");
+}
+
 /* The calls that a message of the model made. */
-static gemlet_status read_calls(reading *g, const cJSON *calls) {
+static gemlet_status read_calls(reading *g, const cJSON *calls, size_t index) {
     const cJSON *call;
+    size_t number = 0;
     cJSON_ArrayForEach(call, calls) {
+        snprintf(g->place, sizeof g->place, "messages[%zu].tool_calls[%zu]", index, number++);
         const cJSON *function = json_member(call, "function");
         const cJSON *name = json_member(function, "name"), *arguments = json_member(function, "arguments");
         if (!cJSON_IsString(name) || !cJSON_IsString(arguments)) {
-            return json_expected(function, g->place, "tool_calls with a function that has the texts name and arguments", g->error);
+            return json_expected(function, g->place, "a function that has the texts name and arguments", g->error);
         }
         const char *json = arguments->valuestring[0] != '\0' ? arguments->valuestring : "{}";
-        gemlet_status status = add_json(g, GEMLET_PART_CALL, named_json(name->valuestring, "arguments", json));
+        gemlet_status status = check_arguments(g, json);
+        if (status == GEMLET_OK) {
+            status = add_json(g, GEMLET_PART_CALL, named_json(name->valuestring, "arguments", json));
+        }
         if (status != GEMLET_OK) {
             return status;
         }
@@ -184,6 +204,21 @@ static const char *name_of_call(const reading *g, const cJSON *message) {
     return cJSON_IsString(name) ? name->valuestring : NULL;
 }
 
+static gemlet_status check_texts(reading *g, const cJSON *content, size_t index) {
+    const cJSON *part, *parts = cJSON_IsArray(content) ? content : NULL;
+    size_t number = 0;
+    cJSON_ArrayForEach(part, parts) {
+        if (!is_text(part)) {
+            snprintf(g->place, sizeof g->place, "messages[%zu].content[%zu]", index, number);
+            return json_expected(part, g->place, "a part of type text", g->error);
+        }
+        number++;
+    }
+    return cJSON_IsString(content) || parts != NULL
+               ? GEMLET_OK
+               : json_expected(content, g->place, "content that is a text or a list of texts", g->error);
+}
+
 /* A text, or the texts of a list one behind the other, as JSON; ours. */
 static char *json_of_texts(const cJSON *content) {
     text_buffer joined = {NULL, 0, 0, false}, out = {NULL, 0, 0, false};
@@ -192,8 +227,7 @@ static char *json_of_texts(const cJSON *content) {
         text_buffer_add_text(&joined, content->valuestring);
     }
     cJSON_ArrayForEach(part, parts) {
-        const cJSON *text = json_member(part, "text");
-        text_buffer_add_text(&joined, cJSON_IsString(text) ? text->valuestring : "");
+        text_buffer_add_text(&joined, json_member(part, "text")->valuestring);
     }
     text_buffer_add_json(&out, joined.bytes, joined.count);
     text_buffer_add(&out, "", 1);
@@ -206,15 +240,15 @@ static char *json_of_texts(const cJSON *content) {
 }
 
 /* What a function answered belongs to the message of the model that called it. */
-static gemlet_status read_response(reading *g, const cJSON *message) {
+static gemlet_status read_response(reading *g, const cJSON *message, size_t index) {
     const cJSON *content = json_member(message, "content");
     const char *name = name_of_call(g, message);
     if (g->called == NULL || name == NULL) {
         return refuse(g->error, GEMLET_ERROR_ARGUMENT, g->place,
                       "expected a tool's message behind the assistant's tool_calls, with the tool_call_id of one of them");
     }
-    if (!cJSON_IsString(content) && !cJSON_IsArray(content)) {
-        return json_expected(content, g->place, "content that is a text or a list of texts", g->error);
+    if (check_texts(g, content, index) != GEMLET_OK) {
+        return g->error->status;
     }
     char *json = json_of_texts(content);
     gemlet_status status = json != NULL ? add_json(g, GEMLET_PART_RESPONSE, named_json(name, "response", json))
@@ -247,11 +281,29 @@ static bool is_tool(const cJSON *message) {
     return cJSON_IsString(role) && strcmp(role->valuestring, "tool") == 0;
 }
 
-/* The message that the parts of this one belong to: behind responses the model goes on in its turn. */
+/* By the request's own count, which the chat template does not know: several messages may be one of it. */
+static gemlet_status check_turn(const reading *g, gemlet_role role) {
+    size_t before = g->message_count - (g->message_count > 0 && g->messages[0].role == GEMLET_ROLE_SYSTEM ? 1 : 0);
+    if (role == GEMLET_ROLE_SYSTEM) {
+        return g->message_count == 0
+                   ? GEMLET_OK
+                   : refuse(g->error, GEMLET_ERROR_ARGUMENT, g->place, "a system prompt must be the first message");
+    }
+    bool due = role == (before % 2 == 0 ? GEMLET_ROLE_USER : GEMLET_ROLE_MODEL);
+    return due ? GEMLET_OK
+               : refuse(g->error, GEMLET_ERROR_ARGUMENT, g->place,
+                        "is out of turn; user and assistant must alternate, the user first");
+}
+
+/* The message that the parts of this one belong to: behind responses the model goes on in its turn.  NULL where it is out of turn.
+ */
 static gemlet_message *begin_message(reading *g, gemlet_role role) {
     const gemlet_message *last = g->message_count > 0 ? &g->messages[g->message_count - 1] : NULL;
     bool answered = last != NULL && last->part_count > 0 && last->parts[last->part_count - 1].type == GEMLET_PART_RESPONSE;
     if (role != GEMLET_ROLE_MODEL || !answered) {
+        if (check_turn(g, role) != GEMLET_OK) {
+            return NULL;
+        }
         g->messages[g->message_count++] = (gemlet_message){role, g->parts + g->part_count, 0};
     }
     return &g->messages[g->message_count - 1];
@@ -281,18 +333,21 @@ static gemlet_status read_message(reading *g, const cJSON *message, size_t index
     size_t before = g->part_count;
     snprintf(g->place, sizeof g->place, "messages[%zu]", index);
     if (is_tool(message)) {
-        return read_response(g, message);
+        return read_response(g, message, index);
     }
     gemlet_status status = read_role(g, message, &role);
     if (status != GEMLET_OK) {
         return status;
     }
     gemlet_message *made = begin_message(g, role);
+    if (made == NULL) {
+        return g->error->status;
+    }
     status = read_content(g, message, index, role);
     const cJSON *calls = json_member(message, "tool_calls");
     g->called = cJSON_IsArray(calls) && role == GEMLET_ROLE_MODEL ? calls : NULL;
     if (status == GEMLET_OK && g->called != NULL) {
-        status = read_calls(g, calls);
+        status = read_calls(g, calls, index);
     }
     made->part_count += g->part_count - before;
     return status;
@@ -360,9 +415,11 @@ static gemlet_status number_prompt(request *r, const gemlet_session *session, ge
 
 gemlet_status request_check_room(const request *r, size_t of_sounds, const gemlet_session *session, gemlet_error *error) {
     size_t capacity = gemlet_session_capacity(session);
-    size_t most = r->choice_count > 0 ? CHOICE_TOKENS : 1; /* that an answer may take at least */
-    size_t positions = r->positions + of_sounds;
-    if (positions + most <= capacity) {
+    size_t answer = 1, positions = r->positions + of_sounds;
+    for (size_t i = 0; i < r->choice_count; i++) {
+        answer = r->choices[i].tokens.count > answer ? r->choices[i].tokens.count : answer;
+    }
+    if (positions + answer <= capacity) {
         return GEMLET_OK;
     }
     gemlet_fail(error, GEMLET_ERROR_CONTEXT, "messages: they take at least ");
@@ -372,12 +429,37 @@ gemlet_status request_check_room(const request *r, size_t of_sounds, const gemle
     return GEMLET_ERROR_CONTEXT;
 }
 
+/* Ends where the context is full: a text of megabytes is not taken apart to be refused. */
+static gemlet_status make_prompt(reading *g, gemlet_chat_options how) {
+    request *r = g->r;
+    const gemlet_session *session = g->reader->session;
+    r->prompt.most = gemlet_session_capacity(session);
+    gemlet_status status = turn_append_messages(&r->prompt, g->reader->model, g->messages, g->message_count, how, g->error);
+    if (status == GEMLET_OK) {
+        status = number_prompt(r, session, g->error);
+    } else if (status == GEMLET_ERROR_CONTEXT) {
+        r->positions = r->prompt.most + 1;
+    }
+    return status == GEMLET_OK || status == GEMLET_ERROR_CONTEXT ? request_check_room(r, 0, session, g->error) : status;
+}
+
 /* ---- Settings ---- */
 
+/* "NAME: expected WHAT, found N". */
+static gemlet_status refuse_number(gemlet_error *error, const char *name, const char *what, size_t found) {
+    gemlet_fail(error, GEMLET_ERROR_ARGUMENT, name);
+    gemlet_error_text(error, what);
+    gemlet_error_number(error, found);
+    return GEMLET_ERROR_ARGUMENT;
+}
+
 static gemlet_status add_stop(request *r, const cJSON *stop, gemlet_error *error) {
-    bool good = cJSON_IsString(stop) && stop->valuestring[0] != '\0' && strlen(stop->valuestring) <= STOP_BYTES;
-    if (!good || r->stop_count == REQUEST_MOST_STOPS) {
-        return json_expected(stop, "stop", "at most 8 texts of 1 to 256 bytes", error);
+    if (!cJSON_IsString(stop)) {
+        return json_expected(stop, "stop", "at most 8 texts", error);
+    }
+    size_t bytes = strlen(stop->valuestring);
+    if (bytes == 0 || bytes > STOP_BYTES) {
+        return refuse_number(error, "stop", ": expected texts of 1 to 256 bytes, found one of ", bytes);
     }
     r->stops[r->stop_count] = strdup(stop->valuestring);
     if (r->stops[r->stop_count] == NULL) {
@@ -393,6 +475,9 @@ static gemlet_status read_stops(request *r, const cJSON *json, gemlet_error *err
         return stop == NULL ? GEMLET_OK : add_stop(r, stop, error);
     }
     const cJSON *one;
+    if (cJSON_GetArraySize(stop) > REQUEST_MOST_STOPS) {
+        return refuse_number(error, "stop", ": expected at most 8 texts, found ", (size_t)cJSON_GetArraySize(stop));
+    }
     cJSON_ArrayForEach(one, stop) {
         if (add_stop(r, one, error) != GEMLET_OK) {
             return error->status;
@@ -403,17 +488,21 @@ static gemlet_status read_stops(request *r, const cJSON *json, gemlet_error *err
 
 static gemlet_status add_choice(request *r, const request_reader *reader, const cJSON *text, gemlet_error *error) {
     request_choice *made = &r->choices[r->choice_count];
-    if (!cJSON_IsString(text) || text->valuestring[0] == '\0') {
+    if (!cJSON_IsString(text)) {
         return json_expected(text, "choices", "2 to 32 texts", error);
+    }
+    if (text->valuestring[0] == '\0') {
+        return refuse(error, GEMLET_ERROR_ARGUMENT, "choices", "expected texts that are not empty, found an empty one");
     }
     made->text = strdup(text->valuestring);
     if (made->text == NULL) {
         return gemlet_fail(error, GEMLET_ERROR_MEMORY, "out of memory for a text");
     }
     r->choice_count++;
+    made->tokens.most = CHOICE_TOKENS;
     gemlet_status status =
         tokens_append_text(&made->tokens, gemlet_model_tokenizer(reader->model), made->text, strlen(made->text), error);
-    if (status == GEMLET_OK && made->tokens.count > CHOICE_TOKENS) {
+    if (status == GEMLET_ERROR_CONTEXT) {
         return refuse(error, GEMLET_ERROR_UNSUPPORTED, "choices", "expected texts of at most 32 tokens");
     }
     return status;
@@ -422,11 +511,17 @@ static gemlet_status add_choice(request *r, const request_reader *reader, const 
 /* Answers to choose among: not OpenAI's. */
 static gemlet_status read_choices(request *r, const request_reader *reader, const cJSON *json, gemlet_error *error) {
     const cJSON *choices = json_member(json, "choices");
-    int count = choices != NULL ? cJSON_GetArraySize(choices) : 2;
-    if (count < 2 || count > REQUEST_MOST_CHOICES || (choices != NULL && !cJSON_IsArray(choices))) {
+    int count = cJSON_GetArraySize(choices);
+    if (choices == NULL) {
+        return GEMLET_OK;
+    }
+    if (!cJSON_IsArray(choices)) {
         return json_expected(choices, "choices", "2 to 32 texts", error);
     }
-    if (choices != NULL && (r->logprobs || r->think || r->stop_count > 0)) {
+    if (count < 2 || count > REQUEST_MOST_CHOICES) {
+        return refuse_number(error, "choices", ": expected 2 to 32 texts, found ", (size_t)count);
+    }
+    if ((r->logprobs || r->think || r->stop_count > 0)) {
         return refuse(error, GEMLET_ERROR_UNSUPPORTED, "choices", "expected neither logprobs, stop nor thoughts with them");
     }
     const cJSON *text;
@@ -512,7 +607,37 @@ static gemlet_status read_limits(request *r, const options *o, const cJSON *json
     return status;
 }
 
-/* Members that would change the answer, and that this server does not know. */
+/* Members that would change the answer, and that this server does not know; what they may say as it is done anyway. */
+static const struct unknown {
+    const char *name, *why;
+    const char *word, *other; /* texts, or elements of a list */
+    bool list, object;        /* an empty one */
+} unknown[] = {
+    {"logit_bias", "this server does not support it", NULL, NULL, false, true},
+    {"functions", "this server does not support it: expected tools", NULL, NULL, true, false},
+    {"function_call", "this server does not support it: expected tool_choice", "none", "auto", false, false},
+    {"audio", "this server answers with text alone", NULL, NULL, false, false},
+    {"web_search_options", "this server does not support it", NULL, NULL, false, false},
+    {"modalities", "this server answers with text alone: expected a list with \"text\"", "text", NULL, true, false},
+    {"verbosity", "this server knows medium alone: ask for it in the prompt", "medium", NULL, false, false},
+};
+
+static bool is_one_of(const cJSON *value, const struct unknown *u) {
+    return cJSON_IsString(value) && ((u->word != NULL && strcmp(value->valuestring, u->word) == 0) ||
+                                     (u->other != NULL && strcmp(value->valuestring, u->other) == 0));
+}
+
+/* Whether it asks for nothing but what is done anyway. */
+static bool is_idle(const cJSON *member, const struct unknown *u) {
+    const cJSON *one, *list = u->list && cJSON_IsArray(member) ? member : NULL;
+    cJSON_ArrayForEach(one, list) {
+        if (!is_one_of(one, u)) {
+            return false;
+        }
+    }
+    return list != NULL || (u->object && cJSON_IsObject(member) && member->child == NULL) || (!u->list && is_one_of(member, u));
+}
+
 static gemlet_status refuse_unknown(const cJSON *json, gemlet_error *error) {
     double zero = 0, one = 1;
     gemlet_status status = json_read_whole(json, "n", 1, 1, &one, error);
@@ -522,22 +647,11 @@ static gemlet_status refuse_unknown(const cJSON *json, gemlet_error *error) {
     if (status == GEMLET_OK) {
         status = json_read_number(json, "frequency_penalty", 0, 0, &zero, error);
     }
-    static const char *const unknown[] = {"logit_bias", "functions", "function_call", "audio", "web_search_options"};
     for (size_t i = 0; i < sizeof unknown / sizeof unknown[0] && status == GEMLET_OK; i++) {
-        const cJSON *member = json_member(json, unknown[i]);
-        if (member != NULL && (cJSON_IsString(member) || cJSON_GetArraySize(member) > 0)) {
-            status = refuse(error, GEMLET_ERROR_UNSUPPORTED, unknown[i], "this server does not support it");
+        const cJSON *member = json_member(json, unknown[i].name);
+        if (member != NULL && !is_idle(member, &unknown[i])) {
+            status = refuse(error, GEMLET_ERROR_UNSUPPORTED, unknown[i].name, unknown[i].why);
         }
-    }
-    const cJSON *modality;
-    cJSON_ArrayForEach(modality, json_member(json, "modalities")) {
-        if (status == GEMLET_OK && (!cJSON_IsString(modality) || strcmp(modality->valuestring, "text") != 0)) {
-            status = refuse(error, GEMLET_ERROR_UNSUPPORTED, "modalities", "this server answers with text alone");
-        }
-    }
-    const cJSON *verbosity = json_member(json, "verbosity");
-    if (status == GEMLET_OK && verbosity != NULL && (!cJSON_IsString(verbosity) || strcmp(verbosity->valuestring, "medium") != 0)) {
-        status = refuse(error, GEMLET_ERROR_UNSUPPORTED, "verbosity", "this server knows medium alone: ask for it in the prompt");
     }
     return status;
 }
@@ -714,13 +828,7 @@ gemlet_status request_read(request *r, const request_reader *reader, const char 
                                          .think = r->think,
                                          .tools = r->tools,
                                          .tools_bytes = r->tools != NULL ? strlen(r->tools) : 0};
-        status = turn_append_messages(&r->prompt, reader->model, g.messages, g.message_count, how, error);
-    }
-    if (status == GEMLET_OK) {
-        status = number_prompt(r, reader->session, error);
-    }
-    if (status == GEMLET_OK) {
-        status = request_check_room(r, 0, reader->session, error);
+        status = make_prompt(&g, how);
     }
     for (size_t i = 0; i < g.text_count; i++) {
         free(g.texts[i]);
