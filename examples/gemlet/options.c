@@ -245,7 +245,7 @@ static bool parse_choice(const char *choices, const char *text, uint32_t *place)
     *place = 0;
     for (const char *at = choices; at != NULL; at = strchr(at, '|'), (*place)++) {
         at += *at == '|';
-        if (strncmp(at, text, length) == 0 && length > 0 && (at[length] == '|' || at[length] == '\0')) {
+        if (length == strcspn(at, "|") && strncmp(at, text, length) == 0) {
             return true;
         }
     }
@@ -315,7 +315,9 @@ static int bad_value(const char *name, const option *t, const char *found) {
     case KIND_SEED: snprintf(expected, sizeof expected, "a whole number below 2^64, or random"); break;
     case KIND_REAL: snprintf(expected, sizeof expected, "a number from %g to %g", t->least, t->most); break;
     case KIND_SIZE: snprintf(expected, sizeof expected, "%s, sides from 1 to %.0f", t->value, t->most); break;
-    case KIND_FILES: snprintf(expected, sizeof expected, "at most %d files", OPTIONS_MOST_FILES); break;
+    case KIND_FILES:
+        snprintf(expected, sizeof expected, found != NULL ? "at most %d files" : "a file, up to %d times", OPTIONS_MOST_FILES);
+        break;
     default: snprintf(expected, sizeof expected, "%s", t->value != NULL ? t->value : "nothing"); break;
     }
     snprintf(problem, sizeof problem, "option %s: expected %s, found %s%.200s%s", t->name, expected, found != NULL ? "\"" : "",
@@ -336,17 +338,18 @@ static bool has_required(const options *o, options_command command, const char *
     return true;
 }
 
-static unsigned readers_of_input(const options *o) {
-    const char *const paths[] = {o->prompt, o->tokens, o->file, o->schema};
-    unsigned count = 0;
+/* Those of options, and a camera's stream. */
+static int readers_of_input(const options *o, options_command command) {
+    const char *const paths[] = {command == OPTIONS_RUN ? o->prompt : NULL, o->tokens, o->file, o->schema};
+    const options_files *const lists[] = {&o->images, &o->sounds, &o->clip};
+    int count = o->raw_format != 0;
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
         count += paths[i] != NULL && strcmp(paths[i], "-") == 0;
     }
-    for (uint32_t i = 0; i < o->images.count; i++) {
-        count += strcmp(o->images.paths[i], "-") == 0;
-    }
-    for (uint32_t i = 0; i < o->sounds.count; i++) {
-        count += strcmp(o->sounds.paths[i], "-") == 0;
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+        for (uint32_t j = 0; j < lists[i]->count; j++) {
+            count += strcmp(lists[i]->paths[j], "-") == 0;
+        }
     }
     return count;
 }
@@ -359,7 +362,7 @@ static const char *contradiction(const options *o, options_command command) {
     if (command == OPTIONS_DUMP && !image_dumped && !tokens_dumped) {
         return "expected --tokens FILE --logits FILE, or --image FILE or --sound FILE with --soft-tokens FILE";
     }
-    if (readers_of_input(o) > 1) {
+    if (readers_of_input(o, command) > 1) {
         return "expected one reader of standard input (-), found several";
     }
     if (o->clip.count > 0 && o->images.count > 0) {

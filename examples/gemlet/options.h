@@ -50,7 +50,7 @@ typedef struct options {
     const char *soft_tokens;
     const char *device;
     const char *folder;
-    const char *host;         /* what the server listens on; NULL: this machine alone */
+    const char *host;         /* what the server listens on */
     const char *camera;       /* of the server: a V4L2 device, or "rpicam"; NULL: it has none */
     const char *api_key_file; /* NULL: whoever reaches the server may ask */
     options_size size;

@@ -416,6 +416,12 @@ for command in run chat dump perplexity info; do
     expect 2 'unknown option "--nonsense"' $command "${model[@]}" --nonsense
 done
 expect 2 'one reader of standard input' run "${model[@]}" -p - --image -
+expect 2 'one reader of standard input' run "${model[@]}" -p - --clip -
+expect 2 'one reader of standard input' run "${model[@]}" -p x --clip - --clip -
+expect 2 'one reader of standard input' camera "${model[@]}" -p x --raw-frames rgb --size 8x6 --schema -
+expect 2 'option --image: expected a file, up to 32 times, found nothing' run "${model[@]}" -p x --image
+expect 2 'option --kv: expected f16\|int8, found "f16.int8"' run "${model[@]}" -p x --kv 'f16|int8'
+expect 2 'option --kv: expected f16\|int8, found ""' run "${model[@]}" -p x --kv ''
 expect 2 'option -p TEXT is missing' run "${model[@]}"
 expect 2 'unknown option "--last"' run "${model[@]}" -p x --last 3
 expect 2 'option --temp: expected a number from 0 to 1000, found "warm"' run "${model[@]}" -p x --temp warm

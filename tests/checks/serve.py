@@ -10,6 +10,7 @@ import math
 import os
 import re
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -71,6 +72,7 @@ def test_answers():
         check(server.said() == "", f"something is logged: {server.said()!r}")
         models = json.loads(server.ask("GET", "/v1/models")[2])["data"]
         plan = {held["of"]: held["bytes"] for held in models[0]["gemlet"]["plan"]}
+        check(plan["forms of answers"] == server.metric('memory_bytes{of="forms"}'), f"/metrics tells another plan: {models}")
         planned = sum(n for name, n in plan.items() if name not in ("weights, mapped", "other slots", "samplers", "forms of answers"))
         check(models[0]["id"] == "demo" and planned == server.metric('memory_bytes{of="first_slot"}'), f"/v1/models tells another plan: {models}")
         page = server.ask("GET", "/")
@@ -228,6 +230,17 @@ def test_messages():
                 refused(server, 400, name + ": ", messages=[user], max_tokens=1, **{name: value})
 
 
+def test_own_errors():
+    """What the request is not to blame for is 500: a model whose logits are no numbers."""
+    broken = work.name + "/broken.gguf"
+    halves = [half for (half,) in struct.iter_unpack("<H", Path(work.name + "/rote.gguf").read_bytes())]
+    for i, half in enumerate(halves):  # scales of the head's blocks, 1/32 with either sign, become NaN
+        halves[i] = 0x7E00 if half & 0x7FFF == 0x2800 else half
+    Path(broken).write_bytes(struct.pack(f"<{len(halves)}H", *halves))
+    with Server(gemlet, broken, "--ctx", "64", *level) as server:
+        refused(server, 500, "logit of token ", messages=[{"role": "user", "content": "a"}])
+
+
 def test_large_prompts():
     """What will not fit is not taken apart to its end."""
     with Server(gemlet, tiny, "--ctx", "320", "--no-images", *level) as server:
@@ -300,6 +313,7 @@ def test_refusals():
         check(server.ask("POST", "/v1/chat/completions", "{}", {"Content-Type": "text/plain"})[0] == 415, "text/plain is taken")
         status, headers, _ = server.ask("GET", "/v1/chat/completions")
         check(status == 405 and headers["Allow"] == "POST", "GET of completions")
+        check(server.ask("POST", "/v1/models", "{}")[1]["Allow"] == "GET, HEAD", "a path that has HEAD does not say so")
         check(server.ask("POST", "/health", "{}")[0] == 405 and server.ask("GET", "/nothing")[0] == 404, "404 or 405")
         check(server.ask("GET", "/health", headers={"Host": "evil.example"})[0] == 403, "another name for this machine is answered")
         check(server.ask("GET", "/v1/models", headers={"Origin": "http://evil.example"})[0] == 403, "another site is answered")
@@ -349,6 +363,14 @@ def test_slots():
         stream = begin_long(server)
         started = time.monotonic()  # an end while a stream goes on: it is not waited for
     check(time.monotonic() - started < 10, "a stream keeps the server from ending")
+    # Who goes away while the server waits for him to read has an answer that was cancelled, too.
+    with Server(gemlet, work.name + "/rote.gguf", *level) as server:
+        endless = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "array", "minItems": 30000, "items": {"type": "boolean"}}}}
+        stream = server.open(request({**long, "response_format": endless}), buffer=4096)
+        time.sleep(3)
+        stream.close()
+        server.wait_for(lambda: server.metric("slots_busy") == 0)
+        check(server.metric("cancelled_total") == 1 and server.metric("answers_total") == 1, "a client that does not read and goes away is not counted")
     # Two at once say what each says alone.
     with Server(gemlet, tiny, "--ctx", "320", "--no-images", "--slots", "2", *level) as server:
         members = [{"messages": [{"role": "user", "content": text}], "max_tokens": 40, **greedy} for text in ("The cat sat", "A dog")]
@@ -521,7 +543,7 @@ def test_sound():
 
 
 subprocess.run([packer, "--text", "tests/data/tiny/text-q4_0.gguf", "-o", tiny, "--quiet"], check=True, capture_output=True)
-for test in (test_answers, test_settings, test_choices, test_forms, test_messages, test_large_prompts, test_thoughts, test_refusals, test_keys, test_slots, test_limits, test_log, test_camera, test_command, test_sound):
+for test in (test_answers, test_settings, test_choices, test_forms, test_messages, test_own_errors, test_large_prompts, test_thoughts, test_refusals, test_keys, test_slots, test_limits, test_log, test_camera, test_command, test_sound):
     began = time.monotonic()
     test()
     if os.environ.get("VERBOSE"):

@@ -65,7 +65,8 @@ void exchange_fail(exchange *x, unsigned code, const char *message) {
     fail(x, code, name, message);
 }
 
-void exchange_fail_for(exchange *x, const gemlet_error *error) {
+/* For what was read of the request, and for what begins with it: its fault, mostly. */
+static void fail_for(exchange *x, const gemlet_error *error) {
     switch (error->status) {
     case GEMLET_ERROR_CONTEXT: fail(x, BAD_REQUEST, "context_length_exceeded", error->message); break;
     case GEMLET_ERROR_CANCELLED: exchange_fail(x, BUSY, error->message); break;
@@ -117,12 +118,17 @@ static void begin_head(exchange *x) {
              (unsigned long long)atomic_fetch_add(&s->requests, 1));
 }
 
+/* What the request is not to blame for. */
+static void fail_inside(exchange *x, const gemlet_error *error) {
+    exchange_fail(x, error->status == GEMLET_ERROR_CANCELLED ? BUSY : FAILED, error->message);
+}
+
 static void answer_whole(exchange *x) {
     completion *c = &x->completion;
     while (completion_step(c) == COMPLETION_GOES_ON) {
     }
     if (c->end == COMPLETION_FAILED || c->end == COMPLETION_CANCELLED) {
-        exchange_fail_for(x, &c->error);
+        fail_inside(x, &c->error);
     } else {
         reply_whole(&x->out, &x->head, c);
         x->code = OK;
@@ -138,7 +144,7 @@ void exchange_complete_chat(exchange *x) {
     gemlet_status status = request_read(&x->request, &s->reader, x->body.bytes != NULL ? x->body.bytes : "", x->body.count, &error);
     forget_body(x);
     if (status != GEMLET_OK) {
-        exchange_fail_for(x, &error);
+        fail_for(x, &error);
         return;
     }
     x->slot = atomic_load(&s->stopping) ? NULL : slots_take(&s->slots, x->request.keys, x->request.prompt.count);
@@ -150,7 +156,7 @@ void exchange_complete_chat(exchange *x) {
     begin_head(x);
     status = completion_begin(&x->completion, &s->slots, x->slot, &s->words, &x->request, wanted, x, s->options);
     if (status != GEMLET_OK) {
-        exchange_fail_for(x, &x->completion.error);
+        fail_for(x, &x->completion.error);
         leave_slot(x);
     } else if (x->request.stream) {
         reply_first_event(&x->out, &x->head);
@@ -167,7 +173,7 @@ void exchange_take_picture(exchange *x) {
         exchange_fail(x, NOT_FOUND, "the server was started without --camera");
     } else if (viewfinder_take(x->server->viewfinder, (viewfinder_call){wanted, x}, &x->out, &x->width, &x->height, &error) !=
                GEMLET_OK) {
-        exchange_fail_for(x, &error);
+        fail_inside(x, &error);
     } else {
         x->code = OK;
     }

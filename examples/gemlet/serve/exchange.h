@@ -29,9 +29,8 @@ void exchange_close(exchange *x);
 /* Adds to the body; what is too much is dropped, and the reply says so. */
 void exchange_receive(exchange *x, const char *bytes, size_t count);
 
-/* Decides on a reply that is an error, for HTTP's status or the library's. */
+/* Decides on a reply that is an error. */
 void exchange_fail(exchange *x, unsigned code, const char *message);
-void exchange_fail_for(exchange *x, const gemlet_error *error);
 
 /* POST /v1/chat/completions, when the body is there: decides on the reply.  A whole answer is made here; of a stream, the prompt is
  * fed here. */

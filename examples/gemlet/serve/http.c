@@ -103,8 +103,9 @@ static bool names_this_machine(const char *host, const char *own) {
     return false;
 }
 
-/* A page of another site that the user looks at must not ask here in his name: neither by a request across sites, nor by a name of
- * its own that suddenly leads to this machine (DNS rebinding).  Where keys are asked for, it has none. */
+/* A page of another site that the user looks at must not ask here in his name: neither by a request across sites, nor, where nobody
+ * but this machine reaches the server, by a name of its own that suddenly leads here (DNS rebinding).  A server that others reach
+ * does not know its own names, and can't tell.  Where keys are asked for, the page has none. */
 static bool is_foreign(const http *h, struct MHD_Connection *c, bool open) {
     const char *host = header(c, "Host"), *origin = header(c, "Origin");
     if (h->server->keys.text != NULL) {
@@ -183,7 +184,7 @@ static void add_headers(const exchange *x, const struct route *r, struct MHD_Res
         MHD_add_response_header(response, "Retry-After", number);
     }
     if (x->code == NOT_ALLOWED && r != NULL) {
-        MHD_add_response_header(response, "Allow", r->method);
+        MHD_add_response_header(response, "Allow", has_method(r, "HEAD") ? "GET, HEAD" : r->method);
     }
     if (x->code == UNAUTHORIZED) {
         MHD_add_response_header(response, "WWW-Authenticate", "Bearer");

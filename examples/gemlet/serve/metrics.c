@@ -11,7 +11,9 @@ void metrics_count_completion(metrics *m, const completion *c) {
     atomic_fetch_add(&m->tokens_out, c->tokens);
     atomic_fetch_add(&m->time_in, c->time_in);
     atomic_fetch_add(&m->time_out, c->time_out);
-    if (c->end == COMPLETION_CANCELLED || c->error.status == GEMLET_ERROR_CANCELLED) {
+    /* Of a stream whose reader went away, or was late, while the server waited for him, nobody asks for the rest. */
+    bool left = c->end == COMPLETION_GOES_ON && c->error.status == GEMLET_OK;
+    if (left || c->end == COMPLETION_CANCELLED || c->error.status == GEMLET_ERROR_CANCELLED) {
         atomic_fetch_add(&m->cancelled, 1);
     }
 }
@@ -38,6 +40,7 @@ static void memory(text_buffer *out, const slots *s) {
     text_buffer_print(out, "gemlet_memory_bytes{of=\"first_slot\"} %zu\n", plan->arena);
     text_buffer_print(out, "gemlet_memory_bytes{of=\"other_slots\"} %zu\n", (s->count - 1) * s->session_bytes);
     text_buffer_print(out, "gemlet_memory_bytes{of=\"program\"} %zu\n", s->program_bytes);
+    text_buffer_print(out, "gemlet_memory_bytes{of=\"forms\"} %zu\n", s->count * s->form_bytes);
 }
 
 void metrics_print(metrics *m, slots *s, text_buffer *out) {
