@@ -25,7 +25,9 @@ enum { PAIRS = sizeof pairs / sizeof *pairs, TEXTS = 1 << PAIRS, TEXT_BYTES = 6 
 static void make_text(size_t number, bool alike, char text[TEXT_BYTES + 1]) {
     for (size_t i = 0; i < PAIRS; i++) {
         memcpy(text + 6 * i, pairs[i][number >> i & 1], 6);
-        text[6 * i] = alike ? text[6 * i] : (char)('a' + (number >> i & 1));
+        if (!alike) {
+            text[6 * i] = "ab"[number >> i & 1];
+        }
     }
     text[TEXT_BYTES] = '\0';
 }
