@@ -30,7 +30,7 @@ void gemlet_rope_table(const double *turns, size_t pairs, size_t position, float
         double quarters = 4.0 * ((double)position * turns[i]);
         double whole = floor(quarters + 0.5);
         double angle = (quarters - whole) * (two_pi / 4);
-        unsigned quadrant = (unsigned)((uint64_t)whole % 4);
+        unsigned quadrant = (unsigned)(whole - 4.0 * floor(whole / 4.0)); /* exact, however large it is */
         double s = sine_small(angle);
         double c = cosine_small(angle);
         double cosines[] = {c, -s, -c, s};

@@ -10,7 +10,7 @@ for name in "$@"; do
     compgen -G "tests/*/fuzz_$name.c" >/dev/null || { echo "build.sh: expected the name of a target (tests/*/fuzz_NAME.c), found $name"; exit 1; }
 done
 cc=${CC:-$(command -v clang || command -v clang-14)}
-read -ra flags <<<"${CFLAGS:--g -O1 -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all}"
+read -ra flags <<<"${CFLAGS:--g -O1 -fsanitize=address,undefined,float-cast-overflow,fuzzer-no-link -fno-sanitize-recover=all}"
 read -ra engine <<<"${ENGINE:--fsanitize=fuzzer}"
 flags+=(-std=c11 -Iinclude -I. -DGEMLET_LEVEL_LIMIT=0 -D_DEFAULT_SOURCE -D_POSIX_C_SOURCE=200809L -D_FILE_OFFSET_BITS=64 -ffp-contract=off
     -DGEMLET_HAVE_JPEG -DGEMLET_HAVE_PNG -DGEMLET_HAVE_WEBP -DGEMLET_HAVE_SNDFILE -DGEMLET_HAVE_SAMPLERATE

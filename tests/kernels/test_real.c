@@ -554,6 +554,28 @@ static void test_rope_table(void **state) {
     }
 }
 
+/* Files may have any positive base and factor: turns that no integer holds are whole ones. */
+static void test_rope_table_far_out(void **state) {
+    (void)state;
+    static const double thetas[] = {1e-30, 1.401298464324817e-45, 3.4e38}, factors[] = {1.0, 1e30, 7.1e44};
+    static const float turned[] = {1.0f, 0.0f, -1.0f, 0.0f};
+    double turns[128];
+    float cosine[128], sine[128];
+    for (size_t t = 0; t < 9; t++) {
+        gemlet_rope_frequencies(thetas[t / 3], factors[t % 3], 256, turns);
+        for (size_t position = 1; position <= 4194304; position *= 2) {
+            gemlet_rope_table(turns, 128, position, cosine, sine);
+            for (size_t i = 0; i < 128; i++) {
+                double quarters = 4.0 * ((double)position * turns[i]);
+                size_t rest = (size_t)fmod(quarters, 4.0);
+                bool far_out = quarters >= 0x1p53;
+                assert_true(far_out ? cosine[i] == turned[rest] && sine[i] == turned[(rest + 3) % 4]
+                                    : fabs((double)cosine[i] * (double)cosine[i] + (double)sine[i] * (double)sine[i] - 1.0) < 3e-7);
+            }
+        }
+    }
+}
+
 /* A rotation keeps lengths, and products depend on the distance of two positions only. */
 static void test_rope_rotates(void **state) {
     (void)state;
@@ -861,6 +883,7 @@ int main(void) {
         cmocka_unit_test(test_layer_norm_accuracy),
         cmocka_unit_test(test_rms_norm_accuracy),
         cmocka_unit_test(test_rope_table),
+        cmocka_unit_test(test_rope_table_far_out),
         cmocka_unit_test(test_rope_rotates),
         cmocka_unit_test(test_rows_same_at_every_level),
         cmocka_unit_test(test_rows_accuracy),
