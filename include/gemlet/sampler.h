@@ -49,11 +49,11 @@ typedef bool (*gemlet_token_filter)(void *context, uint32_t token);
 typedef const uint64_t *(*gemlet_token_lister)(void *context);
 
 typedef struct gemlet_sampler_settings {
-    float temperature;          /* 0: greedy */
+    float temperature;          /* 0: greedy; at most 1,000,000 */
     uint32_t top_k;             /* 0: all tokens */
     float top_p;                /* above 0; 1: off */
     float min_p;                /* 0 (off) to 1 */
-    float repetition_penalty;   /* above 0; 1: off */
+    float repetition_penalty;   /* above 0, at most 1,000,000; 1: off */
     uint32_t repetition_window; /* how many of the latest tokens the history ring holds */
     uint64_t seed;
     const gemlet_logit_bias *biases; /* not owned, must outlive the sampler; NULL with bias_count 0 */
@@ -94,7 +94,8 @@ gemlet_status gemlet_sampler_open(gemlet_sampler *sampler, const gemlet_sampler_
 void gemlet_sampler_remember(gemlet_sampler *sampler, const uint32_t *tokens, size_t count);
 
 /* Samples from `logits` [count], count being the vocabulary, and remembers the token.  GEMLET_ERROR_ARGUMENT where a logit is NaN
- * or +infinity, GEMLET_ERROR_STATE where no token is left to choose from; history and random numbers are as before then. */
+ * or +infinity or becomes that by its biases or the penalty, GEMLET_ERROR_STATE where no token is left to choose from; history and
+ * random numbers are as before then. */
 gemlet_status gemlet_sampler_sample(gemlet_sampler *sampler, const float *logits, size_t count, uint32_t *token,
                                     gemlet_error *error);
 

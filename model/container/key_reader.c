@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/text.h"
+
 const char *gemlet_key_named(gemlet_key_reader *reader, const char *suffix) {
     size_t length = strlen(reader->prefix);
     memcpy(reader->key, reader->prefix, length);
@@ -19,6 +21,13 @@ void gemlet_key_fail(gemlet_key_reader *reader, gemlet_status status, const char
     reader->status = gemlet_fail(reader->error, status, reader->container->path);
     gemlet_error_text(reader->error, ": ");
     gemlet_error_text(reader->error, text);
+}
+
+/* Behind a failure: what the key holds. */
+static void say_real(gemlet_key_reader *reader, float value) {
+    char number[GEMLET_REAL_CHARACTERS];
+    gemlet_error_text(reader->error, " but is ");
+    gemlet_error_bytes(reader->error, number, gemlet_text_real(number, (double)value));
 }
 
 /* FILE: key "KEY" `text`. */
@@ -51,7 +60,8 @@ float gemlet_key_f32(gemlet_key_reader *reader, const char *suffix, uint64_t ind
     if (reader->status == GEMLET_OK) {
         reader->status = gemlet_container_f32(reader->container, gemlet_key_named(reader, suffix), index, &value, reader->error);
         if (reader->status == GEMLET_OK && !isfinite(value)) {
-            fail_key(reader, "is not a finite number");
+            fail_key(reader, "must be a finite number");
+            say_real(reader, value);
         }
     }
     return reader->status == GEMLET_OK ? value : 0.0f;
@@ -61,6 +71,7 @@ float gemlet_key_positive(gemlet_key_reader *reader, const char *suffix, uint64_
     float value = gemlet_key_f32(reader, suffix, index);
     if (reader->status == GEMLET_OK && !(value > 0.0f)) {
         fail_key(reader, "must be above 0");
+        say_real(reader, value);
     }
     return value;
 }

@@ -45,9 +45,11 @@ static gemlet_status check_frames(const gemlet_session *s, const gemlet_clip_fra
     }
     for (size_t i = 0; i < count; i++) {
         if (!(frames[i].seconds >= 0.0 && frames[i].seconds < 360000.0)) {
-            gemlet_fail(error, GEMLET_ERROR_ARGUMENT, "the seconds of a frame must be from 0 to 360000; those of number ");
+            char number[GEMLET_REAL_CHARACTERS];
+            gemlet_fail(error, GEMLET_ERROR_ARGUMENT, "the seconds of a frame must be from 0 to below 360000 but those of number ");
             gemlet_error_number(error, i);
-            gemlet_error_text(error, " are not");
+            gemlet_error_text(error, " are ");
+            gemlet_error_bytes(error, number, gemlet_text_real(number, frames[i].seconds));
             return GEMLET_ERROR_ARGUMENT;
         }
     }

@@ -5,6 +5,7 @@
 
 #include "core/crc32.h"
 #include "core/real.h"
+#include "core/text.h"
 
 /* ---- Keys: what has to be ordered is packed into integers, so that one heap orders all of it ----
  *
@@ -119,19 +120,28 @@ size_t gemlet_sampler_bytes(const gemlet_sampler_settings *settings, uint32_t vo
     return (words + (halves + 1) / 2) * sizeof(uint64_t);
 }
 
+static gemlet_status refuse_setting(const char *expected, float found, gemlet_error *error) {
+    char number[GEMLET_REAL_CHARACTERS];
+    gemlet_fail(error, GEMLET_ERROR_ARGUMENT, expected);
+    gemlet_error_text(error, ", found ");
+    gemlet_error_bytes(error, number, gemlet_text_real(number, (double)found));
+    return GEMLET_ERROR_ARGUMENT;
+}
+
 static gemlet_status check_settings(const gemlet_sampler_settings *s, uint32_t vocabulary, gemlet_error *error) {
     /* Written so that NaN is refused. */
     if (!(s->temperature >= 0.0f && s->temperature <= 1e6f)) {
-        return gemlet_fail(error, GEMLET_ERROR_ARGUMENT, "temperature: expected 0 (greedy) to 1000000");
+        return refuse_setting("temperature: expected 0 (greedy) to 1000000", s->temperature, error);
     }
     if (!(s->top_p > 0.0f && s->top_p <= 1.0f)) {
-        return gemlet_fail(error, GEMLET_ERROR_ARGUMENT, "top-p: expected more than 0 and at most 1 (off)");
+        return refuse_setting("top-p: expected more than 0 and at most 1 (off)", s->top_p, error);
     }
     if (!(s->min_p >= 0.0f && s->min_p <= 1.0f)) {
-        return gemlet_fail(error, GEMLET_ERROR_ARGUMENT, "min-p: expected 0 (off) to 1");
+        return refuse_setting("min-p: expected 0 (off) to 1", s->min_p, error);
     }
     if (!(s->repetition_penalty > 0.0f && s->repetition_penalty <= 1e6f)) {
-        return gemlet_fail(error, GEMLET_ERROR_ARGUMENT, "repetition penalty: expected more than 0 (1: off) and at most 1000000");
+        return refuse_setting("repetition penalty: expected more than 0 (1: off) and at most 1000000", s->repetition_penalty,
+                              error);
     }
     for (size_t i = 0; i < s->bias_count; i++) {
         if (s->biases[i].token >= vocabulary || !(s->biases[i].bias < INFINITY)) {
@@ -251,11 +261,21 @@ static void admit(gemlet_sampler *s, size_t *found, uint64_t key) {
     }
 }
 
-static gemlet_status refuse_logit(uint32_t token, float logit, gemlet_error *error) {
+/* `logit` is what came of the token's `raw` one, by its biases and then the penalty. */
+static gemlet_status refuse_logit(const gemlet_sampler *s, uint32_t token, float raw, float logit, gemlet_error *error) {
+    const gemlet_sampler_settings *settings = &s->settings;
+    float biased = raw;
+    for (size_t i = 0; i < settings->bias_count; i++) {
+        biased += settings->biases[i].token == token ? settings->biases[i].bias : 0.0f;
+    }
     gemlet_fail(error, GEMLET_ERROR_ARGUMENT, "logit of token ");
     gemlet_error_number(error, token);
     gemlet_error_text(error, ": expected a number below infinity, found ");
-    gemlet_error_text(error, logit == logit ? "infinity" : "NaN");
+    float found = raw < INFINITY ? logit : raw;
+    gemlet_error_text(error, found == found ? "infinity" : "NaN");
+    if (raw < INFINITY) {
+        gemlet_error_text(error, biased < INFINITY ? ", which the repetition penalty made of it" : ", which its biases made of it");
+    }
     return GEMLET_ERROR_ARGUMENT;
 }
 
@@ -295,7 +315,7 @@ static gemlet_status select_candidates(gemlet_sampler *s, const float *logits, s
             continue;
         }
         if (!(logit < INFINITY)) {
-            return refuse_logit(token, logit, error);
+            return refuse_logit(s, token, logits[token], logit, error);
         }
         if (is_allowed(s, listed, token)) {
             admit(s, found, candidate_key(logit, token));

@@ -1,5 +1,6 @@
 /* Every bound of what reads strangers' bytes, from both sides: the first value that is refused and the last that is not.  What is
  * small is compared with its definition over all of its inputs. */
+#include <float.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,6 +13,7 @@
 #include "core/carver.h"
 #include "core/crc32.h"
 #include "core/quant/row_scaled.h"
+#include "core/text.h"
 #include "core/utf8.h"
 #include "model/container/cursor.h"
 #include "model/container/key_reader.h"
@@ -537,6 +539,41 @@ static void values_that_are_cut_are_told(void **state) {
     }
 }
 
+static void reals_are_written_for_people(void **state) {
+    (void)state;
+    static const struct {
+        double number;
+        const char *text;
+    } cases[] = {{0.0, "0"},
+                 {-0.0, "0"},
+                 {1.0, "1"},
+                 {-12.5, "-12.5"},
+                 {0.95, "0.95"},
+                 {0.0001, "0.0001"},
+                 {0.00001, "1e-5"},
+                 {100.0, "100"},
+                 {12345678.0, "12345678"},
+                 {99999999.6, "1e8"},
+                 {123456789.0, "1.2345679e8"},
+                 {(double)1.0000001f, "1.0000001"},
+                 {(double)0.1f, "0.1"},
+                 {(double)-1e-30f, "-1e-30"},
+                 {DBL_MAX, "1.7976931e308"},
+                 {-DBL_MIN, "-2.2250739e-308"},
+                 {(double)INFINITY, "infinity"},
+                 {(double)-INFINITY, "-infinity"},
+                 {(double)NAN, "NaN"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char out[GEMLET_REAL_CHARACTERS + 1];
+        memset(out, 'E', sizeof out);
+        size_t length = gemlet_text_real(out, cases[i].number);
+        assert_in_range(length, 1, GEMLET_REAL_CHARACTERS);
+        assert_int_equal(out[length], 'E');
+        out[length] = '\0';
+        assert_string_equal(out, cases[i].text);
+    }
+}
+
 /* ---- Keys ---- */
 
 typedef struct opened {
@@ -734,10 +771,10 @@ static void a_key_reader_stops_at_the_first_fault(void **state) {
     assert_true(gemlet_key_positive(&reader, "half", 0) == 0.0f);
     reader.status = GEMLET_OK;
     (void)gemlet_key_positive(&reader, "zero", 0);
-    says(reader.status, GEMLET_ERROR_FORMAT, "F: key \"p.zero\" must be above 0");
+    says(reader.status, GEMLET_ERROR_FORMAT, "F: key \"p.zero\" must be above 0 but is 0");
     reader.status = GEMLET_OK;
     assert_true(gemlet_key_f32(&reader, "infinite", 0) == 0.0f);
-    says(reader.status, GEMLET_ERROR_FORMAT, "F: key \"p.infinite\" is not a finite number");
+    says(reader.status, GEMLET_ERROR_FORMAT, "F: key \"p.infinite\" must be a finite number but is infinity");
     gemlet_container_close(&o.container);
 }
 
@@ -1178,6 +1215,7 @@ int main(void) {
         cmocka_unit_test(a_port_that_fails_is_told),
         cmocka_unit_test(values_end_in_the_file),
         cmocka_unit_test(values_that_are_cut_are_told),
+        cmocka_unit_test(reals_are_written_for_people),
         cmocka_unit_test(every_type_of_number_is_read),
         cmocka_unit_test(reals_and_truths_are_read),
         cmocka_unit_test(strings_fit_with_their_end),

@@ -194,7 +194,7 @@ static void absent_arguments(void **state) {
          "1 to 32 but are 33");
     for (size_t i = 0; i < 2; i++) {
         frames[1].seconds = i == 0 ? -1.0 : 360000.0;
-        says(&r, gemlet_feed_clip(r.session, frames, 2, &r.error), GEMLET_ERROR_ARGUMENT, "number 1 are not");
+        says(&r, gemlet_feed_clip(r.session, frames, 2, &r.error), GEMLET_ERROR_ARGUMENT, "number 1 are ");
     }
     assert_int_equal(gemlet_session_length(r.session), length);
     rig_close(&r);

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,7 +65,7 @@ static void images_are_one_chunk(void **state) {
     r.model->images = &planned;
     must(&r, gemlet_feed_embeddings(r.session, soft, CHUNK, &r.error));
     says(&r, gemlet_feed_embeddings(r.session, soft, CHUNK + 1, &r.error), GEMLET_ERROR_ARGUMENT,
-         "the soft tokens of an image, which see each other, must be at most 8 but are 9");
+         "the soft tokens of an image, which see each other, must be at most 8 (option chunk) but are 9");
     for (uint32_t way = 0; way < 4; way++) {
         gemlet_arena counting;
         gemlet_session made;
@@ -229,12 +230,15 @@ static void a_clip_is_its_frames(void **state) {
     says(&r, gemlet_feed_clip(r.session, frames, 0, &r.error), GEMLET_ERROR_ARGUMENT,
          "the frames of a clip must be 1 to 32 but are 0");
     static const double wrong[] = {-0.1, 360000.0, (double)NAN};
+    static const char *const found[] = {"-0.1", "360000", "NaN"};
     for (size_t i = 0; i < 3; i++) {
         const gemlet_clip_frame bad[] = {{frame, 359999.0}, {frame, wrong[i]}, {frame, 1.0}};
-        says(&r, gemlet_feed_clip(r.session, bad, 2, &r.error), GEMLET_ERROR_ARGUMENT,
-             "the seconds of a frame must be from 0 to 360000; those of number 1 are not");
-        says(&r, gemlet_feed_clip(r.session, bad + 1, 2, &r.error), GEMLET_ERROR_ARGUMENT,
-             "the seconds of a frame must be from 0 to 360000; those of number 0 are not");
+        for (size_t number = 0; number < 2; number++) {
+            char expected[96];
+            snprintf(expected, sizeof expected,
+                     "the seconds of a frame must be from 0 to below 360000 but those of number %zu are %s", number, found[i]);
+            says(&r, gemlet_feed_clip(r.session, bad + 1 - number, 2, &r.error), GEMLET_ERROR_ARGUMENT, expected);
+        }
     }
     /* As many as there may be do not fit this context; one more is one too many for any. */
     gemlet_clip_frame many[GEMLET_CLIP_MOST_FRAMES + 1];

@@ -669,18 +669,18 @@ static void settings_have_bounds(void **state) {
     } cases[] = {
         {1e6f, 1.0f, 1.0f, 1e6f, NULL},
         {0.0f, 1e-30f, 0.0f, 1e-30f, NULL},
-        {1000001.0f, 1.0f, 0.0f, 1.0f, "temperature: expected 0 (greedy) to 1000000"},
-        {-1e-30f, 1.0f, 0.0f, 1.0f, "temperature: expected 0 (greedy) to 1000000"},
-        {NAN, 1.0f, 0.0f, 1.0f, "temperature: expected 0 (greedy) to 1000000"},
-        {1.0f, 0.0f, 0.0f, 1.0f, "top-p: expected more than 0 and at most 1 (off)"},
-        {1.0f, 1.0000001f, 0.0f, 1.0f, "top-p: expected more than 0 and at most 1 (off)"},
-        {1.0f, NAN, 0.0f, 1.0f, "top-p: expected more than 0 and at most 1 (off)"},
-        {1.0f, 1.0f, -1e-30f, 1.0f, "min-p: expected 0 (off) to 1"},
-        {1.0f, 1.0f, 1.0000001f, 1.0f, "min-p: expected 0 (off) to 1"},
-        {1.0f, 1.0f, NAN, 1.0f, "min-p: expected 0 (off) to 1"},
-        {1.0f, 1.0f, 0.0f, 0.0f, "repetition penalty: expected more than 0 (1: off) and at most 1000000"},
-        {1.0f, 1.0f, 0.0f, 1000001.0f, "repetition penalty: expected more than 0 (1: off) and at most 1000000"},
-        {1.0f, 1.0f, 0.0f, NAN, "repetition penalty: expected more than 0 (1: off) and at most 1000000"},
+        {1000001.0f, 1.0f, 0.0f, 1.0f, "temperature: expected 0 (greedy) to 1000000, found 1000001"},
+        {-1e-30f, 1.0f, 0.0f, 1.0f, "temperature: expected 0 (greedy) to 1000000, found -1e-30"},
+        {NAN, 1.0f, 0.0f, 1.0f, "temperature: expected 0 (greedy) to 1000000, found NaN"},
+        {1.0f, 0.0f, 0.0f, 1.0f, "top-p: expected more than 0 and at most 1 (off), found 0"},
+        {1.0f, 1.0000001f, 0.0f, 1.0f, "top-p: expected more than 0 and at most 1 (off), found 1.0000001"},
+        {1.0f, NAN, 0.0f, 1.0f, "top-p: expected more than 0 and at most 1 (off), found NaN"},
+        {1.0f, 1.0f, -1e-30f, 1.0f, "min-p: expected 0 (off) to 1, found -1e-30"},
+        {1.0f, 1.0f, 1.0000001f, 1.0f, "min-p: expected 0 (off) to 1, found 1.0000001"},
+        {1.0f, 1.0f, NAN, 1.0f, "min-p: expected 0 (off) to 1, found NaN"},
+        {1.0f, 1.0f, 0.0f, 0.0f, "repetition penalty: expected more than 0 (1: off) and at most 1000000, found 0"},
+        {1.0f, 1.0f, 0.0f, 1000001.0f, "repetition penalty: expected more than 0 (1: off) and at most 1000000, found 1000001"},
+        {1.0f, 1.0f, 0.0f, NAN, "repetition penalty: expected more than 0 (1: off) and at most 1000000, found NaN"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         gemlet_sampler_settings s = d;
@@ -811,6 +811,20 @@ static void what_cannot_be_is_not_drawn(void **state) {
          "logit of token 2: expected a number below infinity, found infinity");
     says(gemlet_sampler_sample(&sampler, none, 5, &token, &error), GEMLET_ERROR_ARGUMENT,
          "logit of token 1: expected a number below infinity, found NaN");
+    const gemlet_logit_bias biases[] = {{3, 3e38f}, {1, 1.0f}, {3, 3e38f}};
+    s.biases = biases;
+    s.bias_count = 3;
+    assert_int_equal(gemlet_sampler_open(&sampler, &s, 5, scratch, sizeof scratch, &error), GEMLET_OK);
+    says(gemlet_sampler_sample(&sampler, logits, 5, &token, &error), GEMLET_ERROR_ARGUMENT,
+         "logit of token 3: expected a number below infinity, found infinity, which its biases made of it");
+    says(gemlet_sampler_sample(&sampler, none, 5, &token, &error), GEMLET_ERROR_ARGUMENT,
+         "logit of token 1: expected a number below infinity, found NaN");
+    s.bias_count = 0;
+    s.repetition_penalty = 1e-38f;
+    assert_int_equal(gemlet_sampler_open(&sampler, &s, 5, scratch, sizeof scratch, &error), GEMLET_OK);
+    gemlet_sampler_remember(&sampler, (const uint32_t[]){1}, 1);
+    says(gemlet_sampler_sample(&sampler, (const float[]){0.0f, 9.0f, 0.0f, 0.0f, 0.0f}, 5, &token, &error), GEMLET_ERROR_ARGUMENT,
+         "logit of token 1: expected a number below infinity, found infinity, which the repetition penalty made of it");
     says(gemlet_sampler_sample(&sampler, nothing, 5, &token, &error), GEMLET_ERROR_STATE,
          "sampler: the filter, the biases and the logits leave no token to choose from");
 }
