@@ -86,18 +86,19 @@ gemlet_status gemlet_model_open(const gemlet_port *port, const char *path, const
                                 gemlet_model **model, gemlet_error *error);
 void gemlet_model_close(gemlet_model *model);
 
-/* Opens a session on `model`, which must outlive it.  Its memory is all taken from `arena` here, where several sessions may be: each
- * has its own scratch, in at most 3 of the GEMLET_ARENA_USERS pieces that an arena remembers.  There is nothing to close.  Errors as
- * gemlet_model_open, and GEMLET_ERROR_STATE where the arena remembers no more pieces; `*session` is NULL then and the arena as it
- * was. */
+/* Opens a session on `model`, which must outlive it.  Its memory is all taken from `arena` here, where several sessions may be:
+ * each has its own scratch, in at most 3 of the GEMLET_ARENA_USERS pieces that an arena remembers.  There is nothing to close.
+ * Errors as gemlet_model_open, and GEMLET_ERROR_STATE where the arena remembers no more pieces; `*session` is NULL then and the
+ * arena as it was. */
 gemlet_status gemlet_session_open(gemlet_model *model, const gemlet_options *options, gemlet_arena *arena, gemlet_session **session,
                                   gemlet_error *error);
 
 /* ---- Prompt in ---- */
 
 /* Called between chunks of a prompt with the tokens done so far and in all, and before them, behind each block of an image's
- * encoder, with the steps done so far and in all, and behind each part of a sound with the samples done so far and in all; false
- * cancels (GEMLET_ERROR_CANCELLED: the tokens done so far stay in the session).  Called from the session's thread only. */
+ * encoder, with the steps done so far and in all, and between the parts of a sound, 20,480 samples each, with the samples done so
+ * far and in all; false cancels (GEMLET_ERROR_CANCELLED: the tokens done so far stay in the session).  Called from the session's
+ * thread only. */
 typedef bool (*gemlet_progress)(void *context, size_t done, size_t total);
 
 void gemlet_session_on_progress(gemlet_session *session, gemlet_progress progress, void *context);
@@ -112,12 +113,14 @@ gemlet_status gemlet_feed(gemlet_session *session, const uint32_t *tokens, size_
 gemlet_status gemlet_feed_text(gemlet_session *session, const char *text, size_t bytes, bool special, gemlet_error *error);
 
 /* Appends `count` soft tokens, `embeddings` being [count][width] as an encoder makes them.  With a model whose images' soft tokens
- * see each other, also those behind them (Gemma 3 with its image encoder), they are those of one image: GEMLET_ERROR_ARGUMENT where
- * they are more than one has. */
+ * see each other, also those behind them (Gemma 3 with its image encoder), they are those of one image, which are computed
+ * together: GEMLET_ERROR_ARGUMENT where they are more than one has, or in a session without images than its `chunk`. */
 gemlet_status gemlet_feed_embeddings(gemlet_session *session, const float *embeddings, size_t count, gemlet_error *error);
 
 /* Feeds a whole prompt, but keeps what the session already holds of its beginning: the longest common prefix stays in the cache as
- * far as the sliding windows still reach.  `*kept` (may be NULL) gets how many tokens were not computed again. */
+ * far as the sliding windows still reach.  `*kept` (may be NULL) gets how many tokens were not computed again.  Errors as
+ * gemlet_feed; but on GEMLET_ERROR_IO and GEMLET_ERROR_CANCELLED the session has been rewound already: what it held behind the
+ * common prefix is lost, and the prefix and the chunks done so far stay, without logits. */
 gemlet_status gemlet_feed_prompt(gemlet_session *session, const uint32_t *tokens, size_t count, size_t *kept, gemlet_error *error);
 
 /* ---- Tokens out ---- */
@@ -160,16 +163,17 @@ size_t gemlet_session_capacity(const gemlet_session *session); /* positions in a
 /* Forgets everything. */
 void gemlet_session_reset(gemlet_session *session);
 
-/* Goes back to the first `length` positions.  GEMLET_ERROR_STATE where the sliding windows no longer hold what they need; then only
- * a reset is possible. */
+/* Goes back to the first `length` positions.  GEMLET_ERROR_ARGUMENT where there are fewer, GEMLET_ERROR_STATE where the sliding
+ * windows no longer hold what they need; then only a reset is possible. */
 gemlet_status gemlet_session_rewind(gemlet_session *session, size_t length, gemlet_error *error);
 
 /* Makes room in a full context: keeps the first `keep` positions and the last `recent` (at least 1), and forgets those between. The
  * recent tokens are computed again behind the kept ones, so that the session is to the bit what it would be if only these tokens
  * had been fed, and so are the kept ones where the sliding windows no longer hold what they need; gemlet_session_length tells
  * afterwards how many there are, and the logits are those of the last.  GEMLET_ERROR_ARGUMENT where there are fewer positions than
- * `keep` + `recent`, GEMLET_ERROR_UNSUPPORTED where a soft token would have to be computed again: only the caller has its image. On
- * GEMLET_ERROR_IO and GEMLET_ERROR_CANCELLED the chunks done so far stay, as with gemlet_feed, and the other tokens are lost. */
+ * `keep` + `recent`, GEMLET_ERROR_UNSUPPORTED where a soft token would have to be computed again: only the caller has its image or
+ * sound. On GEMLET_ERROR_IO and GEMLET_ERROR_CANCELLED the chunks done so far stay, as with gemlet_feed, and the other tokens are
+ * lost. */
 gemlet_status gemlet_session_slide(gemlet_session *session, size_t keep, size_t recent, gemlet_error *error);
 
 /* The bytes that gemlet_session_save writes now; and saving to / restoring from a caller's buffer of any alignment.  A saved state

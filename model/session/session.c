@@ -316,7 +316,7 @@ gemlet_status gemlet_feed_embeddings(gemlet_session *session, const float *embed
     if (status == GEMLET_OK && together(session) && count > session->decoder.chunk) {
         gemlet_fail(error, GEMLET_ERROR_ARGUMENT, "the soft tokens of an image, which see each other, must be at most ");
         gemlet_error_number(error, session->decoder.chunk);
-        gemlet_error_text(error, " but are ");
+        gemlet_error_text(error, " (option chunk) but are ");
         gemlet_error_number(error, count);
         return GEMLET_ERROR_ARGUMENT;
     }
@@ -476,7 +476,11 @@ bool gemlet_session_reaches(const gemlet_session *session, size_t length) {
 
 gemlet_status gemlet_session_rewind(gemlet_session *session, size_t length, gemlet_error *error) {
     if (length > session->length) {
-        return gemlet_fail(error, GEMLET_ERROR_ARGUMENT, "can't rewind forward");
+        gemlet_fail(error, GEMLET_ERROR_ARGUMENT, "can't rewind to the first ");
+        gemlet_error_number(error, length);
+        gemlet_error_text(error, " positions of ");
+        gemlet_error_number(error, session->length);
+        return GEMLET_ERROR_ARGUMENT;
     }
     if (!gemlet_session_reaches(session, length)) {
         return gemlet_fail(error, GEMLET_ERROR_STATE, "the sliding windows no longer hold what that position sees: reset instead");

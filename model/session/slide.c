@@ -22,7 +22,7 @@ static gemlet_status check_tokens(const gemlet_session *s, size_t first, size_t 
         if (s->history[i] >= s->model->config.vocabulary) {
             gemlet_fail(error, GEMLET_ERROR_UNSUPPORTED, "position ");
             gemlet_error_number(error, i);
-            gemlet_error_text(error, " would have to be computed again, but is no token: a soft token of an image");
+            gemlet_error_text(error, " would have to be computed again, but is no token: a soft token of an image or a sound");
             return GEMLET_ERROR_UNSUPPORTED;
         }
     }

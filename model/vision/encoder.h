@@ -2,7 +2,7 @@
  *
  * An encoder has two parts.  The model's part holds its configuration and its weights: it is filled by read_config and load when a
  * model is opened.  The session's part holds the shapes and the memory of a run, which several sessions must not share: it begins
- * with a gemlet_image_run and is filled by plan.  Both are structures of the encoder's own; model/family/encoders.h has room for
+ * with a gemlet_image_run and is filled by plan.  Both are structures of the encoder's own; model/family/family.h has room for
  * either of any encoder. */
 #ifndef GEMLET_MODEL_VISION_ENCODER_H
 #define GEMLET_MODEL_VISION_ENCODER_H

@@ -429,7 +429,7 @@ static void what_is_no_input_is_said(void **state) {
     says(&r, gemlet_feed(r.session, some, 3, &r.error), GEMLET_ERROR_ARGUMENT, expected);
     some[1] = vocabulary - 1;
     must(&r, gemlet_feed(r.session, some, 3, &r.error));
-    says(&r, gemlet_session_rewind(r.session, 4, &r.error), GEMLET_ERROR_ARGUMENT, "can't rewind forward");
+    says(&r, gemlet_session_rewind(r.session, 4, &r.error), GEMLET_ERROR_ARGUMENT, "can't rewind to the first 4 positions of 3");
     must(&r, gemlet_session_rewind(r.session, 3, &r.error));
     must(&r, gemlet_logits(r.session, &logits, &count, &r.error));
     must(&r, gemlet_session_rewind(r.session, 2, &r.error));
@@ -649,7 +649,7 @@ static void slides_that_cannot_be_are_named(void **state) {
     must(&r, gemlet_session_slide(r.session, 5, 25, &r.error)); /* nothing to forget */
     must(&r, gemlet_session_slide(r.session, 29, 1, &r.error));
     says(&r, gemlet_session_slide(r.session, 5, 11, &r.error), GEMLET_ERROR_UNSUPPORTED,
-         "position 19 would have to be computed again, but is no token: a soft token of an image");
+         "position 19 would have to be computed again, but is no token: a soft token of an image or a sound");
     assert_state(&r, &before);
     must(&r, gemlet_session_slide(r.session, 22, 7, &r.error)); /* what is kept is not computed again */
     assert_int_equal(gemlet_session_length(r.session), 29);
@@ -657,11 +657,11 @@ static void slides_that_cannot_be_are_named(void **state) {
     must(&r, gemlet_feed_embeddings(r.session, soft, 1, &r.error));
     must(&r, gemlet_feed(r.session, ids, 38, &r.error));
     says(&r, gemlet_session_slide(r.session, 1, 9, &r.error), GEMLET_ERROR_UNSUPPORTED,
-         "position 0 would have to be computed again, but is no token: a soft token of an image");
+         "position 0 would have to be computed again, but is no token: a soft token of an image or a sound");
     rig_restore(&r, &before);
     r.session->history[20] = r.model->config.vocabulary; /* as a saved session may bring along */
     says(&r, gemlet_session_slide(r.session, 5, 10, &r.error), GEMLET_ERROR_UNSUPPORTED,
-         "position 20 would have to be computed again, but is no token: a soft token of an image");
+         "position 20 would have to be computed again, but is no token: a soft token of an image or a sound");
     free(before.bytes);
     rig_close(&r);
 }
