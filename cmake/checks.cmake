@@ -104,6 +104,7 @@ if(NOT GEMLET_SANITIZE)
         gemlet_add_check(coverage coverage)
         set_tests_properties(${GEMLET_TEST_PREFIX}/check/coverage PROPERTIES PROCESSORS 2)
         gemlet_add_check(mcdc mcdc)
+        gemlet_add_check(mistakes ../golden/mistakes --patterns) # whether the tests see them: by hand
         gemlet_add_check(format format)
         gemlet_add_check(readme readme ${CMAKE_C_COMPILER} ${CMAKE_CURRENT_BINARY_DIR})
         if(TARGET gemlet-program AND EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/examples/demo/demo.gguf)

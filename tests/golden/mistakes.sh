@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
+# usage: mistakes.sh [--patterns]
 # Makes deliberate mistakes in a copy of the source, one at a time, and tells whether golden/text sees them: a mistake that no test sees
 # is what golden values are for.  Fails where one is not seen, or can't be made any more.  Outside the tests; some five minutes.
-#     tests/golden/mistakes.sh
+# --patterns asks of each only whether it can still be made, which is one of the checks.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 copy=build/mistakes
-mkdir -p "$copy"
 
 prepare() {
     rm -rf "$copy/source"
@@ -17,6 +17,13 @@ prepare() {
 # try NAME FILE PATTERN REPLACEMENT: of a line, as sed has them
 try() {
     local file=$copy/source/$2 seen
+    if [ "$patterns" = 1 ]; then
+        if sed "s|$3|$4|" "$2" | cmp -s - "$2"; then
+            echo "$1: can't be made: expected \"$3\" in $2, found no such line"
+            failed=1
+        fi
+        return
+    fi
     cp "$file" "$copy/before"
     sed -i "s|$3|$4|" "$file"
     if cmp -s "$file" "$copy/before"; then
@@ -38,18 +45,23 @@ try() {
 }
 
 failed=0
-prepare
-echo "| mistake | |"
-echo "|---|---|"
+patterns=0
+if [ "${1:-}" = --patterns ]; then
+    patterns=1
+else
+    prepare
+    echo "| mistake | |"
+    echo "|---|---|"
+fi
 try "layer scalars ignored" model/text/decoder.c 'if (c->traits->layer_scalar)' 'if (c->traits->layer_scalar \&\& c->layers > 128)'
 try "global RoPE over the whole head" model/text/attention.c 'rotated = d->config->kinds\[kind\].rotated_pairs' 'rotated = pairs'
 try "RoPE's exponent over the turned part" model/text/weights.c 'a->head_width, w->turns' '2 * (size_t)a->rotated_pairs, w->turns'
 try "per-layer inputs missing" model/text/decoder.c 'if (c->traits->per_layer_inputs != GEMLET_NO_PER_LAYER_INPUTS) {$' 'if (c->traits->per_layer_inputs != GEMLET_NO_PER_LAYER_INPUTS \&\& c->layers > 128) {'
-try "embedding's part of the per-layer inputs missing" model/text/embeddings.c 'real->add_scaled(inputs, 1.0f, row' 'real->scale(inputs, 0.0f, layers * c->per_layer_width); real->add_scaled(inputs, 1.0f, row'
+try "embedding's part of the per-layer inputs missing" model/text/embeddings.c 'real->add_scaled(inputs, 1.0f, d->scratch.table_values' 'real->scale(inputs, 0.0f, numbers); real->add_scaled(inputs, 1.0f, d->scratch.table_values'
 try "values not normed" model/text/attention.c 'if (c->traits->value_norm)' 'if (c->traits->value_norm \&\& c->layers > 128)'
 try "shared layers read the layer before the right one" model/text/config.c 'for (uint32_t j = c->first_shared; j > 0; j--) {' 'for (uint32_t j = c->first_shared - (c->layer[i].kind == GEMLET_LOCAL_LAYER ? 2 : 0); j > 0; j--) {'
-try "window one too small" model/text/config.h 'end > kind->window ? kind->window : end' 'end >= kind->window ? kind->window - 1 : end'
-try "window one too large" model/text/config.h 'end > kind->window ? kind->window : end' 'end > kind->window + 1 ? kind->window + 1 : end'
+try "window one too small" model/text/ring.h 'end > window ? window : end' 'end >= window ? window - 1 : end'
+try "window one too large" model/text/ring.h 'end > window ? window : end' 'end > window + 1 ? window + 1 : end'
 try "gate from the normed residual" model/text/decoder.c 'const float \*gated = d->scratch.streams' 'const float *gated = d->scratch.normed'
 try "per-layer rows of soft tokens from another row" model/text/embeddings.c 'chunk->tokens\[t\] : 0' 'chunk->tokens[t] : 5'
 exit $failed
