@@ -8,8 +8,9 @@ line are run on it, the fastest and those that killed most first.  A mutant that
 the tests on that: what reads one element further than it should changes no result.  --longest leaves out tests that take longer.
 
 Mutants are tried in an order that looks random but is the same everywhere, so that those tried so far are a fair sample; --sample N stops
-at N of each file, --most SECONDS when so many have passed.  What is known is kept in build/mutation/state.tsv: a killed mutant stays killed
-while its line stays as it is; those that live are tried again on tests that have changed.
+at N of each file, the same ones each time, --most SECONDS when so many have passed.  What is known is kept in build/mutation/state.tsv: a
+killed mutant stays killed while its line stays as it is; those that live are tried again on tests that have changed, in their own file or
+in what they share.  --sample believes nothing that is kept, so that a test that has become weaker shows.
 
 equivalent.tsv lists mutants that mean the same as the original, with the reason; mutants whose optimised code is the original's need no line
 there.  Ends with an error where less than --limit percent (95) of the others are killed, or a line of equivalent.tsv has no mutant.
@@ -24,6 +25,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -230,8 +232,7 @@ def program(test, way):
 
 def run_test(test, layer, seconds, way, more=None):
     """Whether the test passes on the layer; a test that takes longer fails."""
-    scratch = BUILD / "scratch" / f"{os.getpid()}-{Path(layer).stem}"
-    scratch.mkdir(parents=True, exist_ok=True)
+    scratch = tempfile.mkdtemp(prefix="gemlet-mutant-") # no longer for one layer than for another, wherever the build is
 
     def limit():
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
@@ -240,7 +241,7 @@ def run_test(test, layer, seconds, way, more=None):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_FSIZE, (256 << 20, 256 << 20))
 
-    environment = {**os.environ, "LD_PRELOAD": ":".join([*way.before, str(Path(layer).resolve())]), "TMPDIR": str(scratch.resolve()),
+    environment = {**os.environ, "LD_PRELOAD": ":".join([*way.before, str(Path(layer).resolve())]), "TMPDIR": scratch,
                    "CMOCKA_TEST_ABORT": "1", **way.more, **(more or {})} # the first that fails is enough
     with open(os.devnull, "w") as nothing:
         child = subprocess.Popen([str(program(test, way))], stdout=nothing, stderr=nothing, env=environment, preexec_fn=limit, start_new_session=True)
@@ -345,6 +346,17 @@ def read_equivalents():
     return found
 
 
+def hash_of(test):
+    """Of the test's source and, as deep as they go, of what it includes of the tests."""
+    left, seen = [Path(f"tests/{test}.c")], set()
+    while left:
+        path = left.pop()
+        if path not in seen and path.exists():
+            seen.add(path)
+            left += [Path(name) for name in re.findall(r'#include "(tests/[^"]+)"', path.read_text())] + [path.with_suffix(".c")]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(seen))).hexdigest()[:8]
+
+
 def read_state():
     """key -> result, and key -> what it has survived: ways, tests and their hashes."""
     state, survived = {}, {}
@@ -375,10 +387,10 @@ def main():
     stale = [line for line in equivalents if line not in known]
     for line in stale:
         print(f"{EQUIVALENT}: no mutant of {line[0]} makes \"{line[2]}\" of \"{line[1]}\"")
-    hashes = {test: hashlib.sha256(Path(f"tests/{test}.c").read_bytes()).hexdigest()[:8] for test in tests}
+    hashes = {test: hash_of(test) for test in tests}
     way = Way(options.sanitize)
     (BUILD / "mutants").mkdir(parents=True, exist_ok=True)
-    state, survived = read_state()
+    state, survived = ({}, {}) if options.sample and not (options.list or options.sanitize) else read_state()
     # In turns: the first of each file, then the second, ...
     wanted = [m for path in targets for m in (mutants[path][:options.sample] if options.sample else mutants[path]) if re.search(options.only, path)]
     wanted.sort(key=lambda m: m.key)
@@ -398,7 +410,7 @@ def main():
                 left = [test for test in names if names[test] not in survived.get(mutant.key, ()) and seconds[test] <= options.longest]
                 if time.time() - begin >= options.most or (mutant.key in state and not left):
                     return
-                result = try_mutant(mutant, left, seconds, way)
+                result = state[mutant.key] = try_mutant(mutant, left, seconds, way)
                 if result.startswith("killed "):
                     kills[mutant.path, result.removeprefix("killed ")] += 1
                 with open(STATE, "a") as file:
@@ -407,7 +419,6 @@ def main():
                     print(f"{mutant.path}:{mutant.line}: lives: {mutant.old_text}  ->  {mutant.new_text}", flush=True)
 
             list(pool.map(step, queue))
-        state, _ = read_state()
     return report(wanted, state, equivalents, options, stale)
 
 
