@@ -31,7 +31,7 @@ FOLDERS = {"Advanced Micro Devices X86-64": "x86_64-linux-gnu", "AArch64": "aarc
 
 
 def run(*command):
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"}).stdout
 
 
 def file_component(kind, path, version):

@@ -62,7 +62,7 @@ if(NOT GEMLET_SANITIZE)
     endif()
     gemlet_add_check(rooms rooms ${CMAKE_CURRENT_BINARY_DIR} ${CMAKE_NM})
     if(TARGET gemlet-bill-of-materials)
-        gemlet_add_check(bill-of-materials bill_of_materials ${CMAKE_CURRENT_BINARY_DIR} ${CMAKE_READELF})
+        gemlet_add_check(bill-of-materials bill_of_materials ${CMAKE_CURRENT_BINARY_DIR} ${CMAKE_READELF} ${CMAKE_NM})
     endif()
 
     if(arm)

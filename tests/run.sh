@@ -4,6 +4,7 @@
 # tests/run.sh -R arena
 set -euo pipefail
 cd "$(dirname "$0")/.."
+export LC_ALL=C.UTF-8 # what tools say is read
 
 bash toolchains/packages.sh
 
