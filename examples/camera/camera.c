@@ -103,7 +103,8 @@ static bool answer_frame(camera *c, const frame *f) {
     if (status != GEMLET_OK) {
         return status == GEMLET_ERROR_CANCELLED;
     }
-    printf("%s\t%llu\t", f->name, (unsigned long long)f->skipped);
+    gemlet_error shown; /* a line for each frame, whatever a file of a folder is called */
+    printf("%s\t%llu\t", program_shown(f->name, strlen(f->name), &shown), (unsigned long long)f->skipped);
     answer_end end = answer_print(a);
     printf("\t%.3f s\n", (double)(engine_time(&a->engine) - started) * 1e-9);
     if (end != ANSWER_FAILED && (fflush(stdout) != 0 || ferror(stdout))) {
@@ -183,6 +184,9 @@ static int run(camera *c, const options *o) {
     c->answerer.one_line = true;
     c->clip.length = o->clip_length;
     int code = watch(c, o);
+    code = code == 0 && c->lost > 0 && !c->source.live
+               ? 1
+               : code; /* a camera may lose frames; what lies in a file could not be shown */
     c->source.close(c->source.state);
     if (o->stats) {
         engine_print_stats(&c->answerer.engine, o, &c->answerer.work);

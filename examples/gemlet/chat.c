@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "examples/gemlet/answer.h"
@@ -129,12 +130,15 @@ static gemlet_status respond(conversation *c, const char *line) {
 static gemlet_status check_file(conversation *c, const char *command, bool taken, const options_files *files, const char *path) {
     gemlet_error *error = &c->answerer.error;
     gemlet_status status = GEMLET_OK;
+    struct stat facts;
+    bool vanishes =
+        strcmp(path, "-") == 0 || (stat(path, &facts) == 0 && !S_ISREG(facts.st_mode)); /* it is read now, and shown later */
     if (!taken) {
         status = gemlet_fail(error, GEMLET_ERROR_UNSUPPORTED, command);
         gemlet_error_text(error, ": the model has no encoder for it, or ");
         gemlet_error_text(error, files == &c->images ? "--no-images" : "--no-sounds");
         gemlet_error_text(error, " left it out");
-    } else if (*path == '\0' || strcmp(path, "-") == 0) {
+    } else if (*path == '\0' || vanishes) {
         status = gemlet_fail(error, GEMLET_ERROR_ARGUMENT, command);
         gemlet_error_text(error, ": expected the name of a file");
     } else if (files->count == OPTIONS_MOST_FILES) {

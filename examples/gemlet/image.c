@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "examples/gemlet/picture.h"
+#include "examples/gemlet/program.h"
 
 enum { MAGIC_BYTES = 12 };
 
@@ -118,7 +119,7 @@ gemlet_status image_read(image_file *file, const char *path, size_t memory, geml
     bool standard = strcmp(path, "-") == 0;
     uint8_t magic[MAGIC_BYTES];
     picture_input input = {standard ? stdin : fopen(path, "rb"), magic, 0, 0};
-    const picture unread = {.name = standard ? "standard input" : path, .error = error};
+    const picture unread = {.name = program_input(path), .error = error};
     *file = (image_file){.pixels = NULL};
     if (input.in == NULL) {
         return picture_fail(&unread, GEMLET_ERROR_IO, strerror(errno));

@@ -5,7 +5,8 @@
 #include "core/quant/row_scaled.h"
 #include "examples/gemlet/options.h"
 #include "examples/gemlet/program.h"
-#include "model/container/container.h"
+#include "model/container/key_reader.h"
+#include "model/text/config.h"
 #include <gemlet/gemlet.h>
 #include <gemlet/posix.h>
 
@@ -38,8 +39,10 @@ static void print_widths(info *n, const char *label, const char *suffix) {
         return;
     }
     printf("  %-28s ", label);
-    for (uint32_t i = 0; i <= layers; i++) {
-        if (i < layers && number(n, suffix, i, &next) && next == width) {
+    bool more = true;
+    for (uint32_t i = 0; more; i++) {
+        more = i < layers && number(n, suffix, i, &next);
+        if (more && next == width) {
             run++;
             continue;
         }
@@ -53,14 +56,26 @@ static void print_widths(info *n, const char *label, const char *suffix) {
     printf("\n");
 }
 
+static void print_filtered(const char *text) {
+    enum { PIECE = 128 };
+    for (gemlet_error shown; *text != '\0'; text += strnlen(text, PIECE)) {
+        fputs(program_shown(text, strnlen(text, PIECE), &shown), stdout);
+    }
+}
+
 static void print_text(info *n) {
     char name[128];
     bool named = gemlet_container_string(&n->container, "general.name", name, sizeof name, NULL) == GEMLET_OK && name[0] != '\0';
-    printf("%s%s%s\n", n->architecture, named ? ", " : "", named ? name : "");
+    print_filtered(n->architecture);
+    print_filtered(named ? ", " : "");
+    print_filtered(named ? name : "");
+    printf("\n");
     char slice[GEMLET_SLICE_BYTES];
     if (gemlet_container_find(&n->container, "gemlet.slice", NULL) &&
         gemlet_container_string(&n->container, "gemlet.slice", slice, sizeof slice, &n->error) == GEMLET_OK) {
-        printf("  %-28s %s\n", "slice", slice);
+        printf("  %-28s ", "slice");
+        print_filtered(slice);
+        printf("\n");
     }
     print_number(n, "layers", "block_count");
     print_number(n, "of them without own keys", "attention.shared_kv_layers");
@@ -264,8 +279,10 @@ static int visit_tensors(info *n, bool verify, bool list, totals *t) {
         }
         add_tensor(t, &tensor);
         if (list) {
-            printf("%-48s %-16s %8u x %-6u taps %-3u %12llu bytes\n", tensor.name, gemlet_kind_name((uint32_t)tensor.kind),
-                   tensor.rows, tensor.columns, tensor.taps, (unsigned long long)tensor.bytes);
+            gemlet_error shown;
+            printf("%-48s %-16s %8u x %-6u taps %-3u %12llu bytes\n", program_shown(tensor.name, strlen(tensor.name), &shown),
+                   gemlet_kind_name((uint32_t)tensor.kind), tensor.rows, tensor.columns, tensor.taps,
+                   (unsigned long long)tensor.bytes);
         }
         if (verify && gemlet_container_verify(&n->container, &tensor, &n->error) != GEMLET_OK) {
             program_fail(&n->error);
@@ -314,12 +331,20 @@ static int print_contexts(const gemlet_port *port, const char *path, const gemle
     return 0;
 }
 
+/* As many as a model can have: what comes of each is printed. */
+static gemlet_status check_layers(info *n) {
+    gemlet_key_reader r = {.container = &n->container, .error = &n->error, .prefix = n->architecture};
+    (void)gemlet_key_u32(&r, "block_count", 0, 1, GEMLET_MAX_LAYERS);
+    return r.status;
+}
+
 static int show(info *n, bool verify, bool list) {
     totals t = {0};
     gemlet_status status = gemlet_container_require_packed(&n->container, &n->error);
     if (status == GEMLET_OK) {
         status = gemlet_container_string(&n->container, "general.architecture", n->architecture, sizeof n->architecture, &n->error);
     }
+    status = status == GEMLET_OK ? check_layers(n) : status;
     if (status != GEMLET_OK) {
         return program_fail(&n->error);
     }

@@ -73,7 +73,7 @@ static gemlet_status check_length(const char *path, size_t count, size_t length,
         return gemlet_fail(error, GEMLET_ERROR_ARGUMENT, "option --ctx: expected at least 4 for a perplexity");
     }
     if (count < 2 * length) {
-        gemlet_fail(error, GEMLET_ERROR_ARGUMENT, path);
+        gemlet_fail(error, GEMLET_ERROR_ARGUMENT, program_input(path));
         gemlet_error_text(error, ": expected at least two chunks, that is ");
         gemlet_error_number(error, 2 * length);
         gemlet_error_text(error, " tokens, found ");

@@ -19,4 +19,11 @@ int command_serve(int argc, char **argv);  /* examples/gemlet/serve, where the b
 /* Prints "gemlet: MESSAGE" and answers 1. */
 int program_fail(const gemlet_error *error);
 
+/* What messages call the file at `path`, "-" being standard input. */
+const char *program_input(const char *path);
+
+/* Text of a file, for people: what would speak to their terminal, or end a line, is "?".  What does not fit a message is left out.
+ * `shown` keeps what is answered. */
+const char *program_shown(const char *text, size_t bytes, gemlet_error *shown);
+
 #endif

@@ -24,10 +24,10 @@ static void tell(const uint8_t *bytes, char name[5]) {
     name[4] = '\0';
 }
 
-bool sound_riff_is_whole(const sound_riff_file *file, char name[5]) {
+const char *sound_riff_problem(const sound_riff_file *file, char name[5]) {
     uint8_t bytes[HEADER];
     if (file->read_at(file->context, 0, bytes, HEADER) < HEADER || !(is(bytes, "RIFF") || is(bytes, "RIFX") || is(bytes, "RF64"))) {
-        return true;
+        return NULL;
     }
     const bool big = is(bytes, "RIFX");
     uint64_t at = HEADER;
@@ -35,12 +35,12 @@ bool sound_riff_is_whole(const sound_riff_file *file, char name[5]) {
         const uint64_t length = number(bytes + 4, big), left = file->size - at - CHUNK;
         tell(bytes, name);
         if (chunks == MOST_CHUNKS) {
-            return false;
+            return "is behind 10,000 others";
         }
         if (length > left) {
-            return is(bytes, "data");
+            return is(bytes, "data") ? NULL : "ends beyond it";
         }
         at += CHUNK + length + length % 2;
     }
-    return true;
+    return NULL;
 }

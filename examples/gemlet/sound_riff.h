@@ -14,8 +14,9 @@ typedef struct sound_riff_file {
     uint64_t size;
 } sound_riff_file;
 
-/* Whether all chunks of a RIFF, RIFX or RF64 file end within it, but for the samples, which a recorder may not have counted; true
- * for other files.  `name` gets the four letters of the first that does not, and a NUL; so does the one behind 10,000. */
-bool sound_riff_is_whole(const sound_riff_file *file, char name[5]);
+/* What is wrong with a RIFF, RIFX or RF64 file, for a message behind the four letters and a NUL that `name` gets: the first chunk
+ * that ends beyond the file, unless it is the samples, which a recorder may not have counted, or the one behind 10,000 others. NULL
+ * for nothing, and for other files. */
+const char *sound_riff_problem(const sound_riff_file *file, char name[5]);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #ifdef GEMLET_HAVE_SNDFILE
 #include <sndfile.h>
 #endif
@@ -12,6 +13,7 @@
 #include <samplerate.h>
 #endif
 
+#include "examples/gemlet/program.h"
 #include "examples/gemlet/sound_riff.h"
 #include <gemlet/sound.h>
 
@@ -230,23 +232,27 @@ static size_t file_read_at(void *context, uint64_t offset, void *out, size_t cou
 
 static gemlet_status check_riff(const sound_source *s, const sound_riff_file *file) {
     char name[5];
-    if (sound_riff_is_whole(file, name)) {
+    const char *problem = sound_riff_problem(file, name);
+    if (problem == NULL) {
         return GEMLET_OK;
     }
     fail(s, GEMLET_ERROR_FORMAT, "is damaged: its chunk \"");
     gemlet_error_text(s->error, name);
-    gemlet_error_text(s->error, "\" ends beyond it");
+    gemlet_error_text(s->error, "\" ");
+    gemlet_error_text(s->error, problem);
     return GEMLET_ERROR_FORMAT;
 }
 
-/* Of standard input nothing can be looked at before it is read. */
+/* Only a file can be looked at before it is read: who writes into a pipe has gone when it is opened again. */
 static gemlet_status check_frame(sound_source *s, const char *path) {
     if (s->memory.bytes != NULL) {
         gemlet_status status = check_riff(s, &(sound_riff_file){memory_read_at, &s->memory, s->memory.count});
         s->memory.at = 0;
         return status;
     }
-    FILE *file = strcmp(path, "-") != 0 ? fopen(path, "rb") : NULL;
+    struct stat facts;
+    bool is_file = strcmp(path, "-") != 0 && stat(path, &facts) == 0 && S_ISREG(facts.st_mode);
+    FILE *file = is_file ? fopen(path, "rb") : NULL;
     if (file == NULL) {
         return GEMLET_OK; /* sf_open says why */
     }
@@ -290,7 +296,7 @@ static void begin(sound_source *s, const char *name, const options *o, gemlet_er
 }
 
 gemlet_status sound_open(sound_source *s, const char *path, const options *o, gemlet_error *error) {
-    begin(s, strcmp(path, "-") == 0 ? "standard input" : path, o, error);
+    begin(s, program_input(path), o, error);
     return o->raw_sound != 0 ? open_raw(s, path) : open_file(s, path);
 }
 

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "examples/gemlet/program.h"
+
 void tokens_free(token_list *list) {
     free(list->ids);
     *list = (token_list){.ids = NULL};
@@ -65,7 +67,7 @@ gemlet_status tokens_append_special(token_list *list, const gemlet_tokenizer *to
 enum { BOM_BYTES = 3 };
 
 static char *fail_to_read(const char *path, const char *problem, gemlet_error *error) {
-    gemlet_fail(error, GEMLET_ERROR_IO, strcmp(path, "-") == 0 ? "standard input" : path);
+    gemlet_fail(error, GEMLET_ERROR_IO, program_input(path));
     gemlet_error_text(error, ": ");
     gemlet_error_text(error, problem);
     return NULL;
@@ -129,7 +131,7 @@ static gemlet_status parse_ids(token_list *list, const char *path, const char *t
         errno = 0;
         unsigned long long id = strtoull(text, &end, 10);
         if (!isdigit((unsigned char)*text) || (*end != '\0' && !isspace((unsigned char)*end)) || errno != 0 || id > UINT32_MAX) {
-            gemlet_fail(error, GEMLET_ERROR_FORMAT, path);
+            gemlet_fail(error, GEMLET_ERROR_FORMAT, program_input(path));
             gemlet_error_text(error, ": expected token ids separated by white space, found \"");
             gemlet_error_bytes(error, text, strcspn(text, " \t\r\n\v\f") < 40 ? strcspn(text, " \t\r\n\v\f") : 40);
             gemlet_error_text(error, "\" after ");
@@ -154,7 +156,7 @@ gemlet_status tokens_read(token_list *list, const char *path, gemlet_error *erro
     gemlet_status status = parse_ids(list, path, text, error);
     free(text);
     if (status == GEMLET_OK && list->count == 0) {
-        gemlet_fail(error, GEMLET_ERROR_FORMAT, path);
+        gemlet_fail(error, GEMLET_ERROR_FORMAT, program_input(path));
         gemlet_error_text(error, ": expected token ids, found none");
         status = GEMLET_ERROR_FORMAT;
     }

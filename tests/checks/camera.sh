@@ -47,7 +47,8 @@ expect_lines() {
 
 printf 'P6 8 6 255\ncut' >"$work/pictures/0b.ppm"
 echo 'no picture' >"$work/pictures/notes.txt"
-"${on[@]}" "$gemlet" camera "${settings[@]}" "${question[@]}" --folder "$work/pictures" --stats >"$work/lines" 2>"$work/messages"
+"${on[@]}" "$gemlet" camera "${settings[@]}" "${question[@]}" --folder "$work/pictures" --stats >"$work/lines" 2>"$work/messages" &&
+    complain "a folder with a cut picture ends with 0"
 mapfile -t names < <(seq -f '%g.ppm' 0 $last)
 expect_lines "${names[@]}"
 grep -q '0b.ppm: the image is cut' "$work/messages" || complain "a cut picture: $(cat "$work/messages")"
@@ -55,7 +56,8 @@ grep -qE "$((last + 1)) answered, 1 lost, 0 skipped; [0-9]+ tokens before the fr
 grep -q 'as planned' "$work/messages" || complain "the arena: $(cat "$work/messages")"
 
 cat "$work/0.rgb" "$work/1.rgb" <(head -c 9 "$work/0.rgb") |
-    "${on[@]}" "$gemlet" camera "${settings[@]}" "${question[@]}" --raw-frames rgb --size 8x6 --every-frame >"$work/lines" 2>"$work/messages"
+    "${on[@]}" "$gemlet" camera "${settings[@]}" "${question[@]}" --raw-frames rgb --size 8x6 --every-frame >"$work/lines" 2>"$work/messages" &&
+    complain "frames of which one is short end with 0"
 expect_lines 0 1
 grep -q 'ends inside of a frame: 9 of 144 bytes' "$work/messages" || complain "a short frame: $(cat "$work/messages")"
 
@@ -95,6 +97,10 @@ expect 2 'one of --device, --folder and --raw-frames' "${settings[@]}" -p x --ra
 expect 2 'option -p TEXT is missing' "${settings[@]}"
 "$gemlet" camera "${settings[@]}" "${question[@]}" --folder "$work/pictures" --frames 1 >"$work/lines" 2>/dev/null
 expect_lines 0.ppm
+mkdir "$work/odd"
+cp "$work/pictures/0.ppm" "$work/odd/"$'a\tb\n\e[2J.ppm'
+"$gemlet" camera "${settings[@]}" "${question[@]}" --folder "$work/odd" >"$work/lines"
+expect_lines 'a?b??[2J.ppm'
 
 # The luma of an I420 frame of the full range, without colour, is a grey picture.
 awk 'BEGIN { for (k = 0; k < 48; k++) printf "%c", 1 + k * 41 % 126 }' >"$work/luma"
@@ -117,7 +123,7 @@ version=$("$gemlet" --version)
 if [[ $version == *JPEG* ]]; then
     "$gemlet" run "${settings[@]}" "${question[@]}" --image examples/demo/one.jpg | tr '\r\n' '  ' | sed 's/ $//' >"$work/one.answer"
     { cat examples/demo/one.jpg; head -c 2000 examples/demo/two.jpg; cat examples/demo/one.jpg; } |
-        "$gemlet" camera "${settings[@]}" "${question[@]}" --raw-frames mjpeg --every-frame >"$work/lines" 2>"$work/messages"
+        "$gemlet" camera "${settings[@]}" "${question[@]}" --raw-frames mjpeg --every-frame >"$work/lines" 2>"$work/messages" && complain "pictures of which one is cut off end with 0"
     [ "$(cut -f1,3 "$work/lines")" = "0"$'\t'"$(cat "$work/one.answer")"$'\n'"2"$'\t'"$(cat "$work/one.answer")" ] || complain "mjpeg: $(cat "$work/lines")"
     grep -q 'frame 1: .* cut off' "$work/messages" || complain "a picture that is cut off: $(cat "$work/messages")"
 fi

@@ -106,6 +106,22 @@ cp $text "$work/source.gguf"
 ends 1 'would replace what is packed' "$packer" --text "$work/source.gguf" -o "$work/source.gguf" --quiet
 cmp -s $text "$work/source.gguf" || complain "the source was replaced"
 
+# --- What a model's file says is shown, and speaks to no terminal ---------------------------------------------------------------------
+change=(python3 tests/container/change_packed.py "$model")
+ends 0 '' "$gemlet" info -m "$model" --tensors
+[ "$(head -1 "$work/output")" = 'gemma3n, Hf' ] || complain "the first line of info: $(head -1 "$work/output")"
+sed -n 's/^token_embd.weight/token_?[2J.weight/p' "$work/output" >"$work/expected"
+"${change[@]}" "$work/escapes.gguf" text token_embd.weight $'token_\e[2J.weight'
+"$gemlet" info -m "$work/escapes.gguf" --tensors 2>/dev/null | grep '^token_' >"$work/found" || true # what needs the tensor fails
+cmp -s "$work/expected" "$work/found" || complain "a tensor's name with an escape: expected $(cat "$work/expected"), found $(cat "$work/found")"
+"${change[@]}" "$work/escapes.gguf" text Hf $'\e['
+ends 0 '' "$gemlet" info -m "$work/escapes.gguf"
+[ "$(head -1 "$work/output")" = 'gemma3n, ?[' ] || complain "a model's name with an escape: $(head -1 "$work/output")"
+for layers in 0 129 4294967295; do
+    "${change[@]}" "$work/layers.gguf" number gemma3n.block_count $layers
+    ends 1 "layers.gguf: key .gemma3n.block_count. must be 1 to 128 but is $layers\$" timeout 20 "$gemlet" info -m "$work/layers.gguf"
+done
+
 # --- Signals leave no unfinished file ---------------------------------------------------------------------------------------------------
 # stopped SIGNAL COMMAND...: a signal that comes while a file is written.  A short writing may be over before: some attempts.
 stopped() {
@@ -208,6 +224,7 @@ chat_says() { # PATTERN LINE...
 chat_says 'none: No such file' "/image $work/none"
 chat_says '/image: expected the name of a file' '/image'
 chat_says '/image: expected the name of a file' '/image -'
+chat_says '/image: expected the name of a file' "/image $work/fifo" # it would be read twice
 chat_says 'but there are 0 pictures' '<image>What?'
 small+=(--no-images)
 chat_says 'no-images left it out' "/image $work/picture.ppm"

@@ -384,6 +384,7 @@ bad_ids '2 -5' 'found "-5" after 1 ids'
 bad_ids '2 4294967296' 'found "4294967296"'
 bad_ids ' ' 'found none'
 bad_ids '2 528' '528'
+expect 1 '^gemlet: standard input: expected token ids, found none$' dump "${model[@]}" --tokens - --logits "$work/none.npy"
 expect 1 'none/x: No such file' dump "${model[@]}" --tokens "$work/ids" --logits "$work/none/x"
 expect 1 'none/ids: No such file' dump "${model[@]}" --tokens "$work/none/ids" --logits "$work/x"
 expect 1 'No space left' dump "${model[@]}" --tokens "$work/ids" --logits /dev/full
@@ -397,6 +398,7 @@ same "$work/perplexity-1" "$work/perplexity-2" "two threads give another perplex
 grep -qE '^perplexity [0-9]+\.[0-9]{4} \+/- [0-9]+\.[0-9]+ \([0-9]+ tokens of [0-9]+ chunks of 64\)$' "$work/perplexity-1" ||
     complain "perplexity: $(cat "$work/perplexity-1")"
 expect 1 'expected at least two chunks, that is 4096 tokens' perplexity "${model[@]}" --file "$work/ids" --ctx 2048
+expect 1 '^gemlet: standard input: expected at least two chunks' perplexity "${model[@]}" --file - --ctx 2048
 expect 1 'at least 4' perplexity "${model[@]}" --file "$work/text" --ctx 3
 expect 1 'none: No such file' perplexity "${model[@]}" --file "$work/none"
 

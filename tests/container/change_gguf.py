@@ -124,4 +124,5 @@ def main():
         add_head(keys, tensors, out, change == "head-rotated")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #ifdef GEMLET_HAVE_SNDFILE
@@ -371,6 +372,34 @@ static void expect_list(uint32_t length, const char *message) {
     remove(path);
 }
 
+/* Who writes into a named pipe writes once: it is opened once, and nothing of it is lost. */
+static void a_named_pipe_is_read_once(void **state) {
+    (void)state;
+    const char *folder = getenv("TMPDIR");
+    char path[512];
+    sound_file file;
+    gemlet_error error = {GEMLET_OK, ""};
+    make(SF_FORMAT_WAV | SF_FORMAT_PCM_16, 16000, 1, 1600, one_tone);
+    snprintf(path, sizeof path, "%s/gemlet-pipe-%ld", folder != NULL ? folder : "/tmp", (long)getpid());
+    assert_int_equal(mkfifo(path, 0600), 0);
+    pid_t writer = fork();
+    assert_true(writer >= 0);
+    if (writer == 0) {
+        int to = open(path, O_WRONLY);
+        _exit(write(to, made.bytes, made.count) == (ssize_t)made.count ? 0 : 1);
+    }
+    alarm(60); /* a second opening would wait for a second writer */
+    gemlet_status status = sound_read(&file, path, &plain, &error);
+    alarm(0);
+    int code = 1;
+    assert_int_equal(waitpid(writer, &code, 0), writer);
+    remove(path);
+    assert_int_equal(code, 0);
+    assert_int_equal(status, GEMLET_OK);
+    assert_int_equal(file.count, 1600);
+    sound_free(&file);
+}
+
 /* libsndfile 1.2.0 does not come back from a list that is longer than the file. */
 static void lists_that_end_beyond_the_file(void **state) {
     (void)state;
@@ -379,6 +408,16 @@ static void lists_that_end_beyond_the_file(void **state) {
     for (size_t i = 0; i < sizeof beyond / sizeof *beyond; i++) {
         expect_list(beyond[i], "made: is damaged: its chunk \"LIST\" ends beyond it");
     }
+}
+
+static void too_many_chunks_are_told(void **state) {
+    (void)state;
+    static const uint8_t empty[8] = "junk";
+    make(SF_FORMAT_WAV | SF_FORMAT_PCM_16, 16000, 1, 1, one_tone);
+    for (size_t i = 0; i < 10001; i++, made.count += sizeof empty) {
+        memcpy(made.bytes + made.count, empty, sizeof empty);
+    }
+    expect_refusal(made.count, "made: is damaged: its chunk \"junk\" is behind 10,000 others");
 }
 
 /* What is left of a file is heard, or it is refused; never more than was there. */
@@ -461,7 +500,9 @@ int main(void) {
 #ifdef GEMLET_HAVE_SAMPLERATE
         cmocka_unit_test(what_is_too_loud_to_be_resampled_is_refused),
 #endif
+        cmocka_unit_test(a_named_pipe_is_read_once),
         cmocka_unit_test(lists_that_end_beyond_the_file),
+        cmocka_unit_test(too_many_chunks_are_told),
         cmocka_unit_test(cut_off_anywhere),
         cmocka_unit_test(damaged_anywhere),
         cmocka_unit_test(thirty_seconds_of_any_rate),
