@@ -11,11 +11,14 @@
 #include "examples/gemlet/program.h"
 #include "examples/gemlet/sound.h"
 #include "examples/gemlet/tokens.h"
+#include "model/pack/unfinished.h"
 
 typedef struct dump {
     engine engine;
     FILE *out;
-    int failure; /* errno of the first row that could not be written, or 0 */
+    bool direct;                                               /* whether that is what was asked for */
+    char target[PACK_PATH_BYTES], unfinished[PACK_PATH_BYTES]; /* else its names when it is whole, and until then */
+    int failure;                                               /* errno of the first row that could not be written, or 0 */
     engine_work work;
     gemlet_error error;
 } dump;
@@ -47,14 +50,6 @@ static gemlet_status fail_to_write(dump *d, const char *path, int reason) {
     gemlet_error_text(&d->error, ": ");
     gemlet_error_text(&d->error, strerror(reason));
     return GEMLET_ERROR_IO;
-}
-
-/* No half file stays; but a device such as /dev/stdout does. */
-static void remove_file(const char *path) {
-    struct stat what;
-    if (stat(path, &what) == 0 && S_ISREG(what.st_mode)) {
-        remove(path);
-    }
 }
 
 /* What is encoded: one of the two. */
@@ -90,11 +85,6 @@ static bool go_on(void *context, size_t done, size_t total) {
     return !interrupt_seen();
 }
 
-static bool is_same_file(const char *a, const char *b) {
-    struct stat first, second;
-    return stat(a, &first) == 0 && stat(b, &second) == 0 && first.st_dev == second.st_dev && first.st_ino == second.st_ino;
-}
-
 /* Before a part of the tokens is computed for nothing. */
 static gemlet_status check_room(dump *d, size_t tokens) {
     size_t capacity = gemlet_session_capacity(d->engine.session);
@@ -108,36 +98,70 @@ static gemlet_status check_room(dump *d, size_t tokens) {
     return GEMLET_ERROR_CONTEXT;
 }
 
+/* ---- The output ---- */
+
+static bool is_same_file(const char *a, const char *b) {
+    struct stat first, second;
+    return stat(a, &first) == 0 && stat(b, &second) == 0 && first.st_dev == second.st_dev && first.st_ino == second.st_ino;
+}
+
+static gemlet_status check_output(dump *d, const options *o, const char *path) {
+    const struct {
+        const char *path, *what;
+    } inputs[] = {{o->model, "the model"},
+                  {o->tokens, "the tokens"},
+                  {o->images.count > 0 ? o->images.paths[0] : NULL, "the image"},
+                  {o->sounds.count > 0 ? o->sounds.paths[0] : NULL, "the sound"}};
+    for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++) {
+        if (inputs[i].path != NULL && is_same_file(path, inputs[i].path)) {
+            gemlet_fail(&d->error, GEMLET_ERROR_ARGUMENT, path);
+            gemlet_error_text(&d->error, ": the output would replace ");
+            gemlet_error_text(&d->error, inputs[i].what);
+            return GEMLET_ERROR_ARGUMENT;
+        }
+    }
+    return GEMLET_OK;
+}
+
+/* What is no file, such as /dev/stdout, is written as it comes; a file appears when it is whole. */
+static bool open_output(dump *d, const char *path) {
+    struct stat there;
+    errno = pack_follow_links(path, d->target);
+    if (errno != 0) {
+        return false;
+    }
+    d->direct = stat(path, &there) == 0 && !(S_ISREG(there.st_mode) && is_same_file(path, d->target));
+    if (!d->direct) {
+        pack_remove_unfinished(d->target);
+    }
+    d->out = d->direct ? fopen(path, "wb") : pack_create_unfinished(d->target, d->unfinished);
+    return d->out != NULL;
+}
+
+static int close_output(dump *d, bool whole) {
+    if (!d->direct) {
+        return pack_finish_unfinished(d->out, d->unfinished, d->target, whole);
+    }
+    return fclose(d->out) != 0 ? errno : 0;
+}
+
 /* Of the source where there is one, else of the tokens. */
 static gemlet_status write_values(dump *d, const options *o, const token_list *tokens, const dump_source *source) {
     const char *path = source != NULL ? o->soft_tokens : o->logits;
     size_t rows = o->last != 0 && o->last < tokens->count ? o->last : tokens->count;
-    if (is_same_file(path, o->model)) {
-        gemlet_fail(&d->error, GEMLET_ERROR_ARGUMENT, path);
-        gemlet_error_text(&d->error, ": the output would replace the model");
-        return GEMLET_ERROR_ARGUMENT;
-    }
     gemlet_status status = check_room(d, tokens->count);
     if (status != GEMLET_OK) {
         return status;
     }
     interrupt_catch_all(); /* half a file goes first */
     gemlet_session_on_progress(d->engine.session, go_on, NULL);
-    d->out = fopen(path, "wb");
-    if (d->out == NULL) {
+    if (!open_output(d, path)) {
         return fail_to_write(d, path, errno);
     }
     status = source != NULL ? encode_and_write(d, source) : feed_and_write(d, tokens, rows);
-    if (fclose(d->out) != 0 && d->failure == 0) {
-        d->failure = errno;
-    }
-    if (status == GEMLET_OK && d->failure != 0) {
-        status = fail_to_write(d, path, d->failure);
-    }
-    if (status != GEMLET_OK) {
-        remove_file(path);
-    }
-    return status;
+    int failure = close_output(d, status == GEMLET_OK && d->failure == 0);
+    d->failure = d->failure == 0 ? failure : d->failure;
+    return status == GEMLET_OK && d->failure != 0 ? fail_to_write(d, path, d->failure) : status;
 }
 
 int command_dump(int argc, char **argv) {
@@ -152,10 +176,12 @@ int command_dump(int argc, char **argv) {
     sound_file sound = {.samples = NULL};
     dump_source source = {o.images.count > 0 ? &image : NULL, o.sounds.count > 0 ? &sound : NULL};
     bool encodes = source.image != NULL || source.sound != NULL;
-    gemlet_status status = source.image != NULL
-                               ? image_read(&image, o.images.paths[0], (size_t)o.image_memory * IMAGE_MEBIBYTE, &d.error)
-                           : source.sound != NULL ? sound_read(&sound, o.sounds.paths[0], &o, &d.error)
-                                                  : tokens_read(&tokens, o.tokens, &d.error);
+    gemlet_status status = check_output(&d, &o, encodes ? o.soft_tokens : o.logits);
+    if (status == GEMLET_OK) {
+        status = source.image != NULL   ? image_read(&image, o.images.paths[0], (size_t)o.image_memory * IMAGE_MEBIBYTE, &d.error)
+                 : source.sound != NULL ? sound_read(&sound, o.sounds.paths[0], &o, &d.error)
+                                        : tokens_read(&tokens, o.tokens, &d.error);
+    }
     if (status == GEMLET_OK) {
         status = engine_open(&d.engine, &o, encodes ? 1 : (uint32_t)tokens.count, &d.error);
     }

@@ -12,7 +12,7 @@
 
 /* mkstemp's pattern behind the target's name: nobody calls a file of his own so. */
 static const char pattern[] = ".unfinished-XXXXXX";
-enum { PATTERN = sizeof pattern - 1, RANDOM = 6, TRIES = 100, LONGEST_NAME = 255 };
+enum { PATTERN = sizeof pattern - 1, RANDOM = 6, TRIES = 100, LONGEST_NAME = 255, MOST_LINKS = 40 };
 
 /* How much of the name behind the last slash goes before the pattern: what the file system leaves room for. */
 static size_t stem_of(const char *name) {
@@ -23,6 +23,28 @@ static size_t stem_of(const char *name) {
 static const char *name_of(const char *target) {
     const char *slash = strrchr(target, '/');
     return slash != NULL ? slash + 1 : target;
+}
+
+int pack_follow_links(const char *path, char target[PACK_PATH_BYTES]) {
+    if (snprintf(target, PACK_PATH_BYTES, "%s", path) >= PACK_PATH_BYTES) {
+        return ENAMETOOLONG;
+    }
+    for (int i = 0; i < MOST_LINKS; i++) {
+        char link[PACK_PATH_BYTES], joined[2 * PACK_PATH_BYTES];
+        ssize_t length = readlink(target, link, sizeof link - 1);
+        if (length < 0) {
+            return 0; /* no link */
+        }
+        link[length] = '\0';
+        const char *slash = strrchr(target, '/');
+        int folder = link[0] != '/' && slash != NULL ? (int)(slash - target) + 1 : 0;
+        snprintf(joined, sizeof joined, "%.*s%s", folder, target, link);
+        if (strlen(joined) >= PACK_PATH_BYTES) {
+            break;
+        }
+        memcpy(target, joined, strlen(joined) + 1);
+    }
+    return ELOOP;
 }
 
 /* Whether the file still has a name: between making and locking it another process may have found nobody's lock on it. */
@@ -58,6 +80,42 @@ FILE *pack_create_unfinished(const char *target, char path[PACK_PATH_BYTES]) {
     }
     errno = EBUSY;
     return NULL;
+}
+
+/* Makes the rename itself last. */
+static void sync_folder(const char *path) {
+    char folder[PACK_PATH_BYTES] = ".";
+    const char *slash = strrchr(path, '/');
+    if (slash != NULL && (size_t)(slash - path) < sizeof folder - 1) {
+        size_t length = (size_t)(slash - path) + (slash == path ? 1 : 0);
+        memcpy(folder, path, length);
+        folder[length] = '\0';
+    }
+    int descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (descriptor >= 0) {
+        (void)fsync(descriptor);
+        close(descriptor);
+    }
+}
+
+int pack_finish_unfinished(FILE *out, const char *path, const char *target, bool whole) {
+    int failure = 0;
+    mode_t mask = umask(0);
+    umask(mask);
+    fchmod(fileno(out), 0666 & ~mask); /* as if made by open, where mkstemp allows the owner only */
+    int lock = dup(fileno(out));       /* kept until the file has its name */
+    if (fclose(out) != 0 || (whole && rename(path, target) != 0)) {
+        failure = errno;
+    }
+    if (whole && failure == 0) {
+        sync_folder(target);
+    } else {
+        unlink(path);
+    }
+    if (lock >= 0) {
+        close(lock);
+    }
+    return whole ? failure : 0; /* what was not whole has failed before */
 }
 
 static void remove_if_left(const char *path) {

@@ -384,48 +384,13 @@ static gemlet_status write_file(pack_writer *w, pack_layout *layout, bool header
     return status;
 }
 
-/* Makes the rename itself last. */
-static void sync_folder(const char *path) {
-    char folder[4096] = ".";
-    const char *slash = strrchr(path, '/');
-    if (slash != NULL && (size_t)(slash - path) < sizeof folder - 1) {
-        size_t length = (size_t)(slash - path) + (slash == path ? 1 : 0);
-        memcpy(folder, path, length);
-        folder[length] = '\0';
-    }
-    int descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (descriptor >= 0) {
-        (void)fsync(descriptor);
-        close(descriptor);
-    }
-}
-
 /* ---- The file's name ---- */
 
-enum { MOST_LINKS = 40 };
-
-/* Where `path` is a symbolic link, what it leads to in the end, which need not be there yet: that is written, and the link stays.
- */
-static gemlet_status follow_links(const char *path, char target[PACK_PATH_BYTES], gemlet_error *error) {
-    if (snprintf(target, PACK_PATH_BYTES, "%s", path) >= PACK_PATH_BYTES) {
-        return pack_fail(error, GEMLET_ERROR_ARGUMENT, "%.100s...: the output's name is too long", path);
-    }
-    for (int i = 0; i < MOST_LINKS; i++) {
-        char link[PACK_PATH_BYTES], joined[2 * PACK_PATH_BYTES];
-        ssize_t length = readlink(target, link, sizeof link - 1);
-        if (length < 0) {
-            return GEMLET_OK; /* no link */
-        }
-        link[length] = '\0';
-        const char *slash = strrchr(target, '/');
-        int folder = link[0] != '/' && slash != NULL ? (int)(slash - target) + 1 : 0;
-        snprintf(joined, sizeof joined, "%.*s%s", folder, target, link);
-        if (strlen(joined) >= PACK_PATH_BYTES) {
-            break;
-        }
-        memcpy(target, joined, strlen(joined) + 1);
-    }
-    return pack_fail(error, GEMLET_ERROR_IO, "%s: too many symbolic links", path);
+static gemlet_status find_target(const char *path, char target[PACK_PATH_BYTES], gemlet_error *error) {
+    int failure = pack_follow_links(path, target);
+    return failure == 0              ? GEMLET_OK
+           : failure == ENAMETOOLONG ? pack_fail(error, GEMLET_ERROR_ARGUMENT, "%.100s...: the output's name is too long", path)
+                                     : pack_fail(error, GEMLET_ERROR_IO, "%s: too many symbolic links", path);
 }
 
 /* A packed file is written twice, its header last, and appears when it is whole: nothing but a regular file can take that. */
@@ -478,26 +443,12 @@ static gemlet_status write_by_way_of(pack_writer *w, pack_layout *layout, const 
         return pack_fail(w->error, GEMLET_ERROR_IO, "%s: can't be created: %s", target, strerror(errno));
     }
     gemlet_status status = write_file(w, layout, header_only, report);
-    mode_t mask = umask(0);
-    umask(mask);
-    fchmod(fileno(w->out), 0666 & ~mask); /* as if made by open, where mkstemp allows the owner only */
-    int lock = dup(fileno(w->out));       /* kept until the file has its name */
-    if (fclose(w->out) != 0 && status == GEMLET_OK) {
+    if (status == GEMLET_OK && fflush(w->out) != 0) {
         status = pack_fail(w->error, GEMLET_ERROR_IO, "%s: can't be written: %s", target, strerror(errno));
     }
     status = status != GEMLET_OK ? status : check_opens(temporary, target, w->error);
-    if (status == GEMLET_OK && rename(temporary, target) != 0) {
-        status = pack_fail(w->error, GEMLET_ERROR_IO, "%s: can't be renamed from %s: %s", target, temporary, strerror(errno));
-    }
-    if (status != GEMLET_OK) {
-        unlink(temporary);
-    } else {
-        sync_folder(target);
-    }
-    if (lock >= 0) {
-        close(lock);
-    }
-    return status;
+    int failure = pack_finish_unfinished(w->out, temporary, target, status == GEMLET_OK);
+    return failure == 0 ? status : pack_fail(w->error, GEMLET_ERROR_IO, "%s: can't be written: %s", target, strerror(failure));
 }
 
 gemlet_status pack_write(const pack_model *model, pack_layout *layout, const char *path, bool header_only, FILE *report,
@@ -505,7 +456,7 @@ gemlet_status pack_write(const pack_model *model, pack_layout *layout, const cha
     char target[PACK_PATH_BYTES];
     struct sigaction before[PACK_ENDING_SIGNALS];
     pack_writer w = {.model = model, .error = error};
-    gemlet_status status = follow_links(path, target, error);
+    gemlet_status status = find_target(path, target, error);
     status = status != GEMLET_OK ? status : check_output(model, path, target, error);
     if (status != GEMLET_OK) {
         return status;

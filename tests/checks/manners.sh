@@ -155,7 +155,28 @@ os.execv(sys.argv[1], sys.argv[1:])')
 done
 set -e
 
+# --- What gemlet dump writes: links lead, a failure changes nothing ---------------------------------------------------------------------
 ends 1 'would replace the model' "$gemlet" dump -m "$model" --tokens "$work/ids" --logits "$model"
+ends 1 'would replace the tokens' "$gemlet" dump -m "$model" --tokens "$work/ids" --logits "$work/ids"
+ends 1 'would replace the image' "$gemlet" dump "${small[@]:0:6}" --image "$work/picture.ppm" --soft-tokens "$work/picture.ppm"
+[ "$(cat "$work/ids")" = '2 5 7 8' ] || complain "gemlet dump replaced its tokens"
+mkdir "$work/far2"
+echo old >"$work/far2/old"
+ln -s far2/old "$work/link.npy"
+ln -s far2/new "$work/dangling.npy"
+echo '2 5 99999999' >"$work/bad"
+for link in link:old dangling:new; do
+    ends 1 '99999999' "$gemlet" dump -m "$model" --tokens "$work/bad" --logits "$work/${link%:*}.npy"
+    [ "$(cat "$work"/far2/*)" = old ] || complain "a dump that failed changed what ${link%:*}.npy leads to"
+done
+[ "$(ls "$work/far2")" = old ] || complain "a dump that failed leaves $(ls "$work/far2")"
+for link in link:old dangling:new; do
+    ends 0 '' "$gemlet" dump -m "$model" --tokens "$work/ids" --logits "$work/${link%:*}.npy"
+    [ -L "$work/${link%:*}.npy" ] && cmp -s "$work/logits" "$work/far2/${link#*:}" || complain "the link ${link%:*}.npy does not lead to the logits"
+done
+"$gemlet" dump -m "$model" --tokens "$work/ids" --logits /dev/stdout | cmp -s - "$work/logits" || complain "logits in a pipe differ"
+"$gemlet" dump -m "$model" --tokens "$work/ids" --logits /dev/stdout >"$work/found"
+cmp -s "$work/found" "$work/logits" || complain "logits on standard output differ"
 
 # --- Texts that are none -------------------------------------------------------------------------------------------------------------------
 printf 'Where?\0Here.' >"$work/zero"
