@@ -1,4 +1,4 @@
-# `cpack` in a build folder makes Debian packages: gemlet (the program), gemlet-pack (the packer) and libgemlet-dev (library and headers).
+# `cpack` in a build folder makes Debian packages: gemlet (the program), gemlet-pack (the packer, where it was built) and libgemlet-dev (library and headers).
 # Dependencies on shared libraries are what dpkg-shlibdeps finds; for another architecture it needs that one's libraries, as
 # toolchains/packages.sh installs them.
 set(CPACK_GENERATOR DEB)
@@ -8,7 +8,10 @@ set(CPACK_PACKAGE_CONTACT "The gemlet project <gemlet@example.invalid>" CACHE ST
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY ${PROJECT_DESCRIPTION})
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_STRIP_FILES ON)
-set(CPACK_COMPONENTS_ALL program packer development)
+set(CPACK_COMPONENTS_ALL program development)
+if("gemlet-pack" IN_LIST installed_programs)
+    list(APPEND CPACK_COMPONENTS_ALL packer)
+endif()
 set(CPACK_COMPONENTS_GROUPING ONE_PER_GROUP)
 set(CPACK_DEB_COMPONENT_INSTALL ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)

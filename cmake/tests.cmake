@@ -9,6 +9,11 @@ if(NOT CMOCKA_INCLUDE_DIR OR NOT CMOCKA_LIBRARY)
     message(FATAL_ERROR "The tests need cmocka (Debian: libcmocka-dev); -DGEMLET_TESTS=OFF builds without them")
 endif()
 
+if(NOT TARGET gemlet-packer OR NOT TARGET gemlet-commands)
+    message(FATAL_ERROR "The tests need the programs (GEMLET_PROGRAMS), gemlet-pack among them, which needs cJSON (Debian: libcjson-dev); "
+                        "-DGEMLET_TESTS=OFF builds without them")
+endif()
+
 file(GLOB test_sources CONFIGURE_DEPENDS tests/*/test_*.c)
 file(GLOB fuzz_sources CONFIGURE_DEPENDS tests/*/fuzz_*.c)
 file(GLOB support_sources CONFIGURE_DEPENDS tests/*/*.c)
@@ -21,7 +26,7 @@ add_library(gemlet-test-support STATIC ${support_sources})
 target_include_directories(gemlet-test-support PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
 target_include_directories(gemlet-test-support SYSTEM PUBLIC ${CMOCKA_INCLUDE_DIR})
 target_compile_definitions(gemlet-test-support PUBLIC _DEFAULT_SOURCE _POSIX_C_SOURCE=200809L _FILE_OFFSET_BITS=64)
-target_link_libraries(gemlet-test-support PUBLIC $<TARGET_NAME_IF_EXISTS:gemlet-packer> gemlet-posix gemlet ${CMOCKA_LIBRARY})
+target_link_libraries(gemlet-test-support PUBLIC gemlet-packer gemlet-posix gemlet ${CMOCKA_LIBRARY})
 
 # Under an emulator a program runs once per level: these CPUs have ARMv8.0, dotprod, and i8mm.  What reaches no kernel is the same on
 # all of them and runs on the oldest.  Whole forward passes run against the reference on each; the ways to the same bits and the

@@ -4,8 +4,9 @@
 #     examples/demo.sh                     the model, the pictures and the sounds of examples/demo
 #     MODEL=other.gguf examples/demo.sh    another packed model
 set -euo pipefail
+model=${MODEL:+$(realpath -m "$MODEL")} # a name in the caller's folder
 cd "$(dirname "$0")/.."
-model=${MODEL:-examples/demo/demo.gguf}
+model=${model:-examples/demo/demo.gguf}
 with=(-m "$model" --ctx 512 --threads "$(nproc)") # 512: an image's 256 soft tokens, a sound's 188, and an answer
 if [ ! -r "$model" ]; then
     echo "demo.sh: $model: no such file" >&2

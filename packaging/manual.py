@@ -77,31 +77,45 @@ def words(options):
     return " ".join(name for name, _, _ in options)
 
 
-def cases(options):
+OFFER_FILES = 'compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$word"); return'
+
+
+def case(value):
     """What may stand behind an option: a file, one of some words, or whatever the user likes."""
+    if value in FILES:
+        return f"{OFFER_FILES} ;;"
+    if "|" in value and not value.endswith("..."):
+        return f'mapfile -t COMPREPLY < <(compgen -W "{value.replace("|", " ")}" -- "$word"); return ;;'
+    return "return ;;" if value else ""
+
+
+def cases(commands):
+    """`commands`: each with its options.  An option that means different things has a line for each command."""
+    meanings = {}
+    for command, options in commands:
+        for name, value, _ in options:
+            meanings.setdefault(name, {})[command] = case(value)
     lines = []
-    for name, value, _ in options:
-        if "|" in value:
-            lines.append(f'        {name}) mapfile -t COMPREPLY < <(compgen -W "{value.replace("|", " ")}" -- "$word"); return ;;')
-        elif value in FILES:
-            lines.append(f'        {name}) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;')
-        elif value:
-            lines.append(f"        {name}) return ;;")
-    return sorted(set(lines))
+    for name, of in meanings.items():
+        if len(set(of.values())) == 1:
+            lines.append((f'*" {name}"', next(iter(of.values()))))
+        else:
+            lines += [(f'"{command} {name}"', what) for command, what in of.items()]
+    return [f"        {pattern}) {what}" for pattern, what in sorted(lines) if what]
 
 
 def completion(commands, pack_text):
-    every = [option for _, _, text in commands for option in options_of(text)]
     pack = options_of(pack_text)
     for usage in re.findall(r"(--?[a-z]+) ([A-Z][A-Z.a-z]+)", pack_text.split("\n\n")[0]):
         pack.append([usage[0], usage[1], ""])
     lines = ["# bash completion of gemlet and gemlet-pack, made by packaging/manual.py of what they say of themselves", "", "_gemlet() {", "    local word=${COMP_WORDS[COMP_CWORD]} options", "    COMPREPLY=()",
              "    if [ \"$COMP_CWORD\" = 1 ]; then", f'        mapfile -t COMPREPLY < <(compgen -W "{" ".join(name for name, _, _ in commands)} --help --version" -- "$word")', "        return", "    fi",
-             "    case ${COMP_WORDS[COMP_CWORD-1]} in"] + cases(every) + ["    esac", "    case ${COMP_WORDS[1]} in"]
+             "    case \"${COMP_WORDS[1]} ${COMP_WORDS[COMP_CWORD-1]}\" in"] + cases([(name, options_of(text)) for name, _, text in commands]) + ["    esac", "    case ${COMP_WORDS[1]} in"]
     for name, _, text in commands:
-        lines.append(f'        {name}) options="{words(options_of(text))} --help" ;;')
+        alone = '[[ $word == -* ]] || { ' + OFFER_FILES + "; }; " if "its name alone is enough" in " ".join(text.split()) else ""
+        lines.append(f'        {name}) {alone}options="{words(options_of(text))} --help" ;;')
     lines += ["        *) return ;;", "    esac", '    mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")', "}", "", "_gemlet_pack() {", "    local word=${COMP_WORDS[COMP_CWORD]}", "    COMPREPLY=()",
-              "    case ${COMP_WORDS[COMP_CWORD-1]} in"] + cases(pack) + ["    esac", f'    mapfile -t COMPREPLY < <(compgen -W "{" ".join(sorted({name for name, _, _ in pack} | {"--help"}))}" -- "$word")', "}", "",
+              "    case \" ${COMP_WORDS[COMP_CWORD-1]}\" in"] + cases([("", pack)]) + ["    esac", f'    mapfile -t COMPREPLY < <(compgen -W "{" ".join(sorted({name for name, _, _ in pack} | {"--help"}))}" -- "$word")', "}", "",
               "complete -F _gemlet gemlet", "complete -F _gemlet_pack gemlet-pack"]
     return "\n".join(lines) + "\n"
 

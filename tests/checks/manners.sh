@@ -82,6 +82,9 @@ if [ "$(id -u)" != 0 ]; then
     chmod 600 "$work/ids"
 fi
 
+repository=$PWD
+ends 1 "$work/none.gguf: no such file" env -C "$work" MODEL=none.gguf bash "$repository/examples/demo.sh" # a name in the caller's folder
+
 # --- The packer's output: links lead, what is no file is left alone ------------------------------------------------------------------
 pack=("$packer" --text $text --mmproj $projector --quiet -o)
 mkdir "$work/far"

@@ -23,12 +23,18 @@ done
 
 # what a completion offers: complete WORD...: for the last word
 complete_words() {
-    bash -c 'source packaging/gemlet.bash; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); if [ "$1" = gemlet ]; then _gemlet; else _gemlet_pack; fi; echo "${COMPREPLY[*]}"' - "$@"
+    bash -c 'source "$0"/packaging/gemlet.bash; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); if [ "$1" = gemlet ]; then _gemlet; else _gemlet_pack; fi; echo "${COMPREPLY[*]}"' "$source" "$@"
 }
 [ "$(complete_words gemlet per)" = perplexity ] || complain "completion does not know the commands"
 [ "$(complete_words gemlet run --top)" = "--top-k --top-p" ] || complain "completion does not know run's options"
 [ "$(complete_words gemlet chat --kv i)" = int8 ] || complain "completion does not know the values of --kv"
 [ "$(complete_words gemlet-pack --hea)" = --header-only ] || complain "completion does not know gemlet-pack's options"
+
+[ "$(cd packaging && complete_words gemlet run -m manual)" = manual.py ] || complain "completion does not know that -m wants a file"
+[ "$(complete_words gemlet run --choices A)$(complete_words gemlet camera --clip R)" = "" ] || complain "completion offers what is no value"
+[ "$(complete_words gemlet run --clip READ)" = README.md ] || complain "completion does not know that a frame of a clip is a file"
+[ "$(complete_words gemlet transcribe READ)" = README.md ] || complain "completion does not know that transcribe wants a file"
+[ "$(complete_words gemlet transcribe --lang)" = --language ] || complain "completion does not know transcribe's options"
 
 (cd "$build" && cpack -B "$work/made" >"$work/cpack.log" 2>&1) || { cat "$work/cpack.log"; exit 1; }
 version=$(sed -n 's/^#define GEMLET_VERSION_[A-Z]* \([0-9]*\)$/\1/p' include/gemlet/version.h | paste -sd.)
@@ -50,7 +56,7 @@ needs() { # PACKAGE LIBRARY...
     done
 }
 has gemlet bin/gemlet share/man/man1/gemlet.1.gz share/bash-completion/completions/gemlet
-has gemlet-pack bin/gemlet-pack share/man/man1/gemlet-pack.1.gz
+has gemlet-pack bin/gemlet-pack share/man/man1/gemlet-pack.1.gz share/bash-completion/completions/gemlet-pack
 has libgemlet-dev lib/libgemlet.a lib/libgemlet-posix.a lib/pkgconfig/gemlet.pc lib/cmake/gemlet/gemlet-config.cmake include/gemlet/gemlet.h
 needs gemlet libc6 libjpeg62-turbo libpng16-16 libwebp7 libsndfile1 libsamplerate0 libmicrohttpd12 libcjson1
 needs gemlet-pack libc6 libcjson1
