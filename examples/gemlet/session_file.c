@@ -31,32 +31,13 @@ static gemlet_status fail(const session_file *f, gemlet_status status, const cha
 
 /* ---- The name ---- */
 
-/* Follows symbolic links to what need not be there yet: that is written, and links stay.  False where the name gets too long. */
-static bool follow_links(char path[SESSION_FILE_PATH_BYTES]) {
-    enum { MOST_LINKS = 40 };
-    char link[SESSION_FILE_PATH_BYTES], joined[2 * SESSION_FILE_PATH_BYTES];
-    for (int i = 0; i < MOST_LINKS; i++) {
-        ssize_t length = readlink(path, link, sizeof link - 1);
-        if (length < 0) {
-            return true; /* no link */
-        }
-        link[length] = '\0';
-        const char *slash = strrchr(path, '/');
-        int folder = link[0] != '/' && slash != NULL ? (int)(slash - path) + 1 : 0;
-        int bytes = snprintf(joined, sizeof joined, "%.*s%s", folder, path, link);
-        if (bytes < 0 || bytes >= SESSION_FILE_PATH_BYTES) {
-            return false;
-        }
-        memcpy(path, joined, (size_t)bytes + 1);
-    }
-    return true; /* opening it says that they are too many */
-}
-
 static gemlet_status name_files(session_file *f, gemlet_error *error) {
     struct stat there;
-    int length = snprintf(f->path, sizeof f->path, "%s", f->name);
-    if (length < 0 || (size_t)length >= sizeof f->path || !follow_links(f->path) ||
-        snprintf(f->unfinished, sizeof f->unfinished, "%s.unfinished", f->path) >= (int)sizeof f->unfinished) {
+    int problem = pack_follow_links(f->name, f->path);
+    if (problem == ELOOP) {
+        return fail(f, GEMLET_ERROR_IO, ": ", strerror(problem), error);
+    }
+    if (problem != 0 || snprintf(f->unfinished, sizeof f->unfinished, "%s.unfinished", f->path) >= (int)sizeof f->unfinished) {
         return fail(f, GEMLET_ERROR_ARGUMENT, ": the name is too long", "", error);
     }
     if (stat(f->path, &there) == 0 && !S_ISREG(there.st_mode)) {
@@ -214,22 +195,6 @@ gemlet_status session_file_read(const session_file *f, answerer *a) {
 
 /* ---- Writing ---- */
 
-/* Makes the rename itself last. */
-static void sync_folder(const char *path) {
-    char folder[SESSION_FILE_PATH_BYTES] = ".";
-    const char *slash = strrchr(path, '/');
-    if (slash != NULL) {
-        size_t length = (size_t)(slash - path) + (slash == path ? 1 : 0);
-        memcpy(folder, path, length);
-        folder[length] = '\0';
-    }
-    int descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (descriptor >= 0) {
-        (void)fsync(descriptor);
-        close(descriptor);
-    }
-}
-
 static bool write_all(int descriptor, const unsigned char *content, size_t bytes) {
     while (bytes > 0) {
         ssize_t written = write(descriptor, content, bytes);
@@ -247,7 +212,7 @@ static gemlet_status replace(session_file *f, const unsigned char *content, size
         rename(f->unfinished, f->path) != 0) {
         return fail(f, GEMLET_ERROR_IO, ": the conversation can't be kept: ", strerror(errno), error);
     }
-    sync_folder(f->path);
+    pack_sync_folder(f->path);
     close(f->descriptor);
     f->descriptor = -1;
     return GEMLET_OK;

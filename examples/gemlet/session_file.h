@@ -7,13 +7,12 @@
 #define GEMLET_EXAMPLES_GEMLET_SESSION_FILE_H
 
 #include "examples/gemlet/answer.h"
-
-enum { SESSION_FILE_PATH_BYTES = 4096 };
+#include "model/pack/unfinished.h"
 
 typedef struct session_file {
-    const char *name;                   /* as the user says it; NULL: nothing is kept */
-    char path[SESSION_FILE_PATH_BYTES]; /* without symbolic links */
-    char unfinished[SESSION_FILE_PATH_BYTES];
+    const char *name;           /* as the user says it; NULL: nothing is kept */
+    char path[PACK_PATH_BYTES]; /* without symbolic links */
+    char unfinished[PACK_PATH_BYTES];
     int descriptor; /* of the unfinished file, which is locked; -1: there is none */
 } session_file;
 

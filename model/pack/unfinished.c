@@ -82,8 +82,7 @@ FILE *pack_create_unfinished(const char *target, char path[PACK_PATH_BYTES]) {
     return NULL;
 }
 
-/* Makes the rename itself last. */
-static void sync_folder(const char *path) {
+void pack_sync_folder(const char *path) {
     char folder[PACK_PATH_BYTES] = ".";
     const char *slash = strrchr(path, '/');
     if (slash != NULL && (size_t)(slash - path) < sizeof folder - 1) {
@@ -108,7 +107,7 @@ int pack_finish_unfinished(FILE *out, const char *path, const char *target, bool
         failure = errno;
     }
     if (whole && failure == 0) {
-        sync_folder(target);
+        pack_sync_folder(target);
     } else {
         unlink(path);
     }

@@ -20,6 +20,9 @@ FILE *pack_create_unfinished(const char *target, char path[PACK_PATH_BYTES]);
  */
 int pack_finish_unfinished(FILE *out, const char *path, const char *target, bool whole);
 
+/* Makes the name that `path` has got last. */
+void pack_sync_folder(const char *path);
+
 /* Takes away what processes that are no more have left beside `target`. */
 void pack_remove_unfinished(const char *target);
 
