@@ -176,10 +176,13 @@ def stop(browser, server):
 
 
 def take_picture(browser):
-    browser.run("document.getElementById('anew').click(); document.getElementById('take').click()")
+    browser.run("window.opened = 0; window.open_camera = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices)")
+    browser.run("navigator.mediaDevices.getUserMedia = how => { window.opened++; return window.open_camera(how); }; null")
+    browser.run("document.getElementById('anew').click(); document.getElementById('take').click(); document.getElementById('take').click()")
     browser.until("document.getElementById('live').videoWidth > 0 && document.getElementById('take').textContent === 'Now'")
     browser.run("document.getElementById('take').click()")
     browser.until("document.getElementById('shown').naturalWidth > 0 && document.getElementById('live').hidden")
+    assert browser.run("window.opened") == 1, "a second click opens a second camera"
 
 
 def take_theirs(browser):
