@@ -394,7 +394,7 @@ static void png_files_of_every_kind_are_read(void **state) {
 static void png_texts_are_not_kept(void **state) {
     (void)state;
     enum { TEXT = 1000000, COPIES = 200, AROUND = 12 }; /* length, type and CRC-32 */
-    char *letters = malloc(TEXT);
+    char *letters = calloc(TEXT + 1, 1);
     char key[] = "k";
     memset(letters, 'a', TEXT);
     const png_text text = {.compression = PNG_TEXT_COMPRESSION_zTXt, .key = key, .text = letters, .text_length = TEXT};
