@@ -375,12 +375,12 @@ static void expect_list(uint32_t length, const char *message) {
 /* Who writes into a named pipe writes once: it is opened once, and nothing of it is lost. */
 static void a_named_pipe_is_read_once(void **state) {
     (void)state;
-    const char *folder = getenv("TMPDIR");
-    char path[512];
+    char folder[TEMPORARY_BYTES], path[TEMPORARY_BYTES + 8];
     sound_file file;
     gemlet_error error = {GEMLET_OK, ""};
     make(SF_FORMAT_WAV | SF_FORMAT_PCM_16, 16000, 1, 1600, one_tone);
-    snprintf(path, sizeof path, "%s/gemlet-pipe-%ld", folder != NULL ? folder : "/tmp", (long)getpid());
+    temporary_folder(folder);
+    snprintf(path, sizeof path, "%s/pipe", folder);
     assert_int_equal(mkfifo(path, 0600), 0);
     pid_t writer = fork();
     assert_true(writer >= 0);
@@ -394,6 +394,7 @@ static void a_named_pipe_is_read_once(void **state) {
     int code = 1;
     assert_int_equal(waitpid(writer, &code, 0), writer);
     remove(path);
+    remove(folder);
     assert_int_equal(code, 0);
     assert_int_equal(status, GEMLET_OK);
     assert_int_equal(file.count, 1600);
