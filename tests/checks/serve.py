@@ -5,6 +5,7 @@
 prompts, limits, time-outs, keys, who may ask, and what happens to clients that go away.  Behind that, some
 of tests/serve/damage.py.
 """
+import base64
 import json
 import math
 import os
@@ -20,7 +21,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "serve"))
 import rote_model  # noqa: E402
-from serving import Server, picture, played_camera, request, says  # noqa: E402
+from serving import Server, picture, played_camera, recording, request, says  # noqa: E402
 
 gemlet, packer = sys.argv[1:3]
 sanitized = sys.argv[3:] == ["sanitized"]
@@ -504,27 +505,11 @@ def test_command():
 def test_sound():
     whole = work.name + "/whole.gguf"
     subprocess.run([packer, "--text", "tests/data/tiny/text-q4_0.gguf", "--mmproj", "tests/data/tiny/mm-f16.gguf", "-o", whole, "--quiet"], check=True, capture_output=True)
-    import base64
-    import io
-    import wave
-
-    samples = Path("tests/data/sound/gemma3n/short.pcm.s16").read_bytes()
-    made = io.BytesIO()
-    with wave.open(made, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(16000)
-        file.writeframes(samples)
-    sound = {"type": "input_audio", "input_audio": {"data": base64.b64encode(made.getvalue()).decode(), "format": "wav"}}
-    cut = {"type": "input_audio", "input_audio": {"data": base64.b64encode(made.getvalue()[:60]).decode(), "format": "wav"}}
-    slow = io.BytesIO()
-    with wave.open(slow, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(1)
-        file.setframerate(8000)
-        file.writeframes(bytes(8000 * 31))
-    endless = {"type": "input_audio", "input_audio": {"data": base64.b64encode(slow.getvalue()).decode(), "format": "wav"}}
-    Path(work.name + "/clip.wav").write_bytes(made.getvalue())
+    sound = recording(Path("tests/data/sound/gemma3n/short.pcm.s16").read_bytes())
+    file = base64.b64decode(sound["input_audio"]["data"])
+    cut = {"type": "input_audio", "input_audio": {"data": base64.b64encode(file[:60]).decode(), "format": "wav"}}
+    endless = recording(bytes(8000 * 31), rate=8000, width=1)
+    Path(work.name + "/clip.wav").write_bytes(file)
     with Server(gemlet, whole, "--ctx", "320", "--no-images", *level) as server:
         found = server.answer(messages=[says("before ", sound, " behind")], max_tokens=6, **greedy)
         told = run("run", "-m", whole, "--ctx", "320", "-p", "before <sound> behind", "--sound", work.name + "/clip.wav", "-n", "6", "--temp", "0", *level)

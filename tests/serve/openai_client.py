@@ -3,22 +3,19 @@
 
 The official client (package openai) drives `gemlet serve`: what a program that was written for OpenAI's service sees.
 """
-import base64
-import io
 import json
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-import wave
 from pathlib import Path
 
 import openai
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import rote_model  # noqa: E402
-from serving import Server, picture, says  # noqa: E402
+from serving import Server, picture, recording, says  # noqa: E402
 
 gemlet, packer = sys.argv[1:3]
 demo = "examples/demo/demo.gguf"
@@ -114,13 +111,7 @@ def two_at_once(client):
 
 
 def sound(client):
-    made = io.BytesIO()
-    with wave.open(made, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(16000)
-        file.writeframes(Path("tests/data/sound/gemma3n/short.pcm.s16").read_bytes())
-    part = {"type": "input_audio", "input_audio": {"data": base64.b64encode(made.getvalue()).decode(), "format": "wav"}}
+    part = recording(Path("tests/data/sound/gemma3n/short.pcm.s16").read_bytes())
     reply = client.chat.completions.create(model="tiny", messages=[says(part, "What was said?")], temperature=0, max_tokens=3)
     assert reply.usage.prompt_tokens > 188 and reply.usage.completion_tokens == 3, reply
 

@@ -1,6 +1,7 @@
 """A server that is started, asked and ended: what the tests of `gemlet serve` share.  Python's own library alone."""
 import base64
 import http.client
+import io
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import wave
 
 
 class Server:
@@ -125,6 +127,17 @@ def picture(path, kind="jpeg"):
     """A part of a message."""
     with open(path, "rb") as file:
         return {"type": "image_url", "image_url": {"url": f"data:image/{kind};base64," + base64.b64encode(file.read()).decode()}}
+
+
+def recording(samples, rate=16000, width=2):
+    """A part of a message: a WAV file of one channel."""
+    made = io.BytesIO()
+    with wave.open(made, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(width)
+        file.setframerate(rate)
+        file.writeframes(samples)
+    return {"type": "input_audio", "input_audio": {"data": base64.b64encode(made.getvalue()).decode(), "format": "wav"}}
 
 
 def says(*content, role="user"):
