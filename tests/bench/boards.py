@@ -21,10 +21,10 @@ CORES, BYTES = 4, 782.7e6
 PROMPT = (("w4_times_many", 516.0), ("w8_times_many", 26.0))
 DECODE = (("w4_times_1", 703.0), ("w2_times_1", 1132.0 + 403.0), ("w8_times_1", 42.0))
 COUNTED_DECODE = (("w4_times_1", 703.0), ("w2_times_1", 1132.0), ("w8_times_1", 42.0))  # the counted model has a small head
-# Of the encoder: 16 layers of 594 patches; attention's products are three, as its weights have two digits.
+# Of the encoder: 16 layers of 594 patches; attention has two products.
 PATCHES, VIT_LAYERS = 594, 16
 PICTURE = (("w8_times_many", VIT_LAYERS * PATCHES * (4 * 768 * 768 + 3 * 768 * 3072) / 1e6),
-           ("multiply_range", VIT_LAYERS * 3 * PATCHES * PATCHES * 768 / 1e6))
+           ("multiply_range", VIT_LAYERS * 2 * PATCHES * PATCHES * 768 / 1e6))
 PICTURE_BYTES = VIT_LAYERS * (4 * 768 * 768 + 3 * 768 * 3072)  # a layer's weights are read once
 QUESTION, ANSWER = 66 + 17, 16  # tokens: the turn around soft tokens and "What do you see?"
 BOARDS = (("Raspberry Pi 5: Cortex-A76, 2.4 GHz, 9 GB/s", "dotprod", "neoverse-n1", 2.4e9, 9e9),

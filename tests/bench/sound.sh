@@ -10,7 +10,8 @@ build_counted encode_sound
 
 echo "| encoder | multiply-adds a second | instructions a second | each | state + work, bytes | left of 10 s |"
 echo "|---|---:|---:|---:|---:|---:|"
-for encoder in "${@:-usm}"; do
+[ $# -gt 0 ] || set -- usm gemma4a
+for encoder in "$@"; do
     few=$(count "$work/encode_sound" "$encoder" 1 32000)
     few_products=$(figure multiply-adds)
     many=$(count "$work/encode_sound" "$encoder" 2.28 36480)

@@ -1,6 +1,6 @@
 /* sources: model/json/json.c core/utf8.c core/text.c
  * options: -eva-precision 3 -eva-slevel 20000 -eva-split-return full
- * JSON: any bytes, of texts of 0 to 5 that end with their array: whether they are JSON at all; numbers, escapes. */
+ * JSON: any bytes, of texts of 0 to 4 that end with their array: whether they are JSON at all; numbers, escapes. */
 #include "model/json/json.h"
 #include "tests/proof/eva/any.h"
 #include "tests/proof/eva/any_message.h"
