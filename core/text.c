@@ -69,7 +69,11 @@ size_t gemlet_text_real(char *out, double number) {
         if (i == ones + 1) {
             out[used++] = '.';
         }
-        out[used++] = i < 0 || i >= count ? '0' : digits[i];
+        out[used] = '0';
+        if (i >= 0 && i < count) {
+            out[used] = digits[i];
+        }
+        used++;
     }
     if (!plain) {
         out[used++] = 'e';
