@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -91,6 +92,55 @@ static void the_encoder_takes_16_mb(void **state) {
     assert_true(images.scratch <= 16000000);
 }
 
+/* A number as README.md writes it. */
+static const char *with_commas(size_t number, char text[32]) {
+    char digits[24];
+    size_t length = (size_t)snprintf(digits, sizeof digits, "%zu", number), written = 0;
+    for (size_t i = 0; i < length; i++) {
+        if (i > 0 && (length - i) % 3 == 0) {
+            text[written++] = ',';
+        }
+        text[written++] = digits[i];
+    }
+    text[written] = '\0';
+    return text;
+}
+
+static void expect_in_readme(const char *line) {
+    static char text[1 << 16];
+    FILE *file = fopen("README.md", "rb");
+    assert_non_null(file);
+    size_t bytes = fread(text, 1, sizeof text - 1, file);
+    fclose(file);
+    text[bytes] = '\0';
+    if (strstr(text, line) == NULL) {
+        fail_msg("README.md: expected the line \"%s\", found none", line);
+    }
+}
+
+static void the_readme_s_tables_are_of_this_plan(void **state) {
+    static const struct {
+        const char *begin;
+        gemlet_options options;
+    } rows[] = {{"| 1,024 | int8", {.context = 1024, .cache = GEMLET_CACHE_S8}},
+                {"| 1,024 | f16", {.context = 1024}},
+                {"| 2,048 | f16", {.context = 2048}},
+                {"| 4,096 | f16", {.context = 4096}}};
+    char line[160], text[32], images[32], all[32];
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        gemlet_options options = rows[i].options;
+        with_commas(plan(*state, options).arena, all);
+        options.no_sounds = true;
+        with_commas(plan(*state, options).arena, images);
+        options.no_images = true;
+        with_commas(plan(*state, options).arena, text);
+        snprintf(line, sizeof line, "\n%s | %s | %s | %s |\n", rows[i].begin, text, images, all);
+        expect_in_readme(line);
+    }
+    snprintf(line, sizeof line, "\n| arena at 4,096 positions, f16, four threads, images and sound | %s |\n", all);
+    expect_in_readme(line);
+}
+
 static void gemma4_e2b_at_4096_tokens_takes_40_mb(void **state) {
     gemlet_memory_plan found = plan(*state, (gemlet_options){.context = 4096});
     assert_true(found.arena <= 40000000);
@@ -138,6 +188,7 @@ int main(void) {
         cmocka_unit_test(a_token_reads_less_than_all_weights),
         cmocka_unit_test(an_int8_cache_takes_half),
         cmocka_unit_test(the_encoder_takes_16_mb),
+        cmocka_unit_test(the_readme_s_tables_are_of_this_plan),
     };
     const struct CMUnitTest gemma4_e2b[] = {
         cmocka_unit_test(gemma4_e2b_at_4096_tokens_takes_40_mb),
