@@ -42,7 +42,7 @@ GEMLET_INLINE quantized_block quantize_block(const float *x) {
     float32x4_t largest = vdupq_n_f32(0.0f);
     for (int i = 0; i < 8; i++) {
         v[i] = vld1q_f32(x + 4 * i);
-        largest = vmaxnmq_f32(largest, vabsq_f32(v[i]));
+        largest = larger_magnitudes(largest, v[i]);
     }
     float maximum = vmaxvq_f32(largest);
     float inverse = 127.0f / maximum;

@@ -1,4 +1,4 @@
-/* Vectors of which only the first lanes are there: at the end of a row. */
+/* Vectors of which only the first lanes are there: at the end of a row.  And maxima of what was loaded so. */
 #ifndef GEMLET_CORE_NEON_PARTIAL_H
 #define GEMLET_CORE_NEON_PARTIAL_H
 
@@ -30,6 +30,11 @@ GEMLET_INLINE void store_any(float *y, float32x4_t value, size_t count) {
     } else {
         store_part(y, value, count);
     }
+}
+
+/* The larger ones of `largest` and |x|; NaN is none, not even one that signals, as the difference that is taken here quiets it. */
+GEMLET_INLINE float32x4_t larger_magnitudes(float32x4_t largest, float32x4_t x) {
+    return vmaxnmq_f32(largest, vabdq_f32(x, vdupq_n_f32(0.0f)));
 }
 
 #endif

@@ -42,10 +42,10 @@ GEMLET_INLINE coder coder_of(const float *x, size_t length, float *scale) {
     float32x4_t largest = vdupq_n_f32(0.0f);
     size_t i = 0;
     for (; i + 4 <= length; i += 4) {
-        largest = vmaxnmq_f32(largest, vabsq_f32(vld1q_f32(x + i)));
+        largest = larger_magnitudes(largest, vld1q_f32(x + i));
     }
     if (i < length) {
-        largest = vmaxnmq_f32(largest, vabsq_f32(load_part(x + i, length - i)));
+        largest = larger_magnitudes(largest, load_part(x + i, length - i));
     }
     float maximum = vmaxvq_f32(largest);
     float inverse = 127.0f / maximum;

@@ -73,8 +73,9 @@ typedef struct sums_tile {
     size_t scales_stride;        /* bytes from 4 to the next */
 } sums_tile;
 
+/* NaN becomes -128. */
 GEMLET_INLINE float32x4_t rounded(float32x4_t x) {
-    return vminq_f32(vmaxq_f32(vrndnq_f32(x), vdupq_n_f32(-128.0f)), vdupq_n_f32(127.0f));
+    return vminnmq_f32(vmaxnmq_f32(vrndnq_f32(x), vdupq_n_f32(-128.0f)), vdupq_n_f32(127.0f));
 }
 
 /* What becomes of a sum times its row's factor. */

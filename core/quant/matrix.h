@@ -65,7 +65,8 @@ typedef struct gemlet_matrix_kernels {
     void (*multiply_rows)(const gemlet_matrix *w, const uint32_t *list, size_t list_length, const void *x, float *y);
 
     /* y = W x for one vector x that is zero outside the ascending `list` of columns, for the rows [first_row, end_row), both
-     * multiples of GEMLET_COLUMN_ROWS except a last end_row == w->rows.  Packing GEMLET_PACKED_COLUMNS. */
+     * multiples of GEMLET_COLUMN_ROWS except a last end_row == w->rows.  Packing GEMLET_PACKED_COLUMNS.  Blocks of which no column
+     * is listed are as if they were not there: their scales, whatever they are, are not looked at. */
     void (*multiply_columns)(const gemlet_matrix *w, const uint32_t *list, size_t list_length, const void *x, size_t first_row,
                              size_t end_row, float *y);
 } gemlet_matrix_kernels;

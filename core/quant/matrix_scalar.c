@@ -1,5 +1,6 @@
 /* The definition of the matrix kernels, in portable C.  Written to be read, not to be fast. */
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "core/quant/matrix.h"
@@ -21,7 +22,7 @@ static activation_block quantize_block(const float *x) {
     activation_block block = {0.0f, {0}};
     float largest = 0.0f;
     for (size_t i = 0; i < GEMLET_BLOCK; i++) {
-        largest = fmaxf(largest, fabsf(x[i]));
+        largest = fabsf(x[i]) > largest ? fabsf(x[i]) : largest; /* fmaxf would forget it at a NaN that signals */
     }
     float inverse = 127.0f / largest;
     /* Infinite where the maximum is zero or so small that its reciprocal overflows; zero where the maximum is infinite. */
@@ -53,12 +54,16 @@ static int32_t block_sum(const int8_t *weights, const int8_t *values) {
     return sum;
 }
 
+static float add_block(const gemlet_matrix *w, size_t row, size_t b, const activation_block *x, float y) {
+    int8_t weights[GEMLET_BLOCK];
+    float scale = gemlet_matrix_block(w, row, b, weights);
+    return fmaf((float)block_sum(weights, x[b].values) * scale, x[b].scale, y);
+}
+
 static float row_product(const gemlet_matrix *w, size_t row, const activation_block *x) {
     float y = 0.0f;
     for (size_t b = 0; b < w->columns / GEMLET_BLOCK; b++) {
-        int8_t weights[GEMLET_BLOCK];
-        float scale = gemlet_matrix_block(w, row, b, weights);
-        y = fmaf((float)block_sum(weights, x[b].values) * scale, x[b].scale, y);
+        y = add_block(w, row, b, x, y);
     }
     return y;
 }
@@ -80,13 +85,15 @@ static void multiply_rows(const gemlet_matrix *w, const uint32_t *list, size_t l
     }
 }
 
-/* The list says where x may be non-zero; the definition needs no list. */
 static void multiply_columns(const gemlet_matrix *w, const uint32_t *list, size_t list_length, const void *x, size_t first_row,
                              size_t end_row, float *y) {
-    (void)list;
-    (void)list_length;
     for (size_t row = first_row; row < end_row; row++) {
-        y[row] = row_product(w, row, x);
+        y[row] = 0.0f;
+        for (size_t i = 0; i < list_length; i++) {
+            size_t b = list[i] / GEMLET_BLOCK;
+            bool seen = i > 0 && list[i - 1] / GEMLET_BLOCK == b;
+            y[row] = seen ? y[row] : add_block(w, row, b, x, y[row]);
+        }
     }
 }
 

@@ -16,7 +16,7 @@ static int8_t *codes_of(const void *x, size_t length, size_t vector) {
 static float largest_of(const float *x, size_t length) {
     float largest = 0.0f;
     for (size_t i = 0; i < length; i++) {
-        largest = fmaxf(largest, fabsf(x[i]));
+        largest = fabsf(x[i]) > largest ? fabsf(x[i]) : largest; /* fmaxf would forget it at a NaN that signals */
     }
     return largest;
 }

@@ -42,6 +42,13 @@ float random_normal(test_random *r) {
     return sum;
 }
 
+float signalling_nan(void) {
+    const uint32_t bits = 0x7F800001;
+    float nan;
+    memcpy(&nan, &bits, sizeof nan);
+    return nan;
+}
+
 void random_bytes(test_random *r, void *out, size_t bytes) {
     unsigned char *p = out;
     for (size_t i = 0; i < bytes; i++) {

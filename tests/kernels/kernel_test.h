@@ -18,6 +18,7 @@ uint64_t random_next(test_random *r);
 size_t random_range(test_random *r, size_t low, size_t high); /* both ends included */
 float random_float(test_random *r, float low, float high);
 float random_normal(test_random *r);
+float signalling_nan(void);
 void random_bytes(test_random *r, void *out, size_t bytes);
 
 /* A heap buffer of exactly `bytes` bytes at `offset` past a 64-byte boundary, between guard bytes; the contents are poisoned.

@@ -117,16 +117,16 @@ static void test_packed_bytes_refuses(void **state) {
     assert_int_equal(gemlet_packed_bytes(GEMLET_Q4_0, GEMLET_PACKED_PANELS, 17, 64), 2 * 2 * 288);
 }
 
-/* Activations: normal ones, and blocks that are all zero, have one huge value, NaN or an infinity, or are denormal. */
+/* Activations: normal ones, and blocks that are all zero, have one huge value, a NaN or an infinity, or are denormal. */
 static float *make_activations(test_random *r, size_t count, size_t stride, fill how) {
     float *x = guarded_alloc(count * stride * sizeof *x, 0);
     for (size_t i = 0; i < count * stride; i++) {
         x[i] = how == FILL_SATURATED ? (random_next(r) % 2 ? 3.0f : -3.0f) : random_normal(r);
     }
     for (size_t i = 0; how == FILL_ZERO_SCALES && i + 32 <= count * stride; i += 32) {
-        float odd[] = {0.0f, 1e30f, NAN, INFINITY, 1e-40f, -INFINITY, 1e-39f};
+        float odd[] = {0.0f, 1e30f, NAN, INFINITY, 1e-40f, -INFINITY, 1e-39f, signalling_nan()};
         size_t kind = random_next(r) % 12;
-        if (kind < 7) {
+        if (kind < 8) {
             for (size_t j = 0; j < 32 && (kind == 0 || kind == 4 || kind == 6); j++) {
                 x[i + j] = 0.0f;
             }
@@ -326,6 +326,42 @@ static void test_multiply_columns(void **state) {
     }
 }
 
+/* Where nothing is listed, a scale may be anything; and what underflows to -0 stays that, as nothing is added to it. */
+static void test_blocks_without_listed_columns_are_absent(void **state) {
+    (void)state;
+    enum { ROWS = 40, COLUMNS = 3 * GEMLET_BLOCK };
+    static const uint16_t scales[] = {0x7E00, 0x7C00, 0xFC00, 0x3C00};
+    static const uint32_t list[] = {GEMLET_BLOCK, GEMLET_BLOCK + 1};
+    static unsigned char source[ROWS][3][34];
+    float x[COLUMNS] = {0.0f};
+    x[list[0]] = -4e-37f;
+    x[list[1]] = 126.0f / 127.0f * 4e-37f;
+    for (size_t i = 0; i < sizeof scales / sizeof *scales; i++) {
+        for (size_t row = 0; row < ROWS; row++) {
+            for (size_t b = 0; b < 3; b++) {
+                uint16_t scale = b == 1 ? 1 : scales[i];
+                memcpy(source[row][b], &scale, sizeof scale);
+                source[row][b][2] = source[row][b][3] = 1;
+            }
+        }
+        gemlet_matrix w = pack(GEMLET_Q8_0, GEMLET_PACKED_COLUMNS, source[0][0], ROWS, COLUMNS);
+        for (gemlet_level level = GEMLET_LEVEL_SCALAR; level <= test_highest_level(); level++) {
+            const gemlet_matrix_kernels *kernels = gemlet_kernels_for(level).matrix;
+            void *activations = guarded_alloc(gemlet_activation_bytes(1, COLUMNS), 0);
+            float *y = guarded_alloc(ROWS * sizeof *y, 0);
+            kernels->quantize(x, COLUMNS, 1, 0, COLUMNS, COLUMNS, activations);
+            kernels->multiply_columns(&w, list, 2, activations, 0, ROWS, y);
+            for (size_t row = 0; row < ROWS; row++) {
+                static const float minus_zero = -0.0f;
+                assert_memory_equal(&y[row], &minus_zero, sizeof minus_zero);
+            }
+            guarded_free(y);
+            guarded_free(activations);
+        }
+        free_matrix(&w);
+    }
+}
+
 static void test_half(void **state) {
     (void)state;
     for (uint32_t half = 0; half < 0x10000u; half++) {
@@ -354,6 +390,7 @@ int main(void) {
         cmocka_unit_test(test_multiply),
         cmocka_unit_test(test_multiply_rows),
         cmocka_unit_test(test_multiply_columns),
+        cmocka_unit_test(test_blocks_without_listed_columns_are_absent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

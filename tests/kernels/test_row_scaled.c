@@ -112,6 +112,8 @@ static float *make_activations(test_random *r, const row_case *c, fill how) {
         if (random_next(r) % 6 == 0) {
             memset(vector, 0, c->w.columns * sizeof *vector);
             vector[random_range(r, 0, c->w.columns - 1)] = odd[random_next(r) % 7];
+        } else if (random_next(r) % 6 == 0) { /* one whose maximum must not be forgotten */
+            vector[random_range(r, 0, c->w.columns - 1)] = signalling_nan();
         }
     }
     return x;
@@ -193,10 +195,30 @@ static void test_multiply(void **state) {
     }
 }
 
+/* A row whose factor is no number gives the lower end of its outputs. */
+static void test_factors_that_are_no_numbers(void **state) {
+    (void)state;
+    test_random r = {33};
+    for (size_t trial = 0; trial < 12; trial++) {
+        row_case c = make_case(&r, types[trial % 3], GEMLET_PACKED_PANELS, FILL_NORMAL);
+        size_t row = random_range(&r, 0, (c.w.rows < GEMLET_PANEL_ROWS ? c.w.rows : GEMLET_PANEL_ROWS) - 1);
+        ((float *)(uintptr_t)c.w.data)[row] = c.factors[row] = trial % 2 ? NAN : signalling_nan();
+        c.w.input_scale = 0.02f;
+        c.w.output_scale = 0.25f;
+        c.count = random_range(&r, 1, 20);
+        c.x_stride = c.w.columns;
+        c.y_stride = c.w.rows;
+        c.x = make_activations(&r, &c, FILL_NORMAL);
+        check_levels(&c, 0);
+        free_case(&c);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_packing_is_lossless),
         cmocka_unit_test(test_multiply),
+        cmocka_unit_test(test_factors_that_are_no_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
