@@ -5,6 +5,9 @@
 
 #include <stdint.h>
 
+/* Products of two bytes whose sum an int32 has room for, whatever the bytes are. */
+enum { GEMLET_LONGEST_SUM = INT32_MAX / (128 * 128) };
+
 static inline uint64_t gemlet_times(uint64_t a, uint64_t b) {
     return b != 0 && a > UINT64_MAX / b ? UINT64_MAX : a * b;
 }

@@ -23,7 +23,7 @@ static size_t panels_of(size_t outputs) {
 }
 
 size_t gemlet_conv_bytes(size_t outputs, size_t taps, size_t channels) {
-    if (channels > SIZE_MAX - GEMLET_CHANNEL_PADDING) {
+    if (channels > GEMLET_LONGEST_SUM || gemlet_times(channels, taps) > GEMLET_LONGEST_SUM) {
         return 0;
     }
     uint64_t panel_bytes = gemlet_times(gemlet_times(gemlet_padded_channels(channels), GEMLET_CONV_PANEL), taps);

@@ -67,7 +67,8 @@ typedef struct gemlet_conv_kernels {
 /* `channels` rounded up to a multiple of GEMLET_CHANNEL_PADDING. */
 size_t gemlet_padded_channels(size_t channels);
 
-/* Bytes of packed weights, 0 where that overflows, and packing from int8 weights [outputs][taps][channels]. */
+/* Bytes of packed weights, 0 where that or a sum of `taps` * `channels` products overflows, and packing from int8 weights
+ * [outputs][taps][channels]. */
 size_t gemlet_conv_bytes(size_t outputs, size_t taps, size_t channels);
 void gemlet_conv_pack(const int8_t *weights, size_t outputs, size_t taps, size_t channels, int8_t *packed);
 

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "core/checked.h"
 #include "core/half.h"
 #include "core/quant/row_scaled.h"
 
@@ -51,7 +52,8 @@ size_t gemlet_packing_group_bytes(gemlet_weight_type type, gemlet_packing packin
 }
 
 size_t gemlet_packed_bytes(gemlet_weight_type type, gemlet_packing packing, size_t rows, size_t columns) {
-    if (rows == 0 || columns == 0 || columns % GEMLET_BLOCK != 0) {
+    bool summed = gemlet_is_row_scaled(type) && packing == GEMLET_PACKED_PANELS; /* a whole row, as integers */
+    if (rows == 0 || columns == 0 || columns % GEMLET_BLOCK != 0 || (summed && columns > GEMLET_LONGEST_SUM)) {
         return 0;
     }
     /* No layout takes more than 4 bytes a weight after rows are padded by less than 32 and columns by less than 64. */
@@ -60,7 +62,7 @@ size_t gemlet_packed_bytes(gemlet_weight_type type, gemlet_packing packing, size
         return 0;
     }
     size_t group_rows = gemlet_packing_group_rows(packing, rows);
-    size_t tail = gemlet_is_row_scaled(type) && packing == GEMLET_PACKED_PANELS ? GEMLET_ROW_SCALED_TAIL : 0;
+    size_t tail = summed ? GEMLET_ROW_SCALED_TAIL : 0;
     return tail + (rows + group_rows - 1) / group_rows * gemlet_packing_group_bytes(type, packing, rows, columns);
 }
 

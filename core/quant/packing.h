@@ -30,8 +30,8 @@ size_t gemlet_block_bytes(gemlet_weight_type type);
 size_t gemlet_packing_group_rows(gemlet_packing packing, size_t rows);
 size_t gemlet_packing_group_bytes(gemlet_weight_type type, gemlet_packing packing, size_t rows, size_t columns);
 
-/* Bytes of the packed matrix; 0 where columns is no multiple of GEMLET_BLOCK or the size overflows.  Behind panels with one
- * scale a row are GEMLET_ROW_SCALED_TAIL more. */
+/* Bytes of the packed matrix; 0 where columns is no multiple of GEMLET_BLOCK, or the size or a row's sum overflows.  Behind panels
+ * with one scale a row are GEMLET_ROW_SCALED_TAIL more. */
 size_t gemlet_packed_bytes(gemlet_weight_type type, gemlet_packing packing, size_t rows, size_t columns);
 
 /* Formats of blocks: packs / unpacks `count` (at most gemlet_packing_group_rows) source rows of `columns` / 32 blocks each, one

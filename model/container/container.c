@@ -302,6 +302,14 @@ static bool type_fits(const gemlet_tensor *t) {
     }
 }
 
+/* Whether the integers that a row's products add up to have room. */
+static bool sums_fit(const gemlet_tensor *t) {
+    gemlet_matrix matrix;
+    bool row_scaled = gemlet_tensor_matrix(t, &matrix) && matrix.type >= GEMLET_W2 && matrix.packing == GEMLET_PACKED_PANELS;
+    return (!row_scaled && t->kind != GEMLET_KIND_CONV) || t->taps > GEMLET_MAX_TAPS ||
+           gemlet_times(t->columns, t->taps) <= GEMLET_LONGEST_SUM;
+}
+
 /* Reads the tensor's rows of the tables and checks them against its type and shape. */
 static gemlet_status read_packing(gemlet_container *c, gemlet_tensor *t, uint64_t elements, gemlet_error *error) {
     uint32_t row[GEMLET_TABLES];
@@ -325,6 +333,11 @@ static gemlet_status read_packing(gemlet_container *c, gemlet_tensor *t, uint64_
         part_failed(c, "tensor", t->name, "has a type that does not fit its kind, ", error);
         gemlet_error_text(error, gemlet_kind_name(row[0]));
         return found(GEMLET_ERROR_FORMAT, ": ggml type ", t->type, error);
+    }
+    if (!sums_fit(t)) {
+        part_failed(c, "tensor", t->name, "must have sums of at most ", error);
+        found(GEMLET_ERROR_FORMAT, "", GEMLET_LONGEST_SUM, error);
+        return found(GEMLET_ERROR_FORMAT, " products, columns times taps, but has ", gemlet_times(t->columns, t->taps), error);
     }
     bool counted = t->kind == GEMLET_KIND_PLAIN || t->kind == GEMLET_KIND_REAL_CONV; /* in elements, else in bytes */
     uint64_t expected = t->kind == GEMLET_KIND_BLOB ? t->bytes : expected_bytes(t), there = counted ? elements : t->bytes;

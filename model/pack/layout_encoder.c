@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/checked.h"
 #include "core/quant/conv.h"
 #include "model/pack/layout.h"
 #include "model/pack/sound.h"
@@ -17,6 +18,10 @@ static gemlet_status add_conv(pack_layout *layout, const pack_tensor *source, ui
     }
     memcpy(item.name, source->name, sizeof item.name);
     item.bytes = gemlet_conv_bytes(outputs, taps, channels);
+    if (item.bytes == 0) {
+        return pack_fail(error, GEMLET_ERROR_UNSUPPORTED, "%s: tensor \"%s\" has sums of %llu products, but %d at most fit 32 bits",
+                         source->file->path, source->name, (unsigned long long)channels * taps, GEMLET_LONGEST_SUM);
+    }
     scales.bytes = 4 * (uint64_t)outputs;
     gemlet_status status = pack_add_item(layout, &item, error);
     return status != GEMLET_OK ? status : pack_add_item(layout, &scales, error);

@@ -196,6 +196,10 @@ static void test_sizes(void **state) {
     assert_int_equal(gemlet_conv_bytes(0, 1, 1), 0);
     assert_int_equal(gemlet_conv_bytes(1, 0, 1), 0);
     assert_int_equal(gemlet_conv_bytes(1, 1, 0), 0);
+    assert_int_equal(gemlet_conv_bytes(1, 1, 131071), 8 * 131072); /* whose sums an int32 has room for */
+    assert_int_equal(gemlet_conv_bytes(1, 1, 131072), 0);
+    assert_int_equal(gemlet_conv_bytes(1, 9, 14563), 8 * 9 * 14576);
+    assert_int_equal(gemlet_conv_bytes(1, 9, 14564), 0);
     assert_int_equal(gemlet_conv_bytes(1, 1, SIZE_MAX), 0);
     assert_int_equal(gemlet_conv_bytes(1, 1, SIZE_MAX / 8), 0);
     assert_int_equal(gemlet_conv_bytes(SIZE_MAX, 1, 16), 0);

@@ -115,6 +115,12 @@ static void test_packed_bytes_refuses(void **state) {
     assert_int_equal(gemlet_packed_bytes(GEMLET_Q8_0, GEMLET_PACKED_COLUMNS, SIZE_MAX / 4, 64), 0);
     assert_int_equal(gemlet_packed_bytes(GEMLET_Q8_0, GEMLET_PACKED_ROWS, 64, SIZE_MAX / 32 * 32), 0);
     assert_int_equal(gemlet_packed_bytes(GEMLET_Q4_0, GEMLET_PACKED_PANELS, 17, 64), 2 * 2 * 288);
+    /* Sums of whole rows, of which an int32 has no room for more: of blocks there are none. */
+    assert_true(gemlet_packed_bytes(GEMLET_W8, GEMLET_PACKED_PANELS, 1, 131040) > 0);
+    assert_int_equal(gemlet_packed_bytes(GEMLET_W8, GEMLET_PACKED_PANELS, 1, 131072), 0);
+    assert_int_equal(gemlet_packed_bytes(GEMLET_W2, GEMLET_PACKED_PANELS, 1, 131072), 0);
+    assert_true(gemlet_packed_bytes(GEMLET_W2, GEMLET_PACKED_ROWS, 1, 131072) > 0);
+    assert_true(gemlet_packed_bytes(GEMLET_Q8_0, GEMLET_PACKED_PANELS, 1, 131072) > 0);
 }
 
 /* Activations: normal ones, and blocks that are all zero, have one huge value, a NaN or an infinity, or are denormal. */

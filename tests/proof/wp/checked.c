@@ -1,7 +1,7 @@
 /* prove: gemlet_times gemlet_plus gemlet_aligned gemlet_carve gemlet_padded_channels panels_of gemlet_conv_bytes gemlet_share
  * Products and sums of sizes: exact where 64 bits have room for them, UINT64_MAX where not.  What a carver counts is enough for
  * what was cut off it, or beyond all memory.  Bytes of packed convolutions: those of all panels, or 0 where 64 bits have no room
- * for them.  Shares of work: in order, and all of it. */
+ * for them, or an int32 none for a sum.  Shares of work: in order, and all of it. */
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,6 +32,7 @@ void *gemlet_carve(gemlet_carver *carver, size_t count, size_t bytes);
 /*@ logic integer padded(integer channels) = (channels + GEMLET_CHANNEL_PADDING - 1) / GEMLET_CHANNEL_PADDING *
   GEMLET_CHANNEL_PADDING;
   @ logic integer panels(integer outputs) = (outputs + GEMLET_CONV_PANEL - 1) / GEMLET_CONV_PANEL;
+  @ predicate summable(integer taps, integer channels) = channels <= GEMLET_LONGEST_SUM && channels * taps <= GEMLET_LONGEST_SUM;
   @ logic integer packed(integer outputs, integer taps, integer channels) = padded(channels) * GEMLET_CONV_PANEL * taps *
   panels(outputs); */
 
@@ -48,9 +49,9 @@ size_t gemlet_padded_channels(size_t channels);
 static size_t panels_of(size_t outputs);
 
 /*@ assigns \nothing;
-  @ ensures exact: channels <= SIZE_MAX - GEMLET_CHANNEL_PADDING && packed(outputs, taps, channels) < SIZE_MAX
+  @ ensures exact: summable(taps, channels) && packed(outputs, taps, channels) < SIZE_MAX
   @     ==> \result == packed(outputs, taps, channels);
-  @ ensures none: channels > SIZE_MAX - GEMLET_CHANNEL_PADDING || packed(outputs, taps, channels) >= SIZE_MAX ==> \result == 0; */
+  @ ensures none: !summable(taps, channels) || packed(outputs, taps, channels) >= SIZE_MAX ==> \result == 0; */
 size_t gemlet_conv_bytes(size_t outputs, size_t taps, size_t channels);
 
 /*@ requires task < tasks && tasks <= 64 && items <= UINT32_MAX;
