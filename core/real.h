@@ -124,7 +124,7 @@ typedef struct gemlet_real_kernels {
     void (*rope)(float *x, const float *cosine, const float *sine, size_t length);
 
     /* Rounds to half precision, to nearest even; what is beyond the finite range, infinities too, becomes -65504 or 65504; NaN
-     * stays NaN. */
+     * stays NaN, of unspecified bits. */
     void (*to_half)(const float *x, size_t length, uint16_t *y);
 
     /* bfloat16 is the upper half of a float32's bits: as much range, 8 bits of precision.  y[i] = x[i], exactly. */

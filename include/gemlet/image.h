@@ -75,7 +75,7 @@ gemlet_status gemlet_feed_image(gemlet_session *session, const gemlet_image *ima
 
 enum {
     GEMLET_MOST_CROPS = 4,
-    GEMLET_SMALLEST_CROP = 256 /* pixels of a side */
+    GEMLET_SMALLEST_CROP = 256 /* pixels of a side, of each but the last, which may be a few shorter */
 };
 
 /* Cuts a long image into the crops that Gemma 3's processor makes ("pan and scan"), from left to right or from top to bottom, and
@@ -113,7 +113,7 @@ gemlet_status gemlet_feed_clip(gemlet_session *session, const gemlet_clip_frame 
 
 /* Brings a frame to [size][size][3] bytes, RGB, with antialiased bilinear resampling, columns first: the bytes of Pillow's
  * "bilinear", or (for high pictures, whose rows Pillow takes first) at most 1 off. `scratch` has gemlet_resize_bytes(size) bytes
- * and the alignment of an int32_t. */
+ * and the alignment of an int32_t.  GEMLET_ERROR_ARGUMENT for a frame that can't be, and for size 0, which takes 0 bytes. */
 size_t gemlet_resize_bytes(size_t size);
 gemlet_status gemlet_resize(const gemlet_image *image, size_t size, void *scratch, uint8_t *square, gemlet_error *error);
 

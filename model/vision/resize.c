@@ -227,6 +227,9 @@ gemlet_status gemlet_resample(const gemlet_image *image, const gemlet_resample_t
     if (status != GEMLET_OK) {
         return status;
     }
+    if (target->width == 0 || target->height == 0) {
+        return gemlet_fail(error, GEMLET_ERROR_ARGUMENT, "the size that an image is brought to must be at least 1 pixel but is 0");
+    }
     resizer r = {.to = *target};
     size_t needed = lay_out(&r, image->width, image->height, scratch);
     if (needed > bytes) {
@@ -249,7 +252,7 @@ gemlet_status gemlet_resample(const gemlet_image *image, const gemlet_resample_t
 
 size_t gemlet_resize_bytes(size_t size) {
     resizer r = {.to = {GEMLET_RESAMPLE_TRIANGLE, size, size}};
-    return lay_out(&r, GEMLET_LARGEST_IMAGE, GEMLET_LARGEST_IMAGE, NULL);
+    return size == 0 ? 0 : lay_out(&r, GEMLET_LARGEST_IMAGE, GEMLET_LARGEST_IMAGE, NULL);
 }
 
 gemlet_status gemlet_resize(const gemlet_image *image, size_t size, void *scratch, uint8_t *square, gemlet_error *error) {

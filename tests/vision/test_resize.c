@@ -290,6 +290,9 @@ static void what_can_t_be_is_refused(void **state) {
         guarded_free(resize_to(&wrong[i], SIZE, GEMLET_ERROR_ARGUMENT));
     }
     guarded_free(resize_to(NULL, SIZE, GEMLET_ERROR_ARGUMENT));
+    const gemlet_image right = image_of(GEMLET_PIXELS_RGB, 2, 2, pixels, 6, NULL, 0);
+    assert_int_equal(gemlet_resize_bytes(0), 0);
+    guarded_free(resize_to(&right, 0, GEMLET_ERROR_ARGUMENT));
 }
 
 int main(void) {
