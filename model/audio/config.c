@@ -24,7 +24,8 @@ gemlet_status gemlet_conformer_read_config(gemlet_container *container, gemlet_c
     }
     read_numbers(&r, model->traits, &model->config);
     if (r.status == GEMLET_OK && model->config.bins % GEMLET_SUBSAMPLING != 0) {
-        gemlet_key_fail(&r, GEMLET_ERROR_UNSUPPORTED, "the mel bins of the sound encoder must be a multiple of 4");
+        gemlet_key_fail(&r, GEMLET_ERROR_UNSUPPORTED, "the mel bins of the sound encoder must be a multiple of 4 but are ");
+        gemlet_error_number(error, model->config.bins);
     }
     if (r.status != GEMLET_OK) {
         model->config.block_count = 0;

@@ -64,13 +64,11 @@ typedef struct gemlet_conformer_config {
     float group_norm_epsilon, epsilon;
 } gemlet_conformer_config;
 
-enum { GEMLET_BOUND_INPUT_LEAST, GEMLET_BOUND_INPUT_MOST, GEMLET_BOUND_OUTPUT_LEAST, GEMLET_BOUND_OUTPUT_MOST, GEMLET_BOUNDS };
-
 typedef struct gemlet_conformer_linear {
     size_t outputs, channels;
     gemlet_conv conv;
-    gemlet_matrix matrix;               /* columns 0: the convolution it is */
-    const float *bounds[GEMLET_BOUNDS]; /* NULL: none */
+    gemlet_matrix matrix; /* columns 0: the convolution it is */
+    gemlet_bounds input, output;
 } gemlet_conformer_linear;
 
 typedef struct gemlet_conformer_feed_forward {

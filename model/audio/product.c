@@ -15,43 +15,20 @@ static size_t panel_of(const gemlet_conformer_linear *linear) {
     return is_matrix(linear) ? GEMLET_PANEL_ROWS : GEMLET_CONV_PANEL;
 }
 
-static float bound_of(const gemlet_conformer_linear *linear, size_t which, float otherwise) {
-    return linear->bounds[which] != NULL ? *linear->bounds[which] : otherwise;
-}
-
-static bool clamps(const gemlet_conformer_linear *linear, size_t least, size_t most) {
-    return linear->bounds[least] != NULL || linear->bounds[most] != NULL;
-}
-
-/* y = clamp(x), in place or not. */
-static void clamp(const gemlet_conformer_linear *linear, size_t least_bound, const float *x, size_t count, float *y) {
-    float least = bound_of(linear, least_bound, -INFINITY), most = bound_of(linear, least_bound + 1, INFINITY);
-    for (size_t i = 0; i < count; i++) {
-        float value = x[i] > least ? x[i] : least;
-        y[i] = value < most ? value : most;
-    }
-}
-
-/* The end of the range that the bounds give what the linear takes; infinite where there are none. */
-static float range_of(const gemlet_conformer_linear *linear) {
-    float least = bound_of(linear, GEMLET_BOUND_INPUT_LEAST, -INFINITY), most = bound_of(linear, GEMLET_BOUND_INPUT_MOST, INFINITY);
-    return fmaxf(fabsf(least), fabsf(most));
-}
-
-/* One scale for all: range / 127.  Whole and zero-padded, as the quantize of gemlet_conv_kernels leaves it; NaN becomes 0. */
-static void quantize_bounded(const gemlet_conformer_linear *linear, float range, const float *x, size_t frames, int8_t *q,
-                             float *scale) {
+/* With the bounds as the ends of the range: one scale for all, 0 where it is too small for one.  Whole and zero-padded, as the
+ * quantize of gemlet_conv_kernels leaves it. */
+static void quantize_bounded(const gemlet_conformer_linear *linear, const float *x, size_t frames, int8_t *q, float *scale) {
     size_t channels = linear->conv.channels, padded = gemlet_padded_channels(channels);
-    float least = bound_of(linear, GEMLET_BOUND_INPUT_LEAST, -INFINITY), most = bound_of(linear, GEMLET_BOUND_INPUT_MOST, INFINITY);
-    float inverse = 127.0f / range;
+    float range = fmaxf(fabsf(*linear->input.least), fabsf(*linear->input.most)), inverse = 127.0f / range;
+    bool usable = isfinite(inverse);
     for (size_t f = 0; f < frames; f++, x += channels, q += padded) {
         for (size_t i = 0; i < channels; i++) {
-            float value = x[i] > least ? x[i] : least;
-            value = value < most ? value : most;
-            q[i] = (int8_t)rintf(value * inverse);
+            float value;
+            gemlet_clamp(&linear->input, &x[i], 1, &value);
+            q[i] = usable ? (int8_t)rintf(value * inverse) : 0;
         }
         memset(q + channels, 0, padded - channels);
-        scale[f] = range / 127.0f;
+        scale[f] = usable ? range / 127.0f : 0.0f;
     }
 }
 
@@ -71,9 +48,8 @@ static void quantize_task(void *argument, size_t task) {
     gemlet_share(job->frames, task, job->tasks, &first, &end);
     const float *x = job->x + first * conv->channels;
     int8_t *q = job->work->quantized + first * padded;
-    float range = range_of(job->linear);
-    if (isfinite(range) && isfinite(127.0f / range)) {
-        quantize_bounded(job->linear, range, x, end - first, q, job->work->scale + first);
+    if (job->linear->input.least != NULL) {
+        quantize_bounded(job->linear, x, end - first, q, job->work->scale + first);
     } else {
         job->conformer->kernels.conv->quantize(x, conv->channels, end - first, conv->channels, q, job->work->scale + first);
     }
@@ -85,9 +61,8 @@ static void quantize_task(void *argument, size_t task) {
 /* Whether the bounds of inputs change what a matrix takes: where they are the ends of the range of its steps, rounding clamps. */
 static bool clamps_inputs(const gemlet_conformer_linear *linear) {
     float step = linear->matrix.input_scale;
-    bool ends = step > 0.0f && rintf(bound_of(linear, GEMLET_BOUND_INPUT_LEAST, -INFINITY) / step) <= -128.0f &&
-                rintf(bound_of(linear, GEMLET_BOUND_INPUT_MOST, INFINITY) / step) >= 127.0f;
-    return !ends && clamps(linear, GEMLET_BOUND_INPUT_LEAST, GEMLET_BOUND_INPUT_MOST);
+    return linear->input.least != NULL &&
+           !(rintf(*linear->input.least / step) <= -128.0f && rintf(*linear->input.most / step) >= 127.0f);
 }
 
 /* Some frames, a tile at most, for a matrix; what has to be clamped before, a few columns at a time. */
@@ -101,7 +76,7 @@ static void quantize_tile(const product_job *job, const float *x, size_t frames,
     for (size_t column = 0; column < m->columns && clamps_inputs(job->linear); column += CLAMPED) {
         size_t end = column + CLAMPED < m->columns ? column + CLAMPED : m->columns;
         for (size_t f = 0; f < frames; f++) {
-            clamp(job->linear, GEMLET_BOUND_INPUT_LEAST, x + f * m->columns + column, end - column, clamped + f * CLAMPED);
+            gemlet_clamp(&job->linear->input, x + f * m->columns + column, end - column, clamped + f * CLAMPED);
         }
         kernels->quantize(clamped, CLAMPED, frames, column, end, m->columns, m->input_scale, out);
     }
@@ -130,14 +105,14 @@ static void multiply_task(void *argument, size_t task) {
         kernels->conv->multiply(&linear->conv, first, end, job->work->pointers, job->frames, job->work->scale, job->y,
                                 linear->outputs);
     }
-    if (!clamps(linear, GEMLET_BOUND_OUTPUT_LEAST, GEMLET_BOUND_OUTPUT_MOST)) {
+    if (linear->output.least == NULL) {
         return;
     }
     first *= panel_of(linear);
     end = end * panel_of(linear) < linear->outputs ? end * panel_of(linear) : linear->outputs;
     for (size_t f = 0; f < job->frames; f++) {
         float *y = &job->y[f * linear->outputs + first];
-        clamp(linear, GEMLET_BOUND_OUTPUT_LEAST, y, end - first, y);
+        gemlet_clamp(&linear->output, y, end - first, y);
     }
 }
 

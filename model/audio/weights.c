@@ -24,7 +24,7 @@ static gemlet_conformer_linear load_product(gemlet_loader *l, const char *suffix
     bool fits = (outputs == 0 || tensor.rows == outputs) && tensor.rows > 0 && tensor.columns > 0 &&
                 (channels == 0 || tensor.columns == channels) && is_product(&tensor, &linear.matrix);
     if (!fits) {
-        gemlet_loader_fail_shape(l, &tensor, outputs, channels);
+        gemlet_loader_fail_shape(l, &tensor, (gemlet_shape){"int8 convolution or w2, w4 or w8 panels", outputs, channels, 0});
         return (gemlet_conformer_linear){0};
     }
     linear.outputs = tensor.rows;
@@ -42,18 +42,18 @@ static gemlet_conformer_linear load_product(gemlet_loader *l, const char *suffix
     return linear;
 }
 
-/* NAME.weight with its scales and, where there are any, its bounds NAME.input_min, ... */
+/* NAME.weight with its scales and, where there are any, its bounds NAME.input_min, ...  Where they cut into the range of a matrix'
+ * steps, a few columns are clamped and quantised at a time: then whole vectors are never there to find a step of. */
 static gemlet_conformer_linear load_linear(gemlet_loader *l, const char *name, size_t outputs, size_t channels, bool bounded) {
-    static const char *const bounds[GEMLET_BOUNDS] = {".input_min", ".input_max", ".output_min", ".output_max"};
     gemlet_conformer_linear linear;
     size_t before = gemlet_loader_enter_below(l, name);
     linear = load_product(l, ".weight", outputs, channels);
-    for (size_t i = 0; i < GEMLET_BOUNDS && bounded; i++) {
-        if (gemlet_loader_has(l, bounds[i])) {
-            linear.bounds[i] = load_reals(l, bounds[i], 1);
-        }
+    if (bounded) {
+        linear.output = gemlet_loader_bounds(l, ".output");
+        linear.input = gemlet_loader_bounds(l, ".input");
     }
-    if (linear.matrix.data != NULL && linear.bounds[GEMLET_BOUND_INPUT_LEAST] != NULL && !(linear.matrix.input_scale > 0.0f)) {
+    if (gemlet_loader_has_data(l) && linear.matrix.columns != 0 && linear.input.least != NULL &&
+        !(linear.matrix.input_scale > 0.0f)) {
         gemlet_loader_fail(l, GEMLET_ERROR_FORMAT, "bounds a matrix that has no step of its inputs");
     }
     l->prefix = before;
@@ -68,7 +68,7 @@ static const float *load_real_conv(gemlet_loader *l, const char *suffix, size_t 
     }
     if (tensor.kind != GEMLET_KIND_REAL_CONV || (outputs != 0 && tensor.rows != outputs) || tensor.rows == 0 ||
         tensor.columns != inputs || tensor.taps != taps) {
-        gemlet_loader_fail_shape(l, &tensor, outputs, inputs);
+        gemlet_loader_fail_shape(l, &tensor, (gemlet_shape){"real convolution", outputs, inputs, taps});
         return NULL;
     }
     if (found_outputs != NULL) {

@@ -15,15 +15,21 @@ static const char *const table_keys[GEMLET_TABLES] = {"gemlet.tensor.kind", "gem
                                                       "gemlet.tensor.taps", "gemlet.crc32"};
 
 /* Starts a message about the file; the caller appends. */
-static gemlet_status file_failed(const gemlet_container *c, gemlet_status status, const char *problem, gemlet_error *error) {
-    gemlet_fail(error, status, c->path);
-    gemlet_error_text(error, ": ");
-    gemlet_error_text(error, problem);
-    if (status == GEMLET_ERROR_IO && c->port->reason != NULL) {
+static void add_reason(const gemlet_container *c, gemlet_error *error) {
+    if (c->port->reason != NULL) {
         char reason[GEMLET_MESSAGE_BYTES] = "";
         c->port->reason(c->port->context, reason, sizeof reason);
         gemlet_error_text(error, reason[0] != '\0' ? ": " : "");
         gemlet_error_text(error, reason);
+    }
+}
+
+static gemlet_status file_failed(const gemlet_container *c, gemlet_status status, const char *problem, gemlet_error *error) {
+    gemlet_fail(error, status, c->path);
+    gemlet_error_text(error, ": ");
+    gemlet_error_text(error, problem);
+    if (status == GEMLET_ERROR_IO) {
+        add_reason(c, error);
     }
     return status;
 }
@@ -602,6 +608,12 @@ gemlet_status gemlet_container_tensor(gemlet_container *container, const char *n
                                  : part_failed(container, "tensor", name, "is missing", error);
 }
 
+gemlet_status gemlet_container_fail_read(const gemlet_container *container, const char *tensor, gemlet_error *error) {
+    part_failed(container, "tensor", tensor, "can't be read", error);
+    add_reason(container, error);
+    return restated(GEMLET_ERROR_IO, error);
+}
+
 gemlet_status gemlet_container_read(gemlet_container *container, const gemlet_tensor *tensor, uint64_t offset, void *out,
                                     size_t length, gemlet_error *error) {
     const gemlet_port *port = container->port;
@@ -610,7 +622,7 @@ gemlet_status gemlet_container_read(gemlet_container *container, const gemlet_te
         return restated(GEMLET_ERROR_ARGUMENT, error);
     }
     if (port->read_at(port->context, container->file, tensor->offset + offset, out, length) != (int64_t)length) {
-        return file_failed(container, GEMLET_ERROR_IO, "can't be read", error);
+        return gemlet_container_fail_read(container, tensor->name, error);
     }
     return GEMLET_OK;
 }

@@ -213,6 +213,9 @@ bool gemlet_container_next_tensor(gemlet_container *container, uint64_t *cursor,
 gemlet_status gemlet_container_read(gemlet_container *container, const gemlet_tensor *tensor, uint64_t offset, void *out,
                                     size_t length, gemlet_error *error);
 
+/* Answers GEMLET_ERROR_IO: a tensor's bytes, which the caller asked the port for, can't be read, and why. */
+gemlet_status gemlet_container_fail_read(const gemlet_container *container, const char *tensor, gemlet_error *error);
+
 /* A tensor's data for as long as the container is open: in the mapping where the port can map the file, which the first load finds
  * out, else read into `arena` under `user`.  With a counting arena nothing is read: `*data` is NULL where the bytes are only
  * counted. `mapped` (may be NULL) grows by the bytes that need no arena. */

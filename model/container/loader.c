@@ -53,21 +53,34 @@ void gemlet_loader_fail(gemlet_loader *loader, gemlet_status status, const char 
     }
 }
 
-void gemlet_loader_fail_shape(gemlet_loader *loader, const gemlet_tensor *tensor, size_t rows, size_t columns) {
-    gemlet_loader_fail(loader, GEMLET_ERROR_FORMAT, "must be ");
-    gemlet_error_number(loader->error, rows);
-    gemlet_error_text(loader->error, " x ");
-    gemlet_error_number(loader->error, columns);
-    gemlet_error_text(loader->error, " but is ");
-    gemlet_error_text(loader->error, gemlet_kind_name((uint32_t)tensor->kind));
-    gemlet_error_text(loader->error, " of ");
-    gemlet_error_number(loader->error, tensor->rows);
-    gemlet_error_text(loader->error, " x ");
-    gemlet_error_number(loader->error, tensor->columns);
-    if (tensor->taps > 1) {
-        gemlet_error_text(loader->error, " with taps: ");
-        gemlet_error_number(loader->error, tensor->taps);
+static void tell_shape(gemlet_error *error, gemlet_shape shape, bool any) {
+    const size_t sides[] = {shape.rows, shape.columns};
+    gemlet_error_text(error, shape.kind);
+    for (size_t i = 0; i < 2; i++) {
+        gemlet_error_text(error, i == 0 ? " of " : " x ");
+        if (any && sides[i] == 0) {
+            gemlet_error_text(error, "any");
+        } else {
+            gemlet_error_number(error, sides[i]);
+        }
     }
+    if (shape.taps > 1) {
+        gemlet_error_text(error, " with taps: ");
+        gemlet_error_number(error, shape.taps);
+    }
+}
+
+void gemlet_loader_fail_shape(gemlet_loader *loader, const gemlet_tensor *tensor, gemlet_shape expected) {
+    const char *kind =
+        tensor->kind == GEMLET_KIND_PLAIN ? gemlet_type_name(tensor->type) : gemlet_kind_name((uint32_t)tensor->kind);
+    gemlet_loader_fail(loader, GEMLET_ERROR_FORMAT, "must be ");
+    tell_shape(loader->error, expected, true);
+    gemlet_error_text(loader->error, " but is ");
+    tell_shape(loader->error, (gemlet_shape){kind, tensor->rows, tensor->columns, tensor->taps}, false);
+}
+
+bool gemlet_loader_has_data(const gemlet_loader *loader) {
+    return loader->status == GEMLET_OK && loader->arena != NULL && loader->arena->base != NULL;
 }
 
 const void *gemlet_loader_data(gemlet_loader *loader, const gemlet_tensor *tensor) {
@@ -100,8 +113,23 @@ const float *gemlet_loader_reals(gemlet_loader *loader, const char *suffix, size
         return NULL;
     }
     if (tensor.kind != GEMLET_KIND_PLAIN || tensor.type != GEMLET_TYPE_F32 || tensor.rows != rows || tensor.columns != columns) {
-        gemlet_loader_fail_shape(loader, &tensor, rows, columns);
+        gemlet_loader_fail_shape(loader, &tensor, (gemlet_shape){"F32", rows, columns, 0});
         return NULL;
     }
     return gemlet_loader_data(loader, &tensor);
+}
+
+gemlet_bounds gemlet_loader_bounds(gemlet_loader *loader, const char *stem) {
+    gemlet_bounds bounds = {NULL, NULL};
+    size_t before = gemlet_loader_enter_below(loader, stem);
+    if (gemlet_loader_has(loader, "_min") || gemlet_loader_has(loader, "_max")) {
+        bounds.least = gemlet_loader_reals(loader, "_min", 1, 1);
+        bounds.most = gemlet_loader_reals(loader, "_max", 1, 1);
+    }
+    loader->prefix = before;
+    bool there = bounds.least != NULL && bounds.most != NULL;
+    if (there && !(isfinite(*bounds.least) && isfinite(*bounds.most) && *bounds.least <= *bounds.most)) {
+        gemlet_loader_fail(loader, GEMLET_ERROR_FORMAT, "and the one that ends in _min must be finite, and in order");
+    }
+    return bounds;
 }

@@ -3,6 +3,7 @@
 #ifndef GEMLET_MODEL_CONTAINER_LOADER_H
 #define GEMLET_MODEL_CONTAINER_LOADER_H
 
+#include "model/container/bounds.h"
 #include "model/container/container.h"
 
 typedef struct gemlet_loader {
@@ -31,7 +32,17 @@ bool gemlet_loader_find(gemlet_loader *loader, const char *suffix, gemlet_tensor
 
 /* Fails unless it has failed already: FILE: tensor "NAME" `text`, NAME being the last one asked for. */
 void gemlet_loader_fail(gemlet_loader *loader, gemlet_status status, const char *text);
-void gemlet_loader_fail_shape(gemlet_loader *loader, const gemlet_tensor *tensor, size_t rows, size_t columns);
+
+/* Likewise of a tensor that was found, but is another one than was expected. */
+typedef struct gemlet_shape {
+    const char *kind;
+    size_t rows, columns; /* 0: any number */
+    size_t taps;          /* 0: the kind says it */
+} gemlet_shape;
+void gemlet_loader_fail_shape(gemlet_loader *loader, const gemlet_tensor *tensor, gemlet_shape expected);
+
+/* Whether what the data say can be looked at.  A plan takes a file whose data are a hole, too: zeros. */
+bool gemlet_loader_has_data(const gemlet_loader *loader);
 
 /* The data of a tensor that was found; NULL with a counting arena and with none. */
 const void *gemlet_loader_data(gemlet_loader *loader, const gemlet_tensor *tensor);
@@ -42,5 +53,8 @@ void gemlet_loader_row_scaled(gemlet_loader *loader, const gemlet_tensor *tensor
 
 /* F32 [rows][columns]. */
 const float *gemlet_loader_reals(gemlet_loader *loader, const char *suffix, size_t rows, size_t columns);
+
+/* Two of one number each, STEM_min and STEM_max, where there is one of them. */
+gemlet_bounds gemlet_loader_bounds(gemlet_loader *loader, const char *stem);
 
 #endif

@@ -62,6 +62,24 @@ static const char *complete_layers(gemlet_text_config *c, uint32_t *layer) {
     return NULL;
 }
 
+/* What is wrong with a kind of layers, and the number that is. */
+static const char *check_kind(const gemlet_text_config *c, const gemlet_attention_config *a, uint32_t *number) {
+    *number = c->width;
+    if (c->width % 32 != 0) {
+        return "the width must be a multiple of 32 but is ";
+    }
+    *number = a->kv_heads;
+    if (a->kv_heads == 0 || c->heads % a->kv_heads != 0) {
+        return "the heads must be a multiple of the key heads, but these are ";
+    }
+    *number = a->head_width;
+    if (a->head_width % 2 != 0) {
+        return "the head width must be a multiple of 2 but is ";
+    }
+    *number = a->rotated_pairs;
+    return a->rotated_pairs > a->head_width / 2 ? "RoPE must not turn more than the pairs of a head, but turns " : NULL;
+}
+
 const char *gemlet_text_complete(gemlet_text_config *config, uint32_t *number) {
     *number = UINT32_MAX;
     if (config->shared_layers >= config->layers) {
@@ -72,11 +90,9 @@ const char *gemlet_text_complete(gemlet_text_config *config, uint32_t *number) {
     complete_kinds(config);
     for (size_t kind = 0; kind < GEMLET_LAYER_KINDS; kind++) {
         const gemlet_attention_config *a = &config->kinds[kind];
-        if (config->width % 32 != 0 || a->kv_heads == 0 || config->heads % a->kv_heads != 0 || a->head_width % 2 != 0) {
-            return "width must be a multiple of 32, heads of key heads, head width of 2";
-        }
-        if (a->rotated_pairs > a->head_width / 2) {
-            return "RoPE must not turn more than the pairs of a head";
+        const char *fault = check_kind(config, a, number);
+        if (fault != NULL) {
+            return fault;
         }
     }
     const char *fault = complete_layers(config, number);

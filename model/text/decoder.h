@@ -90,7 +90,7 @@ typedef struct gemlet_text_decoder {
     const gemlet_text_weights *weights;
     gemlet_kernels kernels;
     const gemlet_port *port;
-    gemlet_file *file;
+    const gemlet_container *container;
     size_t threads;
     uint32_t context, chunk;
     bool int8_cache, no_skipping;

@@ -57,13 +57,13 @@ void gemlet_text_expand_streams(const gemlet_text_decoder *d, size_t count) {
 }
 
 /* What the per-layer table has for `token`, times the root of its width, to scratch.table_values. */
-static bool read_table_row(const gemlet_text_decoder *d, uint32_t token) {
+static gemlet_status read_table_row(const gemlet_text_decoder *d, uint32_t token, gemlet_error *error) {
     const gemlet_matrix *table = &d->weights->per_layer_table;
     uint32_t row = token < d->config->per_layer_vocabulary ? token : 0;
     size_t rows = gemlet_text_table_rows(d->config, table->type), bytes = gemlet_text_table_bytes(d->config, table);
     uint64_t offset = d->weights->per_layer_offset + (uint64_t)row * bytes;
-    if (d->port->read_at(d->port->context, d->file, offset, d->scratch.table_row, bytes) != (int64_t)bytes) {
-        return false;
+    if (d->port->read_at(d->port->context, d->container->file, offset, d->scratch.table_row, bytes) != (int64_t)bytes) {
+        return gemlet_container_fail_read(d->container, GEMLET_TABLE_TENSOR, error);
     }
     gemlet_matrix read = *table;
     read.data = d->scratch.table_row;
@@ -71,7 +71,7 @@ static bool read_table_row(const gemlet_text_decoder *d, uint32_t token) {
         gemlet_matrix_row(&read, i, d->scratch.table_values + i * table->columns);
     }
     d->kernels.real->scale(d->scratch.table_values, sqrtf((float)d->config->per_layer_width), rows * table->columns);
-    return true;
+    return GEMLET_OK;
 }
 
 /* The inputs of `layers` layers from `first` on, [tokens][layers][per_layer_width], of all tokens of a chunk but the first
@@ -116,9 +116,9 @@ gemlet_status gemlet_text_per_layer_inputs(const gemlet_text_decoder *d, const g
         project_per_layer(d, &parts[i], chunk->count);
     }
     for (size_t t = 0; t < chunk->count; t++) {
-        if (!read_table_row(d, chunk->tokens != NULL ? chunk->tokens[t] : 0)) {
-            return gemlet_fail(error, GEMLET_ERROR_IO,
-                               "the per-layer table could not be read: a row lies beyond what the port answers");
+        gemlet_status status = read_table_row(d, chunk->tokens != NULL ? chunk->tokens[t] : 0, error);
+        if (status != GEMLET_OK) {
+            return status;
         }
         for (size_t i = 0; i < 2; i++) {
             if (t >= parts[i].skipped) {

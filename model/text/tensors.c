@@ -23,18 +23,21 @@
 #define RANK GEMLET_SIZE_RANK
 #define OWN_KEYS .part = GEMLET_TEXT_OWN_KEYS
 #define SAME_INPUT(member) .same_input = offsetof(gemlet_text_layer, member)
+#define STEPS_NEEDED .steps = GEMLET_STEPS_NEEDED
+#define STEPS_NONE .steps = GEMLET_STEPS_NONE
 #define ALTUP .part = GEMLET_TEXT_ALTUP
 #define LAUREL .part = GEMLET_TEXT_LAUREL
 #define SCALAR .part = GEMLET_TEXT_LAYER_SCALAR
 #define PER_LAYER_INPUTS .part = GEMLET_TEXT_PER_LAYER_INPUTS
 
 const gemlet_text_tensor gemlet_text_model_tensors[] = {
-    {"token_embd.weight", MATRIX, GEMLET_SIZE_VOCABULARY, WIDTH, PLACE(embedding)},
-    {"per_layer_token_embd.weight", GEMLET_FORM_STREAMED, GEMLET_SIZE_PER_LAYER_VOCABULARY, ALL_PER_LAYER, PLACE(per_layer_table),
+    {"token_embd.weight", MATRIX, GEMLET_SIZE_VOCABULARY, WIDTH, PLACE(embedding), STEPS_NONE},
+    {GEMLET_TABLE_TENSOR, GEMLET_FORM_STREAMED, GEMLET_SIZE_PER_LAYER_VOCABULARY, ALL_PER_LAYER, PLACE(per_layer_table),
      PER_LAYER_INPUTS},
     {"per_layer_model_proj.weight", MATRIX, ALL_PER_LAYER, WIDTH, PLACE(per_layer_projection), PER_LAYER_INPUTS},
     {"per_layer_proj_norm.weight", REALS, ONE, PER_LAYER, PLACE(per_layer_norm), PER_LAYER_INPUTS},
-    {"altup_proj", MATRIX, WIDTH, WIDTH, PLACE(stream_in[1]), ALTUP, .of_streams = true},
+    {"altup_proj", MATRIX, WIDTH, WIDTH, PLACE(stream_in[1]), ALTUP, .of_streams = true,
+     .same_input = offsetof(gemlet_text_weights, stream_in[1])},
     {"altup_unembd_proj", MATRIX, WIDTH, WIDTH, PLACE(stream_out[1]), ALTUP, .of_streams = true},
     {"output_norm.weight", REALS, ONE, WIDTH, PLACE(output_norm)},
     {GEMLET_HEAD_TENSOR, MATRIX, GEMLET_SIZE_VOCABULARY, WIDTH, PLACE(head), .part = GEMLET_TEXT_OWN_HEAD},
@@ -53,14 +56,14 @@ const gemlet_text_tensor gemlet_text_layer_tensors[] = {
     {"ffn_norm.weight", REALS, ONE, WIDTH, LAYER_PLACE(feed_forward_norm)},
     {"ffn_gate.weight", MATRIX, FEED_FORWARD, WIDTH, LAYER_PLACE(gate)},
     {"ffn_up.weight", GEMLET_FORM_SPARSE_ROWS, FEED_FORWARD, WIDTH, LAYER_PLACE(up), SAME_INPUT(gate)},
-    {"ffn_down.weight", GEMLET_FORM_SPARSE_COLUMNS, WIDTH, FEED_FORWARD, LAYER_PLACE(down)},
+    {"ffn_down.weight", GEMLET_FORM_SPARSE_COLUMNS, WIDTH, FEED_FORWARD, LAYER_PLACE(down), STEPS_NEEDED},
     {"post_ffw_norm.weight", REALS, ONE, WIDTH, LAYER_PLACE(post_feed_forward_norm)},
     {"altup_router_norm.weight", REALS, ONE, WIDTH, LAYER_PLACE(router_norm), ALTUP},
     {"altup_router.weight", REALS, STREAMS, WIDTH, LAYER_PLACE(router), ALTUP},
     {"altup_predict_coef.weight", REALS, STREAMS_SQUARED, STREAMS, LAYER_PLACE(predict), ALTUP},
     {"altup_correct_coef.weight", REALS, STREAMS, STREAMS, LAYER_PLACE(correct), ALTUP},
     {"altup_correct_scale.weight", REALS, ONE, WIDTH, LAYER_PLACE(correct_scale), ALTUP},
-    {"laurel_l.weight", MATRIX, RANK, WIDTH, LAYER_PLACE(laurel_left), LAUREL},
+    {"laurel_l.weight", MATRIX, RANK, WIDTH, LAYER_PLACE(laurel_left), LAUREL, SAME_INPUT(query)},
     {"laurel_r.weight", MATRIX, WIDTH, RANK, LAYER_PLACE(laurel_right), LAUREL},
     {"laurel_post_norm.weight", REALS, ONE, WIDTH, LAYER_PLACE(laurel_norm), LAUREL},
     {"inp_gate.weight", MATRIX, PER_LAYER, WIDTH, LAYER_PLACE(per_layer_gate), PER_LAYER_INPUTS},
@@ -170,6 +173,16 @@ bool gemlet_text_next(const gemlet_text_config *config, gemlet_text_need *need) 
     need->packing = packing_of(config, need->tensor->form, need->layer);
     write_name(need);
     return true;
+}
+
+const char *gemlet_text_check_steps(const gemlet_text_tensor *tensor, float input_scale) {
+    if (tensor->steps == GEMLET_STEPS_NEEDED && !(input_scale > 0.0f)) {
+        return "must have a step of its inputs, which are quantised a few at a time, but has none";
+    }
+    if (tensor->steps == GEMLET_STEPS_NONE && input_scale > 0.0f) {
+        return "must have no steps of its activations, as its rows are looked up: the head that has them is one of its own";
+    }
+    return NULL;
 }
 
 void gemlet_text_learn(gemlet_text_config *config, const gemlet_text_need *need, uint32_t rows) {

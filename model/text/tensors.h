@@ -34,6 +34,13 @@ typedef enum gemlet_text_form {
     GEMLET_FORM_STREAMED        /* in rows, read one at a time and never resident */
 } gemlet_text_form;
 
+/* What a matrix with one scale a row has to say of its activations. */
+typedef enum gemlet_text_steps {
+    GEMLET_STEPS_ANY,
+    GEMLET_STEPS_NEEDED, /* one of its inputs at least: they are quantised a few at a time, never as a whole vector */
+    GEMLET_STEPS_NONE    /* its rows are looked up, too, which factors with steps in them are not the scales of */
+} gemlet_text_steps;
+
 typedef struct gemlet_text_tensor {
     const char *name; /* a layer's: behind "blk.N." */
     gemlet_text_form form;
@@ -41,8 +48,12 @@ typedef struct gemlet_text_tensor {
     size_t place; /* of a gemlet_matrix or a const float * in gemlet_text_weights, or in gemlet_text_layer */
     gemlet_text_part part;
     bool of_streams;   /* NAME.I.weight for each stream but the active one, in matrices that follow each other */
-    size_t same_input; /* place of a matrix of the layer whose quantised input this one takes; 0: none */
+    size_t same_input; /* place, beside its own, of a matrix whose quantised input this one takes; 0: none */
+    gemlet_text_steps steps;
 } gemlet_text_tensor;
+
+/* The table of per-layer inputs, a row of which is read for each token. */
+#define GEMLET_TABLE_TENSOR "per_layer_token_embd.weight"
 
 /* The head where it is a matrix of its own; a file says so by having it. */
 #define GEMLET_HEAD_TENSOR "output.weight"
@@ -75,6 +86,9 @@ bool gemlet_text_next(const gemlet_text_config *config, gemlet_text_need *need);
 
 /* Bytes of a matrix that are read to decode a token, at an empty context. */
 uint64_t gemlet_text_bytes_of_token(const gemlet_text_config *config, const gemlet_text_need *need, const gemlet_matrix *w);
+
+/* What is wrong with the step of its inputs (0: none) that a matrix with one scale a row has; NULL: nothing. */
+const char *gemlet_text_check_steps(const gemlet_text_tensor *tensor, float input_scale);
 
 /* Of a tensor with `rows` rows: what the configuration did not know. */
 void gemlet_text_learn(gemlet_text_config *config, const gemlet_text_need *need, uint32_t rows);

@@ -11,6 +11,16 @@ static void *place_of(const gemlet_text_need *need, gemlet_text_weights *weights
     return (unsigned char *)(need->of_layer ? (void *)layer : weights) + need->tensor->place + need->stream * sizeof(gemlet_matrix);
 }
 
+/* The matrix whose quantised input it takes; one that is not there has no columns. */
+static gemlet_matrix other_of(const gemlet_text_need *need, const gemlet_text_weights *weights, const gemlet_text_layer *layer) {
+    gemlet_matrix other = {0};
+    if (need->tensor->same_input != 0) {
+        memcpy(&other, (const unsigned char *)(need->of_layer ? (const void *)layer : weights) + need->tensor->same_input,
+               sizeof other);
+    }
+    return other;
+}
+
 /* Whether a matrix is as the table wants it.  Those that are multiplied are all of blocks or all have one scale a row, as the
  * buffers for their inputs are; of the latter there are panels alone, and rows of the table. */
 static bool fits(const gemlet_text_config *config, const gemlet_text_need *need, const gemlet_text_weights *weights,
@@ -24,11 +34,31 @@ static bool fits(const gemlet_text_config *config, const gemlet_text_need *need,
            (streamed || weights->embedding.columns == 0 || row_scaled == gemlet_is_row_scaled(weights->embedding.type));
 }
 
-/* What was quantised for one of them is taken by the other. */
-static void check_same_input(gemlet_loader *l, const gemlet_matrix *matrix, const gemlet_matrix *other) {
+/* The kinds of matrices that are as the table wants them. */
+static const char *kinds_for(const gemlet_text_need *need, const gemlet_text_weights *weights) {
+    bool known = weights->embedding.columns != 0;
+    if (need->tensor->form == GEMLET_FORM_STREAMED) {
+        return "rows";
+    }
+    switch (need->packing) {
+    case GEMLET_PACKED_ROWS: return "q4_0 or q8_0 rows";
+    case GEMLET_PACKED_COLUMNS: return "q4_0 or q8_0 columns";
+    case GEMLET_PACKED_PANELS: break;
+    }
+    return !known ? "panels" : gemlet_is_row_scaled(weights->embedding.type) ? "w2, w4 or w8 panels" : "q4_0 or q8_0 panels";
+}
+
+/* What was quantised for `other`, which may not be there, is taken by this one. */
+static void check_inputs(gemlet_loader *l, const gemlet_text_tensor *tensor, const gemlet_matrix *matrix,
+                         const gemlet_matrix *other) {
     float difference = matrix->input_scale - other->input_scale;
     if (other->columns != 0 && (matrix->type != other->type || difference != 0.0f) && gemlet_is_row_scaled(matrix->type)) {
         gemlet_loader_fail(l, GEMLET_ERROR_FORMAT, "must take the same input as the matrix beside it, with as many bits");
+    }
+    bool known = gemlet_is_row_scaled(matrix->type) && gemlet_loader_has_data(l);
+    const char *fault = known ? gemlet_text_check_steps(tensor, matrix->input_scale) : NULL;
+    if (fault != NULL) {
+        gemlet_loader_fail(l, GEMLET_ERROR_FORMAT, fault);
     }
 }
 
@@ -42,7 +72,7 @@ static void load_matrix(gemlet_loader *l, gemlet_text_config *config, const geml
         return;
     }
     if (!gemlet_tensor_matrix(&tensor, &matrix) || !fits(config, need, weights, &tensor, &matrix)) {
-        gemlet_loader_fail_shape(l, &tensor, need->rows, need->columns);
+        gemlet_loader_fail_shape(l, &tensor, (gemlet_shape){kinds_for(need, weights), need->rows, need->columns, 0});
         return;
     }
     if (streamed) {
@@ -52,10 +82,8 @@ static void load_matrix(gemlet_loader *l, gemlet_text_config *config, const geml
     } else {
         matrix.data = gemlet_loader_data(l, &tensor);
     }
-    if (need->tensor->same_input != 0) {
-        check_same_input(l, &matrix,
-                         (const gemlet_matrix *)(const void *)((const unsigned char *)layer + need->tensor->same_input));
-    }
+    const gemlet_matrix other = other_of(need, weights, layer);
+    check_inputs(l, need->tensor, &matrix, &other);
     gemlet_text_learn(config, need, (uint32_t)(matrix.rows / (streamed ? gemlet_text_table_rows(config, matrix.type) : 1)));
     weights->token_bytes += gemlet_text_bytes_of_token(config, need, &matrix);
     *out = matrix;

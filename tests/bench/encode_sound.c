@@ -60,8 +60,11 @@ static gemlet_conformer_linear matrix(gemlet_weight_type type, size_t outputs, s
                                data + first / GEMLET_PANEL_ROWS * panel);
     }
     m.data = data;
-    return (gemlet_conformer_linear){
-        .outputs = outputs, .channels = channels, .matrix = m, .bounds = {&bounds[0], &bounds[1], &bounds[2], &bounds[3]}};
+    return (gemlet_conformer_linear){.outputs = outputs,
+                                     .channels = channels,
+                                     .matrix = m,
+                                     .input = {&bounds[0], &bounds[1]},
+                                     .output = {&bounds[2], &bounds[3]}};
 }
 
 static gemlet_conformer_linear linear(size_t outputs, size_t channels, bool few_bits) {

@@ -43,7 +43,7 @@ static gemlet_vit_linear linear(const gemlet_vit_config *c, size_t rows, size_t 
     gemlet_vit_linear l = {.w = matrix(rows, columns, c->traits->rotary ? 0.05f : 0.0f)};
     l.bias = c->traits->biases ? reals(biased, 0.0f, 0.1f) : NULL;
     if (c->traits->rotary) {
-        l.output = (gemlet_vit_bounds){&bounds[0], &bounds[1]};
+        l.output = (gemlet_bounds){&bounds[0], &bounds[1]};
     }
     return l;
 }

@@ -261,6 +261,24 @@ static bool read_shape(FILE *file, shape_line *line) {
     return true;
 }
 
+/* Of activations, which would be zero as the weights are: none. */
+static void write_steps(FILE *out, const char *shapes, size_t data) {
+    static const char end[] = "activation_scale";
+    static const float step = 1.0f;
+    shape_line line;
+    FILE *file = fopen(shapes, "r");
+    assert_non_null(file);
+    while (read_shape(file, &line)) {
+        size_t length = strlen(line.name);
+        if (length >= sizeof end && strcmp(line.name + length - (sizeof end - 1), end) == 0) {
+            assert_int_equal(fseeko(out, (off_t)data, SEEK_SET), 0);
+            assert_int_equal(fwrite(&step, sizeof step, 1, out), 1);
+        }
+        data += line.bytes;
+    }
+    fclose(file);
+}
+
 void write_shape_hf(const char *folder, const char *shapes) {
     char from[256], to[FOLDER_BYTES + 64];
     shape_line line;
@@ -292,6 +310,7 @@ void write_shape_hf(const char *folder, const char *shapes) {
         fputc((int)(length >> (8 * i) & 255), file);
     }
     assert_int_equal(fwrite(header, 1, length, file), length);
+    write_steps(file, from, 8 + length);
     assert_int_equal(fclose(file), 0);
     assert_int_equal(truncate(to, (off_t)(8 + length + offset)), 0);
     free(header);
@@ -307,4 +326,25 @@ void write_tiny_gemma4_with(const char *encoder, const char *folder) {
     assert_non_null(index);
     fputs("{\"weight_map\": {\"text\": \"model.safetensors\", \"encoder\": \"encoder.safetensors\"}}", index);
     assert_int_equal(fclose(index), 0);
+}
+
+void overwrite_tensor(const char *path, const char *tensor, long offset, const void *with, size_t length) {
+    FILE *file = fopen(path, "r+b");
+    unsigned char prefix[8];
+    assert_non_null(file);
+    assert_int_equal(fread(prefix, 1, 8, file), 8);
+    long header = prefix[0] | prefix[1] << 8 | prefix[2] << 16;
+    char *text = calloc((size_t)header + 1, 1), quoted[128];
+    assert_non_null(text);
+    assert_int_equal(fread(text, 1, (size_t)header, file), header);
+    snprintf(quoted, sizeof quoted, "\"%s\"", tensor);
+    const char *entry = strstr(text, quoted);
+    assert_non_null(entry);
+    const char *offsets = strstr(entry, "\"data_offsets\":[");
+    assert_non_null(offsets);
+    long first = strtol(offsets + strlen("\"data_offsets\":["), NULL, 10);
+    assert_int_equal(fseek(file, 8 + header + first + offset, SEEK_SET), 0);
+    assert_int_equal(fwrite(with, 1, length, file), length);
+    fclose(file);
+    free(text);
 }

@@ -46,6 +46,9 @@ void folder_remove(const char *path);
 size_t folder_count(const char *path);
 void copy_file(const char *from, const char *to);
 
+/* Writes `length` bytes over the data of a tensor of a safetensors file, from `offset` in it on. */
+void overwrite_tensor(const char *path, const char *tensor, long offset, const void *with, size_t length);
+
 /* Writes a model of which only the shapes are known (a folder below tests/data/shapes) to `folder`: its weights are a hole, and its
  * tokenizer is the tiny one. */
 void write_shape_hf(const char *folder, const char *shapes);

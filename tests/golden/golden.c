@@ -39,6 +39,21 @@ void running_close(running *r) {
     free(r->memory);
 }
 
+void assert_model_refused(const char *path, const char *words) {
+    running r = {.options = {.context = 64}};
+    r.posix = gemlet_posix_open(1, &r.port);
+    assert_non_null(r.posix);
+    running_must(&r, gemlet_plan(&r.port, path, &r.options, &r.plan, &r.error));
+    r.memory = aligned_alloc(GEMLET_ALIGNMENT, r.plan.arena);
+    assert_non_null(r.memory);
+    running_must(&r, gemlet_arena_init(&r.arena, r.memory, r.plan.arena, &r.error));
+    gemlet_status status = gemlet_model_open(&r.port, path, &r.options, &r.arena, &r.model, &r.error);
+    if (status == GEMLET_OK || strstr(r.error.message, words) == NULL) {
+        fail_msg("expected a message with \"%s\", found status %d and \"%s\"", words, (int)status, r.error.message);
+    }
+    running_close(&r);
+}
+
 void *file_read(const char *path, size_t *bytes) {
     FILE *file = fopen(path, "rb");
     if (file == NULL) {

@@ -22,6 +22,9 @@ typedef struct running {
 void running_open(running *r, const char *path, size_t threads, const gemlet_options *options);
 void running_close(running *r);
 
+/* Fails the test where the packed model at `path` can't be planned or can be opened, or the message lacks `words`. */
+void assert_model_refused(const char *path, const char *words);
+
 /* Fails the test with the message of `r` where `status` is not GEMLET_OK. */
 void running_must(const running *r, gemlet_status status);
 

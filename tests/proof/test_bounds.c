@@ -1052,11 +1052,11 @@ static void a_loader_checks_shapes(void **state) {
         const char *message; /* NULL: it is loaded */
     } cases[] = {
         {"real", 2, 3, NULL},
-        {"real", 3, 2, "F: tensor \"real\" must be 3 x 2 but is plain of 2 x 3"},
-        {"real", 2, 2, "F: tensor \"real\" must be 2 x 2 but is plain of 2 x 3"},
-        {"real", 1, 3, "F: tensor \"real\" must be 1 x 3 but is plain of 2 x 3"},
-        {"matrix", 16, 32, "F: tensor \"matrix\" must be 16 x 32 but is q4_0 panels of 16 x 32"},
-        {"depth", 4, 1, "F: tensor \"depth\" must be 4 x 1 but is real convolution of 4 x 1 with taps: 9"},
+        {"real", 3, 2, "F: tensor \"real\" must be F32 of 3 x 2 but is F32 of 2 x 3"},
+        {"real", 2, 2, "F: tensor \"real\" must be F32 of 2 x 2 but is F32 of 2 x 3"},
+        {"real", 1, 3, "F: tensor \"real\" must be F32 of 1 x 3 but is F32 of 2 x 3"},
+        {"matrix", 16, 32, "F: tensor \"matrix\" must be F32 of 16 x 32 but is q4_0 panels of 16 x 32"},
+        {"depth", 4, 1, "F: tensor \"depth\" must be F32 of 4 x 1 but is real convolution of 4 x 1 with taps: 9"},
     };
     gemlet_arena arena;
     uint64_t mapped = 0;
@@ -1074,6 +1074,12 @@ static void a_loader_checks_shapes(void **state) {
             says(loader.status, GEMLET_ERROR_FORMAT, cases[i].message);
         }
     }
+    gemlet_loader any = {.container = &o.container, .error = &o.error};
+    gemlet_tensor t;
+    assert_true(gemlet_loader_find(&any, "depth", &t));
+    gemlet_loader_fail_shape(&any, &t, (gemlet_shape){"real convolution", 0, 2, 25});
+    says(any.status, GEMLET_ERROR_FORMAT,
+         "F: tensor \"depth\" must be real convolution of any x 2 with taps: 25 but is real convolution of 4 x 1 with taps: 9");
     gemlet_loader shapes = {.container = &o.container, .error = &o.error}; /* without an arena no data */
     assert_null(gemlet_loader_reals(&shapes, "real", 2, 3));
     assert_int_equal(shapes.status, GEMLET_OK);
@@ -1119,6 +1125,56 @@ static void steps_of_activations_are_positive_or_none(void **state) {
 }
 
 /* ---- Packed files ---- */
+
+/* A file with bounds of "both", and an upper one alone. */
+static void open_bounds(float least, float most) {
+    const float numbers[] = {least, most, 1.0f};
+    begin_file(3, 0);
+    put_tensor("both_min", 1, 1, GEMLET_TYPE_F32, 0);
+    put_tensor("both_max", 1, 1, GEMLET_TYPE_F32, 32);
+    put_tensor("upper_max", 1, 1, GEMLET_TYPE_F32, 64);
+    for (size_t i = 0; i < 3; i++) {
+        pad_file(32);
+        put_bytes(&o.b, &numbers[i], sizeof numbers[i]);
+    }
+    assert_int_equal(open_built(), GEMLET_OK);
+}
+
+static void bounds_are_two_numbers_in_order(void **state) {
+    (void)state;
+    static const struct {
+        float least, most;
+        const char *fault; /* NULL: none */
+    } cases[] = {
+        {-1.0f, 2.0f, NULL},        {0.0f, 0.0f, NULL},    {2.0f, -1.0f, "in order"}, {-INFINITY, 1.0f, "finite"},
+        {0.0f, INFINITY, "finite"}, {NAN, 1.0f, "finite"}, {-1.0f, NAN, "finite"},
+    };
+    static _Alignas(GEMLET_ALIGNMENT) unsigned char memory[1024];
+    gemlet_arena arena;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        gemlet_loader loader = {.container = &o.container, .arena = &arena, .error = &o.error};
+        open_bounds(cases[i].least, cases[i].most);
+        assert_int_equal(gemlet_arena_init(&arena, memory, sizeof memory, &o.error), GEMLET_OK);
+        gemlet_bounds none = gemlet_loader_bounds(&loader, "none"), both = gemlet_loader_bounds(&loader, "both");
+        assert_true(none.least == NULL && none.most == NULL);
+        if (cases[i].fault == NULL) {
+            assert_int_equal(loader.status, GEMLET_OK);
+            assert_true(*both.least == cases[i].least && *both.most == cases[i].most);
+            gemlet_loader_bounds(&loader, "upper");
+            says(loader.status, GEMLET_ERROR_FORMAT, "F: tensor \"upper_min\" is missing");
+        } else {
+            says(loader.status, GEMLET_ERROR_FORMAT,
+                 "F: tensor \"both_max\" and the one that ends in _min must be finite, and in order");
+        }
+        assert_int_equal(loader.prefix, 0);
+        gemlet_container_close(&o.container);
+    }
+    gemlet_loader shapes = {.container = &o.container, .error = &o.error}; /* without an arena no data */
+    open_bounds(2.0f, 1.0f);
+    assert_null(gemlet_loader_bounds(&shapes, "both").least);
+    assert_int_equal(shapes.status, GEMLET_OK);
+    gemlet_container_close(&o.container);
+}
 
 static void damage_is_told_with_both_sums(void **state) {
     (void)state;
@@ -1231,6 +1287,7 @@ int main(void) {
         cmocka_unit_test(a_loader_names_what_it_looks_for),
         cmocka_unit_test(a_loader_checks_shapes),
         cmocka_unit_test(steps_of_activations_are_positive_or_none),
+        cmocka_unit_test(bounds_are_two_numbers_in_order),
         cmocka_unit_test(damage_is_told_with_both_sums),
         cmocka_unit_test(sums_go_to_the_last_byte),
         cmocka_unit_test(an_overlap_is_told_whole),

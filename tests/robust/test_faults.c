@@ -331,6 +331,7 @@ static void a_file_that_shrinks_under_a_session_is_noticed(void **state) {
     r.fault.truncated_size = r.model->weights.per_layer_offset + 1;
     r.fault.size_lies = true;
     assert_int_equal(feed_tokens(&r), GEMLET_ERROR_IO);
+    assert_non_null(strstr(r.error.message, "model: tensor \"per_layer_token_embd.weight\" can't be read"));
     assert_int_equal(gemlet_session_length(r.session), TOKENS);
     r.fault.truncated = false;
     assert_int_equal(feed_tokens(&r), GEMLET_OK);

@@ -176,9 +176,9 @@ static void what_is_out_of_range_is_named(void **state) {
         {"gemma3n.block_count", 0, 0, "\"gemma3n.block_count\" must be 1 to"},
         {"gemma3n.block_count", 0, 1000, "\"gemma3n.block_count\" must be 1 to"},
         {"gemma3n.embedding_length", 0, 31, "\"gemma3n.embedding_length\" must be 32 to"},
-        {"gemma3n.embedding_length", 0, 33, "width must be a multiple of 32"},
+        {"gemma3n.embedding_length", 0, 33, "the width must be a multiple of 32 but is 33"},
         {"gemma3n.attention.head_count_kv", 0, 0, "head_count_kv\" must be 1 to"},
-        {"gemma3n.attention.key_length", 0, 33, "head width of 2"},
+        {"gemma3n.attention.key_length", 0, 33, "the head width must be a multiple of 2 but is 33"},
         {"gemma3n.attention.layer_norm_rms_epsilon", 0, 0x7FC00000, "must be a finite number"},
         {"gemma3n.rope.freq_base", 0, 0, "must be above 0"},
         {"gemma3n.rope.freq_base_swa", 0, 0xBF800000, "must be above 0"},
@@ -248,6 +248,35 @@ static void tensors_of_another_kind_are_refused(void **state) {
     assert_true(refused > 9 * taken);
 }
 
+static size_t index_of(const char *name) {
+    gemlet_tensor tensor;
+    contents c;
+    contents_open(&c);
+    assert_true(gemlet_container_find_tensor(&c.container, name, &tensor));
+    gemlet_container_close(&c.container);
+    return tensor.index;
+}
+
+/* A block without depthwise convolutions rewrites the picture pixel by pixel, wherever threads are: pixels must keep their length.
+ * Rows are padded to 8 where they lie, so that 57 are as many bytes as 64; the scales are told to be as few. */
+static void pixels_keep_their_length_where_nothing_orders_them(void **state) {
+    static const char name[] = "v.blk.2.2.pw_proj.conv.weight", scales[] = "v.blk.2.2.pw_proj.conv.weight.scale";
+    unsigned char *conv_rows = mini.bytes + value_of("gemlet.tensor.rows").offset + 4 * index_of(name);
+    unsigned char *scale_columns = mini.bytes + value_of("gemlet.tensor.columns").offset + 4 * index_of(scales);
+    unsigned char *dimension = last_letter(scales) + 1 + 4; /* behind how many there are */
+    gemlet_error error;
+    (void)state;
+    assert_true(*dimension == 64 && *conv_rows == 64 && *scale_columns == 64);
+    *dimension = 57;
+    *conv_rows = *scale_columns = 57;
+    gemlet_status status = open_forged(&options, &error);
+    *dimension = 64;
+    *conv_rows = *scale_columns = 64;
+    forge_header(mini.bytes, mini.size);
+    assert_refused(name, status, &error,
+                   "\"v.blk.2.2.pw_proj.conv.weight\" must be int8 convolution of 64 x 64 but is int8 convolution of 57 x 64");
+}
+
 /* ---- What the caller asks for ---- */
 
 static void options_out_of_range_are_named(void **state) {
@@ -274,6 +303,7 @@ int main(void) {
         cmocka_unit_test(what_is_out_of_range_is_named),
         cmocka_unit_test(a_shared_layer_needs_one_to_share_with),
         cmocka_unit_test(tensors_of_another_kind_are_refused),
+        cmocka_unit_test(pixels_keep_their_length_where_nothing_orders_them),
         cmocka_unit_test(options_out_of_range_are_named),
     };
     return cmocka_run_group_tests_name("robust/refusals", tests, pack_models, free_models);

@@ -695,18 +695,44 @@ static void bounds_within_the_range_clamp(void **state) {
     for (size_t i = 0; i < taken; i++) {
         x[i] = random_float(&random, -2.0f, 2.0f);
     }
-    linear.bounds[GEMLET_BOUND_INPUT_LEAST] = &least;
-    linear.bounds[GEMLET_BOUND_INPUT_MOST] = &most;
+    linear.input = (gemlet_bounds){&least, &most};
     gemlet_conformer_product(c, &linear, x, FRAMES, &work, found);
     for (size_t i = 0; i < taken; i++) {
         x[i] = x[i] < least ? least : x[i] > most ? most : x[i];
     }
-    free_of_bounds.bounds[GEMLET_BOUND_INPUT_LEAST] = free_of_bounds.bounds[GEMLET_BOUND_INPUT_MOST] = NULL;
+    free_of_bounds.input = (gemlet_bounds){NULL, NULL};
     gemlet_conformer_product(c, &free_of_bounds, x, FRAMES, &work, wanted);
     assert_memory_equal(found, wanted, outputs * sizeof *found);
     free(memory);
     free(found);
     free(x);
+    running_close(&r);
+}
+
+/* Bounds are kept where they are too close together for a scale, and what is no number becomes the lower one. */
+static void bounds_of_convolutions_clamp(void **state) {
+    enum { CHANNELS = 16 };
+    static const struct {
+        float least, most, x, wanted;
+    } cases[] = {{0.0f, 0.0f, 100.0f, 0.0f},   {0.0f, 1e-40f, 100.0f, 0.0f}, {-1.0f, 1.0f, 100.0f, 1.0f},
+                 {-10.0f, 1.0f, 100.0f, 1.0f}, {-1.0f, 0.5f, NAN, -1.0f},    {-3e38f, 3e38f, 1.0f, 0.0f}};
+    (void)state;
+    running r;
+    running_open(&r, packed, 1, &options);
+    int8_t weights[CHANNELS] = {127}, quantized[GEMLET_CHANNEL_PADDING];
+    _Alignas(GEMLET_ALIGNMENT) int8_t packed_weights[GEMLET_CONV_PANEL * CHANNELS];
+    gemlet_conv_pack(weights, 1, 1, CHANNELS, packed_weights);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        float x[CHANNELS] = {cases[i].x}, y = -77.0f, weight_scale = 1.0f / 127.0f, scale;
+        const int8_t *pointer;
+        gemlet_conformer_work work = {.quantized = quantized, .scale = &scale, .pointers = &pointer};
+        gemlet_conformer_linear linear = {.outputs = 1, .channels = CHANNELS, .input = {&cases[i].least, &cases[i].most}};
+        linear.conv = (gemlet_conv){packed_weights, &weight_scale, 1, CHANNELS, 1};
+        gemlet_conformer_product(&r.session->sound, &linear, x, 1, &work, &y);
+        if (!(fabsf(y - cases[i].wanted) <= 0.5f / 127.0f * 10.0f * fabsf(cases[i].wanted))) { /* half a step of 10 / 127 */
+            fail_msg("case %zu: expected %g, found %g", i, (double)cases[i].wanted, (double)y);
+        }
+    }
     running_close(&r);
 }
 
@@ -743,9 +769,9 @@ static const struct CMUnitTest of_the_cpu[] = {
     cmocka_unit_test(short_clip_s_logits_are_the_reference_s), cmocka_unit_test(long_clip_s_logits_are_the_reference_s),
     cmocka_unit_test(threads_and_levels_do_not_matter),
 };
-static const struct CMUnitTest of_few_bits[] = {cmocka_unit_test(weights_take_few_bits),
-                                                cmocka_unit_test(bounds_within_the_range_clamp),
-                                                cmocka_unit_test(weights_of_few_bits_lose_nothing)};
+static const struct CMUnitTest of_few_bits[] = {
+    cmocka_unit_test(weights_take_few_bits), cmocka_unit_test(bounds_within_the_range_clamp),
+    cmocka_unit_test(bounds_of_convolutions_clamp), cmocka_unit_test(weights_of_few_bits_lose_nothing)};
 static const struct CMUnitTest of_the_code[] = {
     cmocka_unit_test(cuts_do_not_matter),
     cmocka_unit_test(every_length_ends_right),

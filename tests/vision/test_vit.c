@@ -652,6 +652,22 @@ static void a_picture_that_does_not_fit_is_refused_first(void **state) {
     free(file);
 }
 
+/* Of matrices that take the same input, which is clamped and quantised once. */
+static void bounds_of_one_of_three_are_refused(void **state) {
+    (void)state;
+    static const char lower[] = "model.vision_tower.encoder.layers.0.self_attn.v_proj.input_min";
+    char hf[FOLDER_BYTES], path[FOLDER_BYTES + 32], odd[FOLDER_BYTES + 32];
+    gemlet_error error = {GEMLET_OK, ""};
+    folder_make(hf, "vit-bounds-hf");
+    write_tiny_gemma4_with("tests/data/vision/gemma4/vision.safetensors", hf);
+    snprintf(path, sizeof path, "%s/encoder.safetensors", hf);
+    overwrite_tensor(path, lower, 0, "\x5e\xbd", 2); /* half of what it is: the steps are those of the upper bound */
+    snprintf(odd, sizeof odd, "%s/odd.gguf", hf);
+    assert_int_not_equal(pack_run(&(pack_options){.folder = hf, .output = odd}, &error), GEMLET_OK);
+    assert_non_null(strstr(error.message, "whose q, k and v, or gate and up, don't share their inputs' step and bounds"));
+    folder_remove(hf);
+}
+
 static const struct CMUnitTest of_the_cpu[] = {
     cmocka_unit_test(soft_tokens_are_the_reference_s),
     cmocka_unit_test(threads_and_levels_do_not_matter),
@@ -668,6 +684,7 @@ static const struct CMUnitTest of_budgets[] = {
     cmocka_unit_test(a_clip_is_frames_with_their_times),
     cmocka_unit_test(wrong_clips_are_refused),
     cmocka_unit_test(pictures_that_keep_their_shape_have_no_crops),
+    cmocka_unit_test(bounds_of_one_of_three_are_refused),
 };
 static const struct CMUnitTest of_squares[] = {
     cmocka_unit_test(an_image_stays_together),

@@ -18,7 +18,7 @@ static gemlet_conv load_conv(gemlet_loader *l, const char *suffix, size_t output
                 (channels == 0 || tensor.columns == channels) && tensor.taps == taps &&
                 tensor.bytes == gemlet_conv_bytes(tensor.rows, taps, tensor.columns);
     if (!fits) {
-        gemlet_loader_fail_shape(l, &tensor, outputs, channels);
+        gemlet_loader_fail_shape(l, &tensor, (gemlet_shape){"int8 convolution", outputs, channels, taps});
         return conv;
     }
     conv = (gemlet_conv){.outputs = tensor.rows, .channels = tensor.columns, .taps = taps};
@@ -38,7 +38,7 @@ static gemlet_depthwise load_depthwise(gemlet_loader *l, const char *suffix, siz
     }
     size_t kernel = tensor.taps == 9 ? 3 : tensor.taps == 25 ? 5 : 0;
     if (tensor.kind != GEMLET_KIND_REAL_CONV || tensor.rows != channels || tensor.columns != 1 || kernel == 0) {
-        gemlet_loader_fail_shape(l, &tensor, channels, 1);
+        gemlet_loader_fail_shape(l, &tensor, (gemlet_shape){"real convolution with 9 or 25 taps", channels, 1, 0});
         return conv;
     }
     return (gemlet_depthwise){.weights = gemlet_loader_data(l, &tensor), .channels = channels, .kernel = kernel, .stride = stride};
@@ -52,10 +52,11 @@ static void load_edge_residual(gemlet_loader *l, gemlet_mobilenetv5_block *b) {
     b->outputs = b->project.outputs;
 }
 
-/* The stride is that of the middle depthwise convolution, or of the first where there is no other. */
+/* The stride is that of the middle depthwise convolution, or of the first where there is no other.  Without either all pixels are
+ * one phase that rewrites them in place, in any order: each must be as long behind it as before. */
 static void load_inverted_residual(gemlet_loader *l, gemlet_mobilenetv5_block *b) {
-    bool middle = gemlet_loader_has(l, "dw_mid.conv.weight");
-    if (gemlet_loader_has(l, "dw_start.conv.weight")) {
+    bool middle = gemlet_loader_has(l, "dw_mid.conv.weight"), start = gemlet_loader_has(l, "dw_start.conv.weight");
+    if (start) {
         b->start = load_depthwise(l, "dw_start.conv.weight", b->inputs, middle ? 1 : b->stride);
         b->start_norm = load_reals(l, "dw_start.bn.weight", b->inputs);
     } else if (!middle && b->stride > 1) {
@@ -67,7 +68,7 @@ static void load_inverted_residual(gemlet_loader *l, gemlet_mobilenetv5_block *b
         b->middle = load_depthwise(l, "dw_mid.conv.weight", b->expand.outputs, b->stride);
         b->middle_norm = load_reals(l, "dw_mid.bn.weight", b->expand.outputs);
     }
-    b->project = load_conv(l, "pw_proj.conv.weight", 0, b->expand.outputs, 1);
+    b->project = load_conv(l, "pw_proj.conv.weight", start || middle ? 0 : b->inputs, b->expand.outputs, 1);
     b->project_norm = load_reals(l, "pw_proj.bn.weight", b->project.outputs);
     b->outputs = b->project.outputs;
     if (gemlet_loader_has(l, "dw_end.conv.weight")) {
@@ -135,7 +136,7 @@ static void load_stem(gemlet_loader *l, gemlet_mobilenetv5_stem *stem) {
         return;
     }
     if (tensor.kind != GEMLET_KIND_REAL_CONV || tensor.columns != 3 || tensor.taps != 9) {
-        gemlet_loader_fail_shape(l, &tensor, tensor.rows, 3);
+        gemlet_loader_fail_shape(l, &tensor, (gemlet_shape){"real convolution", 0, 3, 9});
         return;
     }
     stem->outputs = tensor.rows;

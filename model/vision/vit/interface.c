@@ -17,7 +17,11 @@ static void read_square(gemlet_key_reader *r, gemlet_vit_config *c) {
     c->pool = across != 0 ? side / across : 0;
     if (r->status == GEMLET_OK && (across * across != c->soft_tokens || across * c->pool * c->traits->patch != c->image_size ||
                                    side * side > GEMLET_VIT_MOST_PATCHES)) {
-        gemlet_key_fail(r, GEMLET_ERROR_UNSUPPORTED, "image_size and soft_token_count must be a square of patches in squares");
+        gemlet_key_fail(r, GEMLET_ERROR_UNSUPPORTED,
+                        "image_size and soft_token_count must be a square of patches in squares but are ");
+        gemlet_error_number(r->error, c->image_size);
+        gemlet_error_text(r->error, " and ");
+        gemlet_error_number(r->error, c->soft_tokens);
     }
 }
 
@@ -44,8 +48,11 @@ static gemlet_status read_config(const gemlet_vit_traits *traits, gemlet_vit_con
     }
     if (r.status == GEMLET_OK && (c->head_width % (traits->rotary ? GEMLET_PANEL_ROWS : 4) != 0 || c->width % GEMLET_BLOCK != 0)) {
         gemlet_key_fail(&r, GEMLET_ERROR_UNSUPPORTED,
-                        traits->rotary ? "the image encoder's heads must be multiples of 16 numbers, its width one of 32"
-                                       : "the image encoder's heads must be multiples of 4 numbers, its width one of 32");
+                        traits->rotary ? "the image encoder's heads must be multiples of 16 numbers, its width one of 32, but are "
+                                       : "the image encoder's heads must be multiples of 4 numbers, its width one of 32, but are ");
+        gemlet_error_number(error, c->head_width);
+        gemlet_error_text(error, " and ");
+        gemlet_error_number(error, c->width);
     }
     return r.status;
 }

@@ -6,14 +6,9 @@
 #include "core/quant/packing.h"
 #include "model/vision/vit/vit.h"
 
-static void clamp(const gemlet_vit_bounds *bounds, float *y, size_t count) {
-    if (bounds->least == NULL) {
-        return;
-    }
-    float least = *bounds->least, most = *bounds->most;
-    for (size_t i = 0; i < count; i++) {
-        y[i] = y[i] > least ? y[i] : least;
-        y[i] = y[i] < most ? y[i] : most;
+static void clamp(const gemlet_bounds *bounds, float *y, size_t count) {
+    if (bounds->least != NULL) {
+        gemlet_clamp(bounds, y, count, y);
     }
 }
 

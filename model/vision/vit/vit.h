@@ -40,17 +40,12 @@ typedef struct gemlet_vit_traits {
 
 extern const gemlet_vit_traits gemlet_gemma4v_traits, gemlet_siglip_traits;
 
-/* NULL: none. */
-typedef struct gemlet_vit_bounds {
-    const float *least, *most; /* [1] */
-} gemlet_vit_bounds;
-
 /* A matrix, what is added to its outputs, and the bounds that its inputs and outputs are clamped to.  Bounds of inputs that are
  * -128 and 127 steps are not here: quantising clamps to them. */
 typedef struct gemlet_vit_linear {
     gemlet_matrix w;
     const float *bias; /* NULL: none */
-    gemlet_vit_bounds input, output;
+    gemlet_bounds input, output;
 } gemlet_vit_linear;
 
 /* RMSNorm, or with a bias LayerNorm. */

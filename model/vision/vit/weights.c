@@ -11,21 +11,11 @@ static gemlet_matrix load_matrix(gemlet_loader *l, const char *suffix, size_t ro
     }
     if (!gemlet_tensor_matrix(&tensor, &m) || m.type != GEMLET_W8 || m.packing != GEMLET_PACKED_PANELS || m.rows != rows ||
         m.columns != columns) {
-        gemlet_loader_fail_shape(l, &tensor, rows, columns);
+        gemlet_loader_fail_shape(l, &tensor, (gemlet_shape){"w8 panels", rows, columns, 0});
         return m;
     }
     gemlet_loader_row_scaled(l, &tensor, &m);
     return m;
-}
-
-/* STEM_min and STEM_max, where they are. */
-static gemlet_vit_bounds load_bounds(gemlet_loader *l, const char *least, const char *most) {
-    gemlet_vit_bounds bounds = {NULL, NULL};
-    if (gemlet_loader_has(l, least)) {
-        bounds.least = gemlet_loader_reals(l, least, 1, 1);
-        bounds.most = gemlet_loader_reals(l, most, 1, 1);
-    }
-    return bounds;
 }
 
 /* NAME.weight, its bias of `biased` numbers and its bounds; what the model has no such matrix for is zeros. */
@@ -35,8 +25,8 @@ static gemlet_vit_linear load_linear(gemlet_loader *l, const gemlet_vit_config *
     size_t before = gemlet_loader_enter_below(l, name);
     linear.w = load_matrix(l, ".weight", rows, columns);
     linear.bias = c->traits->biases ? gemlet_loader_reals(l, ".bias", 1, biased) : NULL;
-    linear.input = load_bounds(l, ".input_min", ".input_max");
-    linear.output = load_bounds(l, ".output_min", ".output_max");
+    linear.input = gemlet_loader_bounds(l, ".input");
+    linear.output = gemlet_loader_bounds(l, ".output");
     l->prefix = before;
     return linear;
 }
@@ -51,14 +41,21 @@ static gemlet_vit_norm load_norm(gemlet_loader *l, const gemlet_vit_config *c, c
     return norm;
 }
 
-/* What was quantised for one of them is taken by the others. */
+static bool same_bounds(const gemlet_bounds *a, const gemlet_bounds *b) {
+    bool there = a->least != NULL && b->least != NULL;
+    return there ? *a->least == *b->least && *a->most == *b->most : a->least == b->least;
+}
+
+/* What was quantised for one of them is taken by the other. */
+static bool share_inputs(const gemlet_vit_linear *a, const gemlet_vit_linear *b) {
+    return a->w.input_scale == b->w.input_scale && same_bounds(&a->input, &b->input);
+}
+
 static void check_same_inputs(gemlet_loader *l, const gemlet_vit_layer *layer) {
-    float key = layer->query.w.input_scale - layer->key.w.input_scale;
-    float value = layer->query.w.input_scale - layer->value.w.input_scale;
-    float gate = layer->gate.w.columns != 0 ? layer->gate.w.input_scale - layer->up.w.input_scale : 0.0f;
-    if (key != 0.0f || value != 0.0f || gate != 0.0f) {
+    bool gate = layer->gate.w.columns == 0 || share_inputs(&layer->up, &layer->gate);
+    if (!share_inputs(&layer->query, &layer->key) || !share_inputs(&layer->query, &layer->value) || !gate) {
         gemlet_loader_fail(l, GEMLET_ERROR_FORMAT,
-                           "belongs to a layer whose q, k and v, or gate and up, don't share their inputs' step");
+                           "belongs to a layer whose q, k and v, or gate and up, don't share their inputs' step and bounds");
     }
 }
 
@@ -101,7 +98,8 @@ static const float *load_positions(gemlet_loader *l, gemlet_vit_config *c) {
     }
     if (tensor.kind != GEMLET_KIND_PLAIN || tensor.type != GEMLET_TYPE_F32 || tensor.columns != c->width ||
         tensor.rows % tables != 0 || (c->traits->square && tensor.rows != side * side)) {
-        gemlet_loader_fail_shape(l, &tensor, c->traits->square ? side * side : 0, c->width);
+        gemlet_loader_fail_shape(
+            l, &tensor, (gemlet_shape){tables == 2 ? "two F32 tables" : "F32", c->traits->square ? side * side : 0, c->width, 0});
         return NULL;
     }
     c->positions = (uint32_t)(tensor.rows / tables);
