@@ -79,6 +79,9 @@ gemlet_status pack_lay_out_sound(pack_model *model, pack_layout *layout, gemlet_
 gemlet_status pack_add_row_scaled(pack_model *model, pack_layout *layout, const pack_item *shape, uint32_t split,
                                   gemlet_packing packing, const char *activations, gemlet_error *error);
 
+/* The steps of the activations of matrix `name` into `item`: both, or two zeros. */
+gemlet_status pack_find_steps(pack_model *model, const char *name, pack_item *item, gemlet_error *error);
+
 /* The step of a matrix' inputs is what brings their bounds, STEM.input_min and STEM.input_max, into 8 bits.  0: there are none.
  * `exact`: they are -128 and 127 steps but for their rounding to bfloat16, as those of trained models are, and need not be kept. */
 gemlet_status pack_find_step(pack_model *model, const char *stem, float *step, bool *exact, gemlet_error *error);

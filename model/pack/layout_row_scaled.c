@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/checked.h"
 #include "core/quant/packing.h"
 #include "core/quant/row_scaled.h"
 #include "model/pack/convert.h"
@@ -123,7 +124,7 @@ static gemlet_status find_scales(pack_model *model, const pack_tensor *t, uint64
     return GEMLET_OK;
 }
 
-static gemlet_status find_steps(pack_model *model, const char *name, pack_item *item, gemlet_error *error) {
+gemlet_status pack_find_steps(pack_model *model, const char *name, pack_item *item, gemlet_error *error) {
     gemlet_status status = read_step(model, name, ".input_scale", &item->input_scale, error);
     status = status != GEMLET_OK ? status : read_step(model, name, ".output_scale", &item->output_scale, error);
     if (status == GEMLET_OK && (item->input_scale > 0.0f) != (item->output_scale > 0.0f)) {
@@ -143,7 +144,7 @@ gemlet_status pack_add_row_scaled(pack_model *model, pack_layout *layout, const 
     if (source->bits != 0) {
         status = find_bits(source, item.columns, &bits, error);
         status = status != GEMLET_OK ? status : find_scales(model, source, (uint64_t)item.rows * split, &item.scale, error);
-        status = status != GEMLET_OK || activations == NULL ? status : find_steps(model, activations, &item, error);
+        status = status != GEMLET_OK || activations == NULL ? status : pack_find_steps(model, activations, &item, error);
     }
     if (status != GEMLET_OK) {
         return status;
@@ -159,8 +160,9 @@ gemlet_status pack_add_row_scaled(pack_model *model, pack_layout *layout, const 
     item.kind = gemlet_kind_of_matrix(type, packing);
     item.bytes = gemlet_packed_bytes(type, packing, item.rows, item.columns);
     if (item.bytes == 0) {
-        return pack_fail(error, GEMLET_ERROR_UNSUPPORTED, "%s: tensor \"%s\" has rows of %u, a multiple of %d is needed",
-                         source->file->path, source->name, item.columns, GEMLET_BLOCK);
+        return pack_fail(error, GEMLET_ERROR_UNSUPPORTED,
+                         "%s: tensor \"%s\" has rows of %u, a multiple of %d is needed and at most %d, whose sums fit 32 bits",
+                         source->file->path, source->name, item.columns, GEMLET_BLOCK, GEMLET_LONGEST_SUM);
     }
     return pack_add_item(layout, &item, error);
 }

@@ -135,7 +135,11 @@ static const pack_item *item_named(const pack_layout *layout, const char *name) 
 static gemlet_status check_same_input(const builder *b, const gemlet_text_need *need) {
     char name[GEMLET_NAME_BYTES];
     const pack_item *item = &b->layout->items[b->layout->count - 1], *other = NULL;
-    for (size_t i = 0; i < gemlet_text_layer_tensor_count && need->tensor->same_input != 0; i++) {
+    if (need->tensor->same_input != 0 && !need->of_layer) { /* the first stream's */
+        snprintf(name, sizeof name, "%s.1.weight", need->tensor->name);
+        other = item_named(b->layout, name);
+    }
+    for (size_t i = 0; i < gemlet_text_layer_tensor_count && need->tensor->same_input != 0 && need->of_layer; i++) {
         const gemlet_text_tensor *t = &gemlet_text_layer_tensors[i];
         if (t->place == need->tensor->same_input && t->form != GEMLET_FORM_REALS) {
             snprintf(name, sizeof name, "blk.%u.%s", need->layer, t->name);
@@ -154,7 +158,7 @@ static gemlet_status check_same_input(const builder *b, const gemlet_text_need *
         (double)item->input_scale);
 }
 
-/* A matrix of a quantised checkpoint.  The embedding is multiplied where it is the head, as the head says. */
+/* A matrix of a quantised checkpoint.  The embedding has no steps, as the head with which it is one. */
 static gemlet_status add_quantized(const builder *b, const gemlet_text_need *need, uint32_t rows) {
     pack_tensor *source;
     gemlet_status status = pack_need_weights(b->model, need->name, &source, b->error);
@@ -168,13 +172,18 @@ static gemlet_status add_quantized(const builder *b, const gemlet_text_need *nee
     bool streamed = need->tensor->form == GEMLET_FORM_STREAMED;
     bool embedding =
         !need->of_layer && !streamed && need->tensor->rows == GEMLET_SIZE_VOCABULARY && need->tensor->part != GEMLET_TEXT_OWN_HEAD;
-    bool is_head = !b->model->text.own_head && pack_find(b->model, GEMLET_HEAD_TENSOR) != NULL;
-    const char *activations = streamed ? NULL : !embedding ? need->name : is_head ? GEMLET_HEAD_TENSOR : NULL;
+    const char *activations = streamed || embedding ? NULL : need->name;
     pack_item item = {.rows = rows, .columns = (uint32_t)need->columns, .source = source};
     memcpy(item.name, source->name, sizeof item.name);
     status =
         pack_add_row_scaled(b->model, b->layout, &item, streamed ? b->model->text.layers : 1, need->packing, activations, b->error);
-    return status != GEMLET_OK ? status : check_same_input(b, need);
+    if (status != GEMLET_OK) {
+        return status;
+    }
+    const char *fault = gemlet_text_check_steps(need->tensor, b->layout->items[b->layout->count - 1].input_scale);
+    return fault == NULL
+               ? check_same_input(b, need)
+               : pack_fail(b->error, GEMLET_ERROR_UNSUPPORTED, "%s: tensor \"%s\" %s", source->file->path, need->name, fault);
 }
 
 static gemlet_status add_tensor(const builder *b, const gemlet_text_need *need) {
@@ -256,7 +265,8 @@ static gemlet_status same_bytes(const builder *b, const pack_tensor *one, const 
     return status;
 }
 
-/* A head that is a copy of the embedding is none of its own. */
+/* A head that is a copy of the embedding is none of its own, unless it has steps: they go into the factors of its rows, which are
+ * the scales of an embedding's. */
 static gemlet_status find_head(const builder *b) {
     const pack_tensor *head = pack_find(b->model, GEMLET_HEAD_TENSOR), *words = pack_find(b->model, "token_embd.weight");
     const pack_tensor *scale = pack_find(b->model, "output.scale"), *words_scale = pack_find(b->model, "token_embd.scale");
@@ -265,7 +275,11 @@ static gemlet_status find_head(const builder *b) {
     if (status == GEMLET_OK && head != NULL && same && scale != NULL && words_scale != NULL) {
         status = same_bytes(b, scale, words_scale, &same);
     }
-    b->model->text.own_head = !same;
+    pack_item steps = {.source = head};
+    if (status == GEMLET_OK && head != NULL && head->bits != 0) {
+        status = pack_find_steps(b->model, GEMLET_HEAD_TENSOR, &steps, b->error);
+    }
+    b->model->text.own_head = !same || steps.input_scale > 0.0f;
     return status;
 }
 

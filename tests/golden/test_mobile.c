@@ -154,28 +154,6 @@ static void change(const char *path, const char *from, const char *to) {
     free(bytes);
 }
 
-/* Writes `length` bytes over the data of a tensor of the safetensors file, from `offset` in it on. */
-static void overwrite(const char *path, const char *tensor, long offset, const void *with, size_t length) {
-    FILE *file = fopen(path, "r+b");
-    unsigned char prefix[8];
-    assert_non_null(file);
-    assert_int_equal(fread(prefix, 1, 8, file), 8);
-    long header = prefix[0] | prefix[1] << 8 | prefix[2] << 16;
-    char *text = calloc((size_t)header + 1, 1), quoted[128];
-    assert_non_null(text);
-    assert_int_equal(fread(text, 1, (size_t)header, file), header);
-    snprintf(quoted, sizeof quoted, "\"%s\"", tensor);
-    const char *entry = strstr(text, quoted);
-    assert_non_null(entry);
-    const char *offsets = strstr(entry, "\"data_offsets\":[");
-    assert_non_null(offsets);
-    long first = strtol(offsets + strlen("\"data_offsets\":["), NULL, 10);
-    assert_int_equal(fseek(file, 8 + header + first + offset, SEEK_SET), 0);
-    assert_int_equal(fwrite(with, 1, length, file), length);
-    fclose(file);
-    free(text);
-}
-
 #define LAYER "model.language_model.layers."
 
 /* A tensor's bytes as one float, or as one byte. */
@@ -214,9 +192,13 @@ static void what_is_wrong_is_refused_by_name(void **state) {
         const struct refusal *r = &refusals[i];
         unsigned char byte = (unsigned char)r->byte;
         copy_folder(folder);
-        overwrite(weights, r->tensor, 0, r->byte < 0 ? (const void *)&r->number : &byte, r->byte < 0 ? sizeof r->number : 1);
+        overwrite_tensor(weights, r->tensor, 0, r->byte < 0 ? (const void *)&r->number : &byte, r->byte < 0 ? sizeof r->number : 1);
         refuse(r->message);
     }
+    copy_folder(folder);
+    overwrite_tensor(weights, LAYER "2.mlp.down_proj.input_activation_scale", 0, &(float){0.0f}, sizeof(float));
+    overwrite_tensor(weights, LAYER "2.mlp.down_proj.output_activation_scale", 0, &(float){0.0f}, sizeof(float));
+    refuse("\"blk.2.ffn_down.weight\" must have a step of its inputs");
     copy_folder(folder);
     change(config, "embed_tokens$", "embed_tokenz$");
     refuse("\"token_embd.weight\" has codes of 2 bits, but config.json's \"quantization_config\" says 4");
@@ -229,6 +211,84 @@ static void what_is_wrong_is_refused_by_name(void **state) {
     copy_folder(folder);
     change(weights, LAYER "1.mlp.up_proj.weight_scale", LAYER "1.mlp.up_proj.weight_scaly");
     refuse("weight_scaly\" has no place in a gemma4 model");
+}
+
+/* ---- Steps, of which the packed file has others than a packer gives it ---- */
+
+/* Packs the folder, and puts steps behind a matrix of what came out. */
+static void pack_with_steps(const char *packed, const char *tensor, const float steps[2]) {
+    gemlet_error error = {GEMLET_OK, ""};
+    open_gguf file;
+    gemlet_tensor t;
+    assert_int_equal(pack_run(&(pack_options){.folder = GEMMA4_MOBILE, .output = packed}, &error), GEMLET_OK);
+    gguf_open(&file, packed);
+    assert_true(gemlet_container_find_tensor(&file.container, tensor, &t));
+    gguf_close(&file);
+    FILE *bytes = fopen(packed, "r+b");
+    assert_non_null(bytes);
+    assert_int_equal(fseek(bytes, (long)(t.offset + t.bytes) - GEMLET_ROW_SCALED_TAIL, SEEK_SET), 0);
+    assert_int_equal(fwrite(steps, sizeof *steps, 2, bytes), 2);
+    assert_int_equal(fclose(bytes), 0);
+}
+
+static void what_steps_cannot_be_is_refused(void **state) {
+    static const struct {
+        const char *tensor;
+        float steps[2];
+        const char *message;
+    } cases[] = {
+        {"blk.2.ffn_down.weight", {0.0f, 0.0f}, "tensor \"blk.2.ffn_down.weight\" must have a step of its inputs"},
+        {"token_embd.weight", {0.25f, 0.5f}, "tensor \"token_embd.weight\" must have no steps of its activations"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char packed[FOLDER_BYTES + 32];
+        snprintf(packed, sizeof packed, "%s/steps.gguf", folder);
+        pack_with_steps(packed, cases[i].tensor, cases[i].steps);
+        assert_model_refused(packed, cases[i].message);
+    }
+}
+
+/* The embedding's rows, as they are looked up. */
+static float *look_up(running *r, size_t *bytes) {
+    const gemlet_matrix *w = &r->session->decoder.weights->embedding;
+    float *rows = malloc(w->rows * w->columns * sizeof *rows);
+    assert_non_null(rows);
+    *bytes = w->rows * w->columns * sizeof *rows;
+    for (size_t row = 0; row < w->rows; row++) {
+        gemlet_matrix_row(w, row, rows + row * w->columns);
+    }
+    return rows;
+}
+
+/* The same codes and scales as the embedding's, but steps, which go into the factors of a matrix: embeddings stay what they are. */
+static void a_head_with_steps_is_one_of_its_own(void **state) {
+    char packed[FOLDER_BYTES + 32], weights[FOLDER_BYTES + 64];
+    static const float steps[2] = {0.05f, 0.5f};
+    float *rows[2];
+    size_t bytes[2];
+    (void)state;
+    snprintf(packed, sizeof packed, "%s/head.gguf", folder);
+    snprintf(weights, sizeof weights, "%s/model.safetensors", folder);
+    copy_folder(folder);
+    for (size_t i = 0; i < 2; i++) {
+        gemlet_error error = {GEMLET_OK, ""};
+        running r;
+        if (pack_run(&(pack_options){.folder = folder, .output = packed}, &error) != GEMLET_OK) {
+            fail_msg("%s", error.message);
+        }
+        running_open(&r, packed, 1, &(gemlet_options){.context = 64});
+        assert_int_equal(r.session->decoder.config->own_head, i == 1);
+        assert_true(i == 0 || r.session->decoder.weights->head.input_scale == steps[0]);
+        rows[i] = look_up(&r, &bytes[i]);
+        running_close(&r);
+        overwrite_tensor(weights, "lm_head.input_activation_scale", 0, &steps[0], sizeof *steps);
+        overwrite_tensor(weights, "lm_head.output_activation_scale", 0, &steps[1], sizeof *steps);
+    }
+    assert_int_equal(bytes[0], bytes[1]);
+    assert_memory_equal(rows[0], rows[1], bytes[0]);
+    free(rows[0]);
+    free(rows[1]);
 }
 
 static int make_folder(void **state) {
@@ -247,6 +307,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(layers_give_the_reference_s_codes, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(what_is_wrong_is_refused_by_name, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(what_steps_cannot_be_is_refused, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(a_head_with_steps_is_one_of_its_own, make_folder, remove_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
