@@ -21,6 +21,7 @@ static uint64_t gemlet_plus(uint64_t a, uint64_t b);
 size_t gemlet_aligned(size_t bytes);
 
 #include "core/carver.h"
+#include "core/checked.h"
 #include "core/parallel.h"
 #include "core/quant/conv.h"
 
