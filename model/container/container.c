@@ -569,10 +569,6 @@ void gemlet_container_close(gemlet_container *container) {
     container->key_count = 0;
 }
 
-gemlet_status gemlet_container_check_read(const gemlet_container *container, gemlet_error *error) {
-    return container->unreadable ? file_failed(container, GEMLET_ERROR_IO, "can't be read", error) : GEMLET_OK;
-}
-
 gemlet_status gemlet_container_require_packed(const gemlet_container *container, gemlet_error *error) {
     if (container->packed) {
         return GEMLET_OK;

@@ -156,3 +156,12 @@ void gemlet_cursor_value(gemlet_cursor *cursor, gemlet_value *value, const char 
         cursor->failed = true;
     }
 }
+
+gemlet_status gemlet_container_check_read(const gemlet_container *container, gemlet_error *error) {
+    if (!container->unreadable) {
+        return GEMLET_OK;
+    }
+    gemlet_fail(error, GEMLET_ERROR_IO, container->path);
+    gemlet_error_text(error, ": can't be read");
+    return GEMLET_ERROR_IO;
+}
