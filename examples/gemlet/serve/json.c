@@ -85,7 +85,10 @@ static void advance(json_text *t, size_t count) {
 }
 
 static char next(const json_text *t) {
-    return t->count > 0 ? *t->at : '\0';
+    if (t->count == 0) {
+        return '\0';
+    }
+    return *t->at;
 }
 
 /* As cJSON has it. */

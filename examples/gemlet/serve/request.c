@@ -23,6 +23,7 @@ typedef struct reading {
     const request_reader *reader;
     gemlet_message *messages;
     size_t message_count;
+    size_t turns; /* of them, those that are no system prompt */
     gemlet_message_part *parts;
     size_t part_count;
     char **texts; /* of calls and responses, as many as parts at most; ours */
@@ -283,27 +284,29 @@ static bool is_tool(const cJSON *message) {
 
 /* By the request's own count, which the chat template does not know: several messages may be one of it. */
 static gemlet_status check_turn(const reading *g, gemlet_role role) {
-    size_t before = g->message_count - (g->message_count > 0 && g->messages[0].role == GEMLET_ROLE_SYSTEM ? 1 : 0);
     if (role == GEMLET_ROLE_SYSTEM) {
         return g->message_count == 0
                    ? GEMLET_OK
                    : refuse(g->error, GEMLET_ERROR_ARGUMENT, g->place, "a system prompt must be the first message");
     }
-    bool due = role == (before % 2 == 0 ? GEMLET_ROLE_USER : GEMLET_ROLE_MODEL);
+    bool due = role == (g->turns % 2 == 0 ? GEMLET_ROLE_USER : GEMLET_ROLE_MODEL);
     return due ? GEMLET_OK
                : refuse(g->error, GEMLET_ERROR_ARGUMENT, g->place,
                         "is out of turn; user and assistant must alternate, the user first");
 }
 
-/* The message that the parts of this one belong to: behind responses the model goes on in its turn.  NULL where it is out of turn.
- */
+static bool ends_with_response(const gemlet_message *m) {
+    return m->part_count > 0 && m->parts[m->part_count - 1].type == GEMLET_PART_RESPONSE;
+}
+
+/* The message that the parts of this one belong to: behind responses the model goes on in its turn.  NULL: out of turn. */
 static gemlet_message *begin_message(reading *g, gemlet_role role) {
-    const gemlet_message *last = g->message_count > 0 ? &g->messages[g->message_count - 1] : NULL;
-    bool answered = last != NULL && last->part_count > 0 && last->parts[last->part_count - 1].type == GEMLET_PART_RESPONSE;
+    bool answered = g->message_count > 0 && ends_with_response(&g->messages[g->message_count - 1]);
     if (role != GEMLET_ROLE_MODEL || !answered) {
         if (check_turn(g, role) != GEMLET_OK) {
             return NULL;
         }
+        g->turns += role != GEMLET_ROLE_SYSTEM;
         g->messages[g->message_count++] = (gemlet_message){role, g->parts + g->part_count, 0};
     }
     return &g->messages[g->message_count - 1];

@@ -18,7 +18,7 @@
 #include "examples/gemlet/image.h"
 
 enum { DEFAULT_WIDTH = 640, DEFAULT_HEIGHT = 480, SIDE = 512, RGB = 3, HEAD_BYTES = 54 };
-enum { LONGEST_WAIT = 10 /* seconds */, LONGEST_END = 50, END_NANOSECONDS = 20000000 /* of a program, and from look to look */ };
+enum { LONGEST_WAIT = 10 /* seconds */, LOOKS = 50 /* until a program is killed */, LOOK_NANOSECONDS = 20000000 };
 
 struct viewfinder {
     const options *options;
@@ -97,15 +97,19 @@ static gemlet_status open_device(viewfinder *v, gemlet_error *error) {
 #endif
 }
 
+static void pause_to_look(void) {
+    const struct timespec pause = {0, LOOK_NANOSECONDS};
+    nanosleep(&pause, NULL);
+}
+
 /* With SIGTERM, and where it does not listen with SIGKILL. */
 static void end_program(pid_t program) {
-    const struct timespec pause = {0, END_NANOSECONDS};
     kill(program, SIGTERM);
     for (int looks = 0; waitpid(program, NULL, WNOHANG) == 0; looks++) {
-        if (looks == LONGEST_END) {
+        if (looks == LOOKS) {
             kill(program, SIGKILL);
         }
-        nanosleep(&pause, NULL);
+        pause_to_look();
     }
 }
 
@@ -227,6 +231,17 @@ static gemlet_status next_frame(viewfinder *v, bool old, viewfinder_call call, f
     return GEMLET_ERROR_IO;
 }
 
+/* Takes the lock, as long as somebody waits for the picture: the thread that has it may wait for its frame for long. */
+static gemlet_status take_lock(viewfinder *v, viewfinder_call call, gemlet_error *error) {
+    while (pthread_mutex_trylock(&v->lock) != 0) {
+        if (!call.wanted(call.context)) {
+            return gemlet_fail(error, GEMLET_ERROR_CANCELLED, "cancelled");
+        }
+        pause_to_look();
+    }
+    return GEMLET_OK;
+}
+
 /* A frame of now from the source, which is opened where it isn't open. */
 static gemlet_status take_frame(viewfinder *v, viewfinder_call call, frame *f, gemlet_error *error) {
     const bool old = v->open && !v->answered; /* what a stream has kept since it was opened, or since a call that got nothing */
@@ -245,8 +260,10 @@ static gemlet_status take_frame(viewfinder *v, viewfinder_call call, frame *f, g
 
 gemlet_status viewfinder_take(viewfinder *v, viewfinder_call call, text_buffer *out, uint32_t *width, uint32_t *height,
                               gemlet_error *error) {
-    frame f;
-    pthread_mutex_lock(&v->lock);
+    frame f = {.skipped = 0};
+    if (take_lock(v, call, error) != GEMLET_OK) {
+        return error->status;
+    }
     gemlet_status status = take_frame(v, call, &f, error);
     if (status == GEMLET_OK) {
         *width = f.image.width;
