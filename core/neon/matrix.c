@@ -39,10 +39,10 @@ GEMLET_INLINE int8x16_t quantize_half(const float32x4_t *x, float inverse) {
 
 GEMLET_INLINE quantized_block quantize_block(const float *x) {
     float32x4_t v[8];
-    float32x4_t largest = vdupq_n_f32(0.0f);
+    float32x4_t largest = vdupq_n_f32(0.0f), zero = unknown_zero();
     for (int i = 0; i < 8; i++) {
         v[i] = vld1q_f32(x + 4 * i);
-        largest = larger_magnitudes(largest, v[i]);
+        largest = larger_magnitudes(largest, v[i], zero);
     }
     float maximum = vmaxvq_f32(largest);
     float inverse = 127.0f / maximum;

@@ -32,9 +32,18 @@ GEMLET_INLINE void store_any(float *y, float32x4_t value, size_t count) {
     }
 }
 
-/* The larger ones of `largest` and |x|; NaN is none, not even one that signals, as the difference that is taken here quiets it. */
-GEMLET_INLINE float32x4_t larger_magnitudes(float32x4_t largest, float32x4_t x) {
-    return vmaxnmq_f32(largest, vabdq_f32(x, vdupq_n_f32(0.0f)));
+/* A zero of which the compiler does not know that it is one: it would take x - 0 for x, which keeps a NaN signalling. */
+GEMLET_INLINE float32x4_t unknown_zero(void) {
+    float32x4_t zero = vdupq_n_f32(0.0f);
+#if defined(__aarch64__)
+    __asm__("" : "+w"(zero));
+#endif
+    return zero;
+}
+
+/* The larger ones of `largest` and |x - zero|; NaN is none, not even one that signals, at which FMAXNM would forget what it had. */
+GEMLET_INLINE float32x4_t larger_magnitudes(float32x4_t largest, float32x4_t x, float32x4_t zero) {
+    return vmaxnmq_f32(largest, vabdq_f32(x, zero));
 }
 
 #endif

@@ -39,13 +39,13 @@ GEMLET_INLINE int8x16_t some_codes(const float *x, size_t count, coder c) {
 
 /* A vector's own scale and coder. */
 GEMLET_INLINE coder coder_of(const float *x, size_t length, float *scale) {
-    float32x4_t largest = vdupq_n_f32(0.0f);
+    float32x4_t largest = vdupq_n_f32(0.0f), zero = unknown_zero();
     size_t i = 0;
     for (; i + 4 <= length; i += 4) {
-        largest = larger_magnitudes(largest, vld1q_f32(x + i));
+        largest = larger_magnitudes(largest, vld1q_f32(x + i), zero);
     }
     if (i < length) {
-        largest = larger_magnitudes(largest, load_part(x + i, length - i));
+        largest = larger_magnitudes(largest, load_part(x + i, length - i), zero);
     }
     float maximum = vmaxvq_f32(largest);
     float inverse = 127.0f / maximum;
