@@ -5,6 +5,7 @@ Requests with random damage, and clients that are slow, that stop in the middle 
 unless told, and a fifth as many to a model that calls functions.  The server must go on, answer what is well-formed to its end, lose no slot,
 no connection and no file, and not grow.
 """
+import copy
 import json
 import os
 import random
@@ -97,7 +98,7 @@ def damaged(rng, data):
 
 def plan(rng, calls):
     """(bytes to send, whether a good answer is due)"""
-    members = well_formed(rng, calls)
+    members = copy.deepcopy(well_formed(rng, calls))  # several have the same picture, and change_member changes one of them
     kind = rng.randrange(6)
     if kind == 0:
         return request(members), True
