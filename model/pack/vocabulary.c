@@ -47,18 +47,6 @@ gemlet_status gemlet_vocabulary_grow(gemlet_vocabulary *vocabulary, size_t count
     return GEMLET_OK;
 }
 
-static bool is_utf8(const char *text, size_t bytes) {
-    uint32_t character;
-    for (size_t i = 0; i < bytes;) {
-        int length = gemlet_utf8_read((const unsigned char *)text + i, bytes - i, &character);
-        if (length <= 0) {
-            return false;
-        }
-        i += (size_t)length;
-    }
-    return true;
-}
-
 gemlet_status gemlet_vocabulary_set(gemlet_vocabulary *vocabulary, size_t row, const char *text, size_t bytes, float score,
                                     int type, gemlet_error *error) {
     if (row >= vocabulary->count) {
@@ -73,7 +61,7 @@ gemlet_status gemlet_vocabulary_set(gemlet_vocabulary *vocabulary, size_t row, c
     if (bytes == 0 || bytes > GEMLET_TOKEN_BYTES) {
         return gemlet_vocabulary_fail_row(error, GEMLET_ERROR_FORMAT, row, "text has no byte or more than 256");
     }
-    if (!is_utf8(text, bytes)) {
+    if (!gemlet_utf8_valid((const unsigned char *)text, bytes)) {
         return gemlet_vocabulary_fail_row(error, GEMLET_ERROR_FORMAT, row, "text is not valid UTF-8");
     }
     vocabulary->pieces[row] = (gemlet_piece){text, bytes, score, (gemlet_piece_type)type};
