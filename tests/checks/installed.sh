@@ -56,7 +56,7 @@ for header in "${headers[@]}"; do
     fi
 done
 
-bin=$(dirname "$(find "$work/prefix" -name gemlet-pack)")
+bin=$(dirname "$(find "$work/prefix" -path "*/bin/gemlet-pack")")
 data=$source/tests/data/tiny
 on "${1%=*}" "$bin/gemlet-pack" --text "$data/text-q4_0.gguf" --mmproj "$data/mm-f16.gguf" -o tiny.gguf --quiet >/dev/null
 awk 'BEGIN { printf "P6 8 6 255\n"; for (k = 0; k < 144; k++) printf "%c", 1 + k * 38 % 126 }' >picture.ppm

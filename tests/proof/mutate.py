@@ -32,7 +32,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 TARGETS = ["model/container/*.c", "model/tokenizer/*.c", "model/session/*.c", "model/chat/*.c", "model/json/*.c", "model/grammar/*.c", "model/audio/mel.c", "model/vision/resize.c",
-           "core/arena.c", "core/status.c", "core/text.c", "core/utf8.c", "core/crc32.c", "core/carver.c"]
+           "core/arena.c", "core/status.c", "core/text.c", "core/text_real.c", "core/utf8.c", "core/crc32.c", "core/carver.c"]
 TESTS = ["unit/test_arena", "unit/test_status", "unit/test_sampler", "container/test_container", "container/test_broken",
          "tokenizer/test_tokenizer", "tokenizer/test_reference", "tokenizer/test_chat", "tokenizer/test_tools", "tokenizer/test_json", "proof/test_json", "grammar/test_pattern", "grammar/test_table", "grammar/test_schema", "grammar/test_grammar", "grammar/test_vocabulary", "grammar/test_constraint", "grammar/test_calls", "vision/test_resize", "robust/test_refusals",
          "proof/test_bounds", "proof/test_texts", "proof/test_signals", "proof/test_session",

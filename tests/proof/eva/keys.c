@@ -1,10 +1,11 @@
 /* sources: model/container/keys.c model/container/key_reader.c core/text.c
  * options: -eva-precision 4 -eva-slevel 500 -eva-split-return full -eva-interprocedural-splits -warn-special-float none
  * Values of keys: the list of keys holds any keys, types, counts and offsets, or ends early; the cursor, which cursor.c proves,
- * reads any bytes and fails when it likes.  Numbers, truths and strings are asked for by any index, directly and through a key
- * reader. */
+ * reads any bytes and fails when it likes; a real in a message, core/text_real.c, is any characters.  Numbers, truths and strings
+ * are asked for by any index, directly and through a key reader. */
 /* explained 1: strlen in gemlet_container_string, of a text that has just been ended at its length; Eva does not keep what a length
  * and a byte have to do with each other where the length comes back from another function. */
+#include "core/text.h"
 #include "model/container/cursor.h"
 #include "model/container/key_reader.h"
 #include "tests/proof/eva/any.h"
@@ -26,6 +27,13 @@ uint64_t gemlet_cursor_string(gemlet_cursor *cursor, char *out, size_t capacity)
     out[capacity - 1] = '\0';
     cursor->failed = any_bool();
     return any_number();
+}
+
+size_t gemlet_text_real(char *out, double number) {
+    (void)number;
+    size_t length = any_size(1, GEMLET_REAL_CHARACTERS);
+    any_bytes(out, GEMLET_REAL_CHARACTERS);
+    return length;
 }
 
 gemlet_status gemlet_container_check_read(const gemlet_container *container, gemlet_error *error) {
