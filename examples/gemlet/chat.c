@@ -234,13 +234,18 @@ static gemlet_status obey(conversation *c, const char *line) {
     if (c->calls.count > 0) { /* whatever it is: neither a question nor a picture can come between */
         return respond(c, line);
     }
-    if (image != NULL || sound != NULL) {
-        if ((image != NULL ? add_image(c, image) : add_sound(c, sound)) != GEMLET_OK) {
-            complain(c);
-        }
-        return GEMLET_OK;
+    gemlet_status taken = GEMLET_OK;
+    if (image != NULL) {
+        taken = add_image(c, image);
+    } else if (sound != NULL) {
+        taken = add_sound(c, sound);
+    } else if (line[strspn(line, " \t")] != '\0') {
+        return say(c, line);
     }
-    return line[strspn(line, " \t")] != '\0' ? say(c, line) : GEMLET_OK;
+    if (taken != GEMLET_OK) {
+        complain(c);
+    }
+    return GEMLET_OK;
 }
 
 static gemlet_status converse(conversation *c) {

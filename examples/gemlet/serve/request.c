@@ -224,7 +224,7 @@ static gemlet_status check_texts(reading *g, const cJSON *content, size_t index)
 static char *json_of_texts(const cJSON *content) {
     text_buffer joined = {NULL, 0, 0, false}, out = {NULL, 0, 0, false};
     const cJSON *part, *parts = cJSON_IsArray(content) ? content : NULL;
-    if (cJSON_IsString(content)) {
+    if (content != NULL && cJSON_IsString(content)) { /* as gcc's analyzer can't know */
         text_buffer_add_text(&joined, content->valuestring);
     }
     cJSON_ArrayForEach(part, parts) {
@@ -399,20 +399,21 @@ static gemlet_status read_messages(reading *g, const cJSON *messages) {
 /* A key for each token and medium, and the positions that they take, but for sounds, whose length is not known yet. */
 static gemlet_status number_prompt(request *r, const gemlet_session *session, gemlet_error *error) {
     size_t next = 0;
-    r->keys = malloc((r->prompt.count + 1) * sizeof *r->keys);
-    if (r->keys == NULL) {
+    uint64_t *keys = malloc((r->prompt.count + 1) * sizeof *keys);
+    if (keys == NULL) {
         return gemlet_fail(error, GEMLET_ERROR_MEMORY, "out of memory for tokens");
     }
     for (size_t i = 0; i < r->prompt.count; i++) {
         if (r->prompt.ids[i] != TURN_IMAGE && r->prompt.ids[i] != TURN_SOUND) {
-            r->keys[i] = r->prompt.ids[i];
+            keys[i] = r->prompt.ids[i];
             r->positions++;
             continue;
         }
         const request_media *m = &r->media[next++];
-        r->keys[i] = m->identity;
+        keys[i] = m->identity;
         r->positions += m->is_sound ? 0 : gemlet_session_image_facts(session).soft_tokens;
     }
+    r->keys = keys;
     return GEMLET_OK;
 }
 
@@ -433,8 +434,7 @@ gemlet_status request_check_room(const request *r, size_t of_sounds, const gemle
 }
 
 /* Ends where the context is full: a text of megabytes is not taken apart to be refused. */
-static gemlet_status make_prompt(reading *g, gemlet_chat_options how) {
-    request *r = g->r;
+static gemlet_status make_prompt(request *r, reading *g, gemlet_chat_options how) {
     const gemlet_session *session = g->reader->session;
     r->prompt.most = gemlet_session_capacity(session);
     gemlet_status status = turn_append_messages(&r->prompt, g->reader->model, g->messages, g->message_count, how, g->error);
@@ -831,7 +831,7 @@ gemlet_status request_read(request *r, const request_reader *reader, const char 
                                          .think = r->think,
                                          .tools = r->tools,
                                          .tools_bytes = r->tools != NULL ? strlen(r->tools) : 0};
-        status = make_prompt(&g, how);
+        status = make_prompt(r, &g, how);
     }
     for (size_t i = 0; i < g.text_count; i++) {
         free(g.texts[i]);
