@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "core/quant/magnitude.h"
 #include "core/quant/matrix.h"
 #include "core/quant/packing.h"
 
@@ -20,10 +21,7 @@ size_t gemlet_activation_bytes(size_t count, size_t length) {
 
 static activation_block quantize_block(const float *x) {
     activation_block block = {0.0f, {0}};
-    float largest = 0.0f;
-    for (size_t i = 0; i < GEMLET_BLOCK; i++) {
-        largest = fabsf(x[i]) > largest ? fabsf(x[i]) : largest; /* fmaxf would forget it at a NaN that signals */
-    }
+    float largest = gemlet_largest_magnitude(x, GEMLET_BLOCK);
     float inverse = 127.0f / largest;
     /* Infinite where the maximum is zero or so small that its reciprocal overflows; zero where the maximum is infinite. */
     if (!isfinite(inverse) || inverse <= 0.0f) {

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/quant/magnitude.h"
 #include "core/quant/row_scaled.h"
 
 /* A vector's scale; the other levels keep a correction beside it. */
@@ -13,14 +14,6 @@ static int8_t *codes_of(const void *x, size_t length, size_t vector) {
     return (int8_t *)scale_of(x, length, vector) + GEMLET_ACTIVATION_HEADER;
 }
 
-static float largest_of(const float *x, size_t length) {
-    float largest = 0.0f;
-    for (size_t i = 0; i < length; i++) {
-        largest = fabsf(x[i]) > largest ? fabsf(x[i]) : largest; /* fmaxf would forget it at a NaN that signals */
-    }
-    return largest;
-}
-
 static float clipped(float x) {
     return fminf(fmaxf(rintf(x), -128.0f), 127.0f);
 }
@@ -29,7 +22,7 @@ static void quantize(const float *x, size_t stride, size_t count, size_t first, 
     for (size_t v = 0; v < count; v++) {
         const float *from = x + v * stride;
         int8_t *codes = codes_of(out, length, v);
-        float largest = scale > 0.0f ? 0.0f : largest_of(from, length);
+        float largest = scale > 0.0f ? 0.0f : gemlet_largest_magnitude(from, length);
         float inverse = 127.0f / largest;
         bool usable = isfinite(inverse) && inverse > 0.0f;
         *scale_of(out, length, v) = usable ? largest / 127.0f : 0.0f;

@@ -8,7 +8,7 @@ mkdir -p "$build"
 rm -rf "${build:?}"/*
 read -ra emulator <<<"$EMULATOR"
 common=(-G Ninja -DCMAKE_BUILD_TYPE=Release -DGEMLET_WERROR=ON)
-targets=(gemlet-program kernels-matrix kernels-conv kernels-real)
+targets=(gemlet-program kernels-matrix kernels-row_scaled kernels-conv kernels-real)
 
 try() { # NAME CONFIGURE...
     local name=$1 run=()
