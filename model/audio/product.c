@@ -25,7 +25,7 @@ static void quantize_bounded(const gemlet_conformer_linear *linear, const float 
         for (size_t i = 0; i < channels; i++) {
             float value;
             gemlet_clamp(&linear->input, &x[i], 1, &value);
-            q[i] = usable ? (int8_t)rintf(value * inverse) : 0;
+            q[i] = (int8_t)rintf(usable ? value * inverse : 0.0f);
         }
         memset(q + channels, 0, padded - channels);
         scale[f] = usable ? range / 127.0f : 0.0f;

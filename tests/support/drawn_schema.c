@@ -13,7 +13,7 @@ typedef struct drawing {
 } drawing;
 
 static unsigned draw(drawing *d, unsigned below) {
-    return d->at < d->end ? *d->at++ % below : 0;
+    return d->at < d->end && below > 0 ? *d->at++ % below : 0;
 }
 
 /* What has no room is left out: the schema is none then, which is a case, too. */
