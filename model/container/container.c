@@ -15,21 +15,12 @@ static const char *const table_keys[GEMLET_TABLES] = {"gemlet.tensor.kind", "gem
                                                       "gemlet.tensor.taps", "gemlet.crc32"};
 
 /* Starts a message about the file; the caller appends. */
-static void add_reason(const gemlet_container *c, gemlet_error *error) {
-    if (c->port->reason != NULL) {
-        char reason[GEMLET_MESSAGE_BYTES] = "";
-        c->port->reason(c->port->context, reason, sizeof reason);
-        gemlet_error_text(error, reason[0] != '\0' ? ": " : "");
-        gemlet_error_text(error, reason);
-    }
-}
-
 static gemlet_status file_failed(const gemlet_container *c, gemlet_status status, const char *problem, gemlet_error *error) {
     gemlet_fail(error, status, c->path);
     gemlet_error_text(error, ": ");
     gemlet_error_text(error, problem);
     if (status == GEMLET_ERROR_IO) {
-        add_reason(c, error);
+        gemlet_container_add_reason(c, error);
     }
     return status;
 }
@@ -61,7 +52,7 @@ static gemlet_status found(gemlet_status status, const char *between, uint64_t n
 
 static gemlet_status cut_short(const gemlet_cursor *at, const char *where, gemlet_error *error) {
     if (at->unreadable) {
-        return file_failed(at->container, GEMLET_ERROR_IO, "can't be read", error);
+        return gemlet_container_check_read(at->container, error);
     }
     file_failed(at->container, GEMLET_ERROR_FORMAT, "ends in the middle of ", error);
     gemlet_error_text(error, where);
@@ -320,7 +311,7 @@ static bool sums_fit(const gemlet_tensor *t) {
 static gemlet_status read_packing(gemlet_container *c, gemlet_tensor *t, uint64_t elements, gemlet_error *error) {
     uint32_t row[GEMLET_TABLES];
     if (!hold_table_rows(c, t->index)) {
-        return file_failed(c, GEMLET_ERROR_IO, "can't be read", error);
+        return gemlet_container_check_read(c, error);
     }
     for (size_t i = 0; i < GEMLET_TABLES; i++) {
         const unsigned char *b = c->table_rows[i] + 4 * (size_t)(t->index - c->table_first);
@@ -600,13 +591,13 @@ gemlet_status gemlet_container_tensor(gemlet_container *container, const char *n
     if (gemlet_container_find_tensor(container, name, out)) {
         return GEMLET_OK;
     }
-    return container->unreadable ? file_failed(container, GEMLET_ERROR_IO, "can't be read", error)
-                                 : part_failed(container, "tensor", name, "is missing", error);
+    gemlet_status status = gemlet_container_check_read(container, error); /* what seems to be missing may only not be read */
+    return status != GEMLET_OK ? status : part_failed(container, "tensor", name, "is missing", error);
 }
 
 gemlet_status gemlet_container_fail_read(const gemlet_container *container, const char *tensor, gemlet_error *error) {
     part_failed(container, "tensor", tensor, "can't be read", error);
-    add_reason(container, error);
+    gemlet_container_add_reason(container, error);
     return restated(GEMLET_ERROR_IO, error);
 }
 

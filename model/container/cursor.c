@@ -157,11 +157,22 @@ void gemlet_cursor_value(gemlet_cursor *cursor, gemlet_value *value, const char 
     }
 }
 
+void gemlet_container_add_reason(const gemlet_container *container, gemlet_error *error) {
+    const gemlet_port *port = container->port;
+    if (port->reason != NULL) {
+        char reason[GEMLET_MESSAGE_BYTES] = "";
+        port->reason(port->context, reason, sizeof reason);
+        gemlet_error_text(error, reason[0] != '\0' ? ": " : "");
+        gemlet_error_text(error, reason);
+    }
+}
+
 gemlet_status gemlet_container_check_read(const gemlet_container *container, gemlet_error *error) {
     if (!container->unreadable) {
         return GEMLET_OK;
     }
     gemlet_fail(error, GEMLET_ERROR_IO, container->path);
     gemlet_error_text(error, ": can't be read");
+    gemlet_container_add_reason(container, error);
     return GEMLET_ERROR_IO;
 }

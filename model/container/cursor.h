@@ -29,6 +29,9 @@ uint64_t gemlet_cursor_string(gemlet_cursor *cursor, char *out, size_t capacity)
 /* Reads a value's type and goes past its contents.  `*problem` gets a static text where the value breaks the format. */
 void gemlet_cursor_value(gemlet_cursor *cursor, gemlet_value *value, const char **problem);
 
+/* Adds to a message why the port's last call failed, where the port says so. */
+void gemlet_container_add_reason(const gemlet_container *container, gemlet_error *error);
+
 /* Bytes of a value of `type`; 0 for strings, arrays and numbers that are no type. */
 uint32_t gemlet_value_bytes(uint32_t type);
 

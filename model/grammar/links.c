@@ -6,19 +6,23 @@ enum { ON_THE_WAY = 1, FOLLOWED };
 
 enum { ALTERNATIVE_WORK = 16 /* a literal's is 1 */ };
 
+static bool is_reference(const gemlet_grammar *g, uint16_t node) {
+    return node != GEMLET_NO_NODE && g->nodes[node].kind == GEMLET_NODE_ALIAS;
+}
+
 /* Where references that begin at a node end; none where they lead in a circle.  Each is followed once. */
 static uint16_t end_of(gemlet_grammar *g, uint16_t from) {
     gemlet_node *nodes = g->nodes;
     uint16_t at = from;
-    while (at != GEMLET_NO_NODE && nodes[at].kind == GEMLET_NODE_ALIAS && nodes[at].count == 0) {
+    while (is_reference(g, at) && nodes[at].count == 0) {
         nodes[at].count = ON_THE_WAY;
         at = nodes[at].first;
     }
     uint16_t end = at;
-    if (at != GEMLET_NO_NODE && nodes[at].kind == GEMLET_NODE_ALIAS) {
+    if (is_reference(g, at)) {
         end = nodes[at].count == FOLLOWED ? nodes[at].first : GEMLET_NO_NODE;
     }
-    for (at = from; at != GEMLET_NO_NODE && nodes[at].kind == GEMLET_NODE_ALIAS && nodes[at].count == ON_THE_WAY;) {
+    for (at = from; is_reference(g, at) && nodes[at].count == ON_THE_WAY;) {
         uint16_t next = nodes[at].first;
         nodes[at].first = end;
         nodes[at].count = FOLLOWED;

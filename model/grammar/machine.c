@@ -243,7 +243,7 @@ static outcome step_number(const gemlet_node *n, reading *r, unsigned char byte)
 typedef gemlet_character_range range;
 
 /* Ranges are in order: looks for the first that does not end before. */
-static bool is_in(const gemlet_grammar *g, const gemlet_pattern_position *position, range wanted) {
+bool gemlet_position_takes(const gemlet_grammar *g, const gemlet_pattern_position *position, range wanted) {
     const range *r = g->ranges + position->first_range;
     size_t from = 0, end = position->range_count;
     while (from < end) {
@@ -263,7 +263,7 @@ static gemlet_positions taking(const gemlet_grammar *g, const gemlet_pattern *pa
     for (size_t i = 0; i < pattern->position_count; i++) {
         if (next->words[i / 64] == 0) {
             i += 63; /* none of these */
-        } else if (gemlet_has_position(next, i) && is_in(g, &pattern->positions[i], wanted)) {
+        } else if (gemlet_has_position(next, i) && gemlet_position_takes(g, &pattern->positions[i], wanted)) {
             gemlet_add_position(&taken, i);
         }
     }

@@ -99,13 +99,19 @@ typedef struct compiler {
     reference references[MOST_REFERENCES];
 } compiler;
 
+/* Begins to say what is wrong. */
+static void begin_refusal(compiler *c, gemlet_status status, const char *text) {
+    c->status = gemlet_fail(c->error, status, c->g->notation ? "tools: " : "schema: ");
+    gemlet_error_text(c->error, text);
+}
+
 /* Says what is wrong, and where. */
 static void refuse_at(compiler *c, gemlet_status status, const char *at, const char *colon, const char *before, gemlet_json found,
                       const char *behind) {
     if (c->status != GEMLET_OK) {
         return;
     }
-    c->status = gemlet_fail(c->error, status, c->g->notation ? "tools: " : "schema: ");
+    begin_refusal(c, status, "");
     gemlet_json_put_pointer(c->error, c->root, at);
     gemlet_error_text(c->error, at > c->root.text ? colon : "");
     gemlet_error_text(c->error, before);
@@ -973,8 +979,8 @@ static gemlet_node node_of_schema(compiler *c, gemlet_json schema) {
 
 /* Each value of the schema makes at most a node and two entries: one where it stands, and one of its own (`true` of a boolean has
  * `false` beside it, null of functions is written in two ways); its text at most as many bytes as it has, and what stands around
- * keys.  What is not counted here is what stands for any value; and the text of a
- * pointer and of a key beside it are put for a moment. */
+ * keys.  What is not counted here is what stands for any value; and the text of a pointer and of a key beside it are put for a
+ * moment. */
 gemlet_grammar_room gemlet_schema_room(gemlet_json schema) {
     enum { BUILT_IN = 16, BUILT_IN_TEXT = 64 };
     const size_t bytes = (size_t)(schema.end - schema.text);
@@ -1046,7 +1052,7 @@ static void check_parameters(compiler *c) {
         const gemlet_entry *e = &g->entries[g->nodes[0].first + i];
         if (e->node == GEMLET_NO_NODE ||
             (g->nodes[e->node].kind != GEMLET_NODE_OBJECT && g->nodes[e->node].kind != GEMLET_NODE_MAP)) {
-            c->status = gemlet_fail(c->error, GEMLET_ERROR_UNSUPPORTED, "tools: the parameters of ");
+            begin_refusal(c, GEMLET_ERROR_UNSUPPORTED, "the parameters of ");
             gemlet_error_bytes(c->error, g->text + e->text + sizeof call_opening - 1, e->bytes - (sizeof call_opening - 1));
             gemlet_error_text(c->error, ": expected the schema of an object");
         }
@@ -1066,12 +1072,6 @@ static void compile_pending(compiler *c) {
     }
 }
 
-/* Of the whole. */
-static void refuse_whole(compiler *c, gemlet_status status, const char *why) {
-    c->status = gemlet_fail(c->error, status, c->g->notation ? "tools: " : "schema: ");
-    gemlet_error_text(c->error, why);
-}
-
 /* What is asked of all nodes together, when they are there. */
 static void link(compiler *c) {
     bool has_root = gemlet_schema_follow_references(c->g);
@@ -1080,10 +1080,10 @@ static void link(compiler *c) {
     }
     const char *too_much = gemlet_schema_count_choices(c->g);
     if (c->status == GEMLET_OK && too_much != NULL) {
-        refuse_whole(c, GEMLET_ERROR_UNSUPPORTED, too_much);
+        begin_refusal(c, GEMLET_ERROR_UNSUPPORTED, too_much);
     }
     if (c->status == GEMLET_OK && (!has_root || !gemlet_schema_measure_depths(c->g))) {
-        refuse_whole(c, GEMLET_ERROR_FORMAT, "it has no value, or none of at most 24 values within each other");
+        begin_refusal(c, GEMLET_ERROR_FORMAT, "it has no value, or none of at most 24 values within each other");
     }
 }
 

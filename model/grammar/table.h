@@ -117,6 +117,9 @@ static inline bool gemlet_no_positions(const gemlet_positions *set) {
     return all == 0;
 }
 
+/* machine.c: whether one of these characters is a position's. */
+bool gemlet_position_takes(const gemlet_grammar *g, const gemlet_pattern_position *position, gemlet_character_range wanted);
+
 /* pattern.c: appends the pattern of this text, UTF-8.  Unless `anchored`, it may stand anywhere in what is matched, as JSON Schema
  * means it.  GEMLET_ERROR_UNSUPPORTED for what the subset does not have, GEMLET_ERROR_FORMAT for a mistake. */
 gemlet_status gemlet_pattern_compile(gemlet_grammar *g, const gemlet_grammar_room *room, const char *text, size_t bytes,

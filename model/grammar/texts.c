@@ -28,16 +28,6 @@ bool gemlet_pattern_has_lengths(const gemlet_pattern *pattern, uint32_t least, u
     return right && (most == GEMLET_UNBOUNDED || gemlet_no_positions(&now)) && (least <= length || gemlet_no_positions(&now));
 }
 
-static bool takes(const gemlet_grammar *g, const gemlet_pattern_position *position, unsigned char character) {
-    for (size_t i = 0; i < position->range_count; i++) {
-        const gemlet_character_range *r = &g->ranges[position->first_range + i];
-        if (r->first <= character && r->last >= character) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool takes_another(const gemlet_grammar *g, const gemlet_pattern_position *position, unsigned char character) {
     const gemlet_character_range *r = &g->ranges[position->first_range];
     return position->range_count > 1 || r->first != character || r->last != character;
@@ -78,10 +68,11 @@ bool gemlet_pattern_forces_mark(const gemlet_grammar *g, const gemlet_pattern *p
         gemlet_add_position(&now, i); /* the mark may begin anywhere */
     }
     for (size_t read = 0; read < GEMLET_CALL_QUOTE_BYTES - 1; read++) {
-        const unsigned char character = (unsigned char)GEMLET_CALL_QUOTE[read];
+        const uint32_t character = (unsigned char)GEMLET_CALL_QUOTE[read];
         now = read > 0 ? followers(pattern, &now) : now;
         for (size_t i = 0; i < pattern->position_count; i++) {
-            if (gemlet_has_position(&now, i) && !takes(g, &pattern->positions[i], character)) {
+            if (gemlet_has_position(&now, i) &&
+                !gemlet_position_takes(g, &pattern->positions[i], (gemlet_character_range){character, character})) {
                 now.words[i / 64] &= ~((uint64_t)1 << (i % 64));
             }
         }

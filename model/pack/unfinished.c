@@ -25,6 +25,13 @@ static const char *name_of(const char *target) {
     return slash != NULL ? slash + 1 : target;
 }
 
+/* The folder that a target is in, with a slash at its end. */
+static bool folder_of(const char *target, char folder[PACK_PATH_BYTES]) {
+    const char *name = name_of(target);
+    return snprintf(folder, PACK_PATH_BYTES, "%.*s", name != target ? (int)(name - target) : 2, name != target ? target : "./") <
+           PACK_PATH_BYTES;
+}
+
 int pack_follow_links(const char *path, char target[PACK_PATH_BYTES]) {
     if (snprintf(target, PACK_PATH_BYTES, "%s", path) >= PACK_PATH_BYTES) {
         return ENAMETOOLONG;
@@ -36,8 +43,7 @@ int pack_follow_links(const char *path, char target[PACK_PATH_BYTES]) {
             return 0; /* no link */
         }
         link[length] = '\0';
-        const char *slash = strrchr(target, '/');
-        int folder = link[0] != '/' && slash != NULL ? (int)(slash - target) + 1 : 0;
+        int folder = link[0] != '/' ? (int)(name_of(target) - target) : 0;
         snprintf(joined, sizeof joined, "%.*s%s", folder, target, link);
         if (strlen(joined) >= PACK_PATH_BYTES) {
             break;
@@ -83,14 +89,8 @@ FILE *pack_create_unfinished(const char *target, char path[PACK_PATH_BYTES]) {
 }
 
 void pack_sync_folder(const char *path) {
-    char folder[PACK_PATH_BYTES] = ".";
-    const char *slash = strrchr(path, '/');
-    if (slash != NULL && (size_t)(slash - path) < sizeof folder - 1) {
-        size_t length = (size_t)(slash - path) + (slash == path ? 1 : 0);
-        memcpy(folder, path, length);
-        folder[length] = '\0';
-    }
-    int descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    char folder[PACK_PATH_BYTES];
+    int descriptor = folder_of(path, folder) ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
     if (descriptor >= 0) {
         (void)fsync(descriptor);
         close(descriptor);
@@ -131,11 +131,7 @@ void pack_remove_unfinished(const char *target) {
     char folder[PACK_PATH_BYTES], path[2 * PACK_PATH_BYTES];
     const char *name = name_of(target);
     size_t length = stem_of(name);
-    if (snprintf(folder, sizeof folder, "%.*s", name != target ? (int)(name - target) : 2, name != target ? target : "./") >=
-        (int)sizeof folder) {
-        return;
-    }
-    DIR *entries = opendir(folder);
+    DIR *entries = folder_of(target, folder) ? opendir(folder) : NULL;
     if (entries == NULL) {
         return;
     }

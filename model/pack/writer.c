@@ -443,9 +443,6 @@ static gemlet_status write_by_way_of(pack_writer *w, pack_layout *layout, const 
         return pack_fail(w->error, GEMLET_ERROR_IO, "%s: can't be created: %s", target, strerror(errno));
     }
     gemlet_status status = write_file(w, layout, header_only, report);
-    if (status == GEMLET_OK && fflush(w->out) != 0) {
-        status = pack_fail(w->error, GEMLET_ERROR_IO, "%s: can't be written: %s", target, strerror(errno));
-    }
     status = status != GEMLET_OK ? status : check_opens(temporary, target, w->error);
     int failure = pack_finish_unfinished(w->out, temporary, target, status == GEMLET_OK);
     return failure == 0 ? status : pack_fail(w->error, GEMLET_ERROR_IO, "%s: can't be written: %s", target, strerror(failure));

@@ -1006,13 +1006,36 @@ static void the_port_s_reason_follows(void **state) {
          "F: not a GGUF file (it does not start with \"GGUF\")");
 }
 
-/* ---- The loader ---- */
-
 static void open_packed(void) {
     packed_places places;
     build_packed(&o.b, &places);
     assert_int_equal(open_built(), GEMLET_OK);
 }
+
+static void card_is_gone(void *context, char *out, size_t bytes) {
+    (void)context;
+    snprintf(out, bytes, "the card is gone");
+}
+
+/* Wherever it is noticed that a read has failed, also where only something seems to be missing. */
+static void the_reason_follows_what_can_t_be_read(void **state) {
+    (void)state;
+    gemlet_tensor t;
+    uint32_t number;
+    open_packed();
+    gemlet_port port = *o.container.port;
+    port.reason = card_is_gone;
+    o.container.port = &port;
+    says(gemlet_container_u32(&o.container, "none", 0, &number, &o.error), GEMLET_ERROR_FORMAT, "F: key \"none\" is missing");
+    says(gemlet_container_tensor(&o.container, "none", &t, &o.error), GEMLET_ERROR_FORMAT, "F: tensor \"none\" is missing");
+    o.container.unreadable = true;
+    says(gemlet_container_u32(&o.container, "none", 0, &number, &o.error), GEMLET_ERROR_IO, "F: can't be read: the card is gone");
+    says(gemlet_container_tensor(&o.container, "none", &t, &o.error), GEMLET_ERROR_IO, "F: can't be read: the card is gone");
+    says(gemlet_container_check_read(&o.container, &o.error), GEMLET_ERROR_IO, "F: can't be read: the card is gone");
+    gemlet_container_close(&o.container);
+}
+
+/* ---- The loader ---- */
 
 static void a_loader_names_what_it_looks_for(void **state) {
     (void)state;
@@ -1284,6 +1307,7 @@ int main(void) {
         cmocka_unit_test(shapes_end_at_what_a_number_counts),
         cmocka_unit_test(what_cannot_be_mapped_is_read),
         cmocka_unit_test(the_port_s_reason_follows),
+        cmocka_unit_test(the_reason_follows_what_can_t_be_read),
         cmocka_unit_test(a_loader_names_what_it_looks_for),
         cmocka_unit_test(a_loader_checks_shapes),
         cmocka_unit_test(steps_of_activations_are_positive_or_none),

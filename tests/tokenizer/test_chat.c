@@ -278,7 +278,6 @@ static void test_refuses_what_the_template_would_drop(void **state) {
     check_refused(&(gemlet_message){GEMLET_ROLE_USER, NULL, 1}, 1, "chat: message 0 has no parts where some are counted");
 }
 
-/* What Gemma 3's processor writes around an image and its crops, in text that is one run with the template's. */
 static gemlet_status refuse_segment(void *context, const gemlet_segment *segment) {
     (void)segment;
     return gemlet_fail(context, GEMLET_ERROR_CONTEXT, "no room for the segment");
@@ -316,6 +315,7 @@ static void test_keeps_what_the_receiver_says(void **state) {
     }
 }
 
+/* What Gemma 3's processor writes around an image and its crops, in text that is one run with the template's. */
 static void test_crops_have_the_processor_s_words(void **state) {
     (void)state;
 #define CROP "<start_of_image><image_soft_token><image_soft_token><image_soft_token><end_of_image>\n\n"

@@ -524,7 +524,7 @@ static gemlet_status read_choices(request *r, const request_reader *reader, cons
     if (count < 2 || count > REQUEST_MOST_CHOICES) {
         return refuse_number(error, "choices", ": expected 2 to 32 texts, found ", (size_t)count);
     }
-    if ((r->logprobs || r->think || r->stop_count > 0)) {
+    if (r->logprobs || r->think || r->stop_count > 0) {
         return refuse(error, GEMLET_ERROR_UNSUPPORTED, "choices", "expected neither logprobs, stop nor thoughts with them");
     }
     const cJSON *text;
