@@ -521,6 +521,55 @@ static void choices_that_pointers_lead_to(void **state) {
     }
 }
 
+/* The first entry of all is followed, too. */
+static void a_pointer_that_stands_first(void **state) {
+    (void)state;
+    put("{\"$defs\":{\"d\":{\"type\":\"integer\"}},\"type\":\"object\",\"properties\":{\"a\":{\"$ref\":\"#/$defs/"
+        "d\"}},\"required\":[\"a\"]}");
+    compiled c = compile_written(GEMLET_GRAMMAR_SCHEMA, "");
+    assert_true(matches(c.grammar, "{\"a\":5}") && !matches(c.grammar, "{\"a\":true}"));
+    guarded_free(c.memory);
+}
+
+/* Choices of nothing but choices that lead back to them: there is nothing to try, and no end. */
+static void choices_of_choices_in_a_circle(void **state) {
+    (void)state;
+    static const char *const schemas[] = {
+        "{\"anyOf\":[{\"$ref\":\"#\"},{\"anyOf\":[{\"$ref\":\"#\"}]}]}",
+        "{\"$defs\":{\"a\":{\"anyOf\":[{\"$ref\":\"#/$defs/b\"},{\"$ref\":\"#/$defs/c\"}]},"
+        "\"b\":{\"anyOf\":[{\"$ref\":\"#/$defs/c\"},{\"$ref\":\"#/$defs/a\"}]},"
+        "\"c\":{\"anyOf\":[{\"$ref\":\"#/$defs/a\"},{\"$ref\":\"#/$defs/b\"}]}},\"$ref\":\"#/$defs/a\"}"};
+    for (size_t i = 0; i < sizeof schemas / sizeof *schemas; i++) {
+        put(schemas[i]);
+        guarded_free(compile_written(GEMLET_GRAMMAR_SCHEMA, "schema: anyOf within anyOf more than 8 times, or in a circle").memory);
+    }
+}
+
+/* What is no choice counts as none, whatever its own bounds are, and none is taken for another that has been seen: choices are
+ * numbered here past all places where the text of what they share can begin. */
+static void alternatives_that_are_no_choices(void **state) {
+    (void)state;
+    put("{\"anyOf\":[{\"type\":\"string\",\"minLength\":20},{\"type\":\"array\",\"minItems\":9},{\"type\":\"boolean\"}]}");
+    compiled c = compile_written(GEMLET_GRAMMAR_SCHEMA, "");
+    assert_true(matches(c.grammar, "\"abcdefghijklmnopqrst\"") && matches(c.grammar, "[1,2,3,4,5,6,7,8,9]") &&
+                matches(c.grammar, "true"));
+    guarded_free(c.memory);
+
+    enum { COUNT = 64 };
+    char answer[2 * COUNT + 2] = "[";
+    put("{\"$defs\":{\"a\":{\"type\":\"integer\"}},\"prefixItems\":[");
+    for (size_t i = 0; i < COUNT; i++) {
+        put(i > 0 ? "," : "");
+        put("{\"anyOf\":[{\"type\":\"boolean\"},{\"$ref\":\"#/$defs/a\"}]}");
+        strcat(answer, i > 0 ? ",5" : "5");
+    }
+    put("]}");
+    strcat(answer, "]");
+    c = compile_written(GEMLET_GRAMMAR_SCHEMA, "");
+    assert_true(matches(c.grammar, answer));
+    guarded_free(c.memory);
+}
+
 /* Each alternative is tried at the byte where a choice begins, those of a choice within it each time that it is named. */
 static void as_many_alternatives_as_are_tried(void **state) {
     (void)state;
@@ -649,10 +698,29 @@ static void patterns_that_ask_for_the_mark(void **state) {
     static const struct {
         const char *pattern;
         bool may;
-    } cases[] = {{"^<[|]\\\"[|]>$", false},    {"^a*<.\\\"[|]+>$", true}, {"^.{4}>$", false},
-                 {"^.{4}>?$", true},           {"^.{4}[>x]$", true},      {".>", true},
-                 {"^<[|]\\\"[|](>|y)$", true}, {"^(x|.{3}).>$", false},   {"^.{5}$", true},
-                 {"^<.\\\".>>$", false}};
+    } cases[] = {{"^<[|]\\\"[|]>$", false},
+                 {"^a*<.\\\"[|]+>$", true},
+                 {"^.{4}>$", false},
+                 {"^.{4}>?$", true},
+                 {"^.{4}[>x]$", true},
+                 {".>", true},
+                 {"^<[|]\\\"[|](>|y)$", true},
+                 {"^(x|.{3}).>$", false},
+                 {"^.{5}$", true},
+                 {"^<.\\\".>>$", false},
+                 {"^a[|]\\\"[|]>$", true}, /* another character at each place of the mark */
+                 {"^<a\\\"[|]>$", true},
+                 {"^<[|]a[|]>$", true},
+                 {"^<[|]\\\"a>$", true},
+                 {"^<[|]\\\"[|][=->]$", true}, /* another may stand for its last */
+                 {"^<[|]\\\"[|][>-z]$", true},
+                 {"^[\\\\s\\\\S]{4}>$", false}, /* any character, but not any number of them */
+                 {"^[\\\\s\\\\S]*>$", true},
+                 {"^(x><[|]\\\")+$", true},  /* round to the first place */
+                 {"^.{62}<[|]x[|]>$", true}, /* beyond the first word of a set */
+                 {"^.{63}<[|]x[|]>$", true},
+                 {"^.{255}<$", true}, /* as many places as there may be */
+                 {"^.{251}<[|]\\\"[|]>$", false}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char wanted[200] = "";
         if (!cases[i].may) {
@@ -766,6 +834,9 @@ int main(void) {
         cmocka_unit_test(strings_have_no_dead_ends),
         cmocka_unit_test(choices_within_choices),
         cmocka_unit_test(choices_that_pointers_lead_to),
+        cmocka_unit_test(a_pointer_that_stands_first),
+        cmocka_unit_test(choices_of_choices_in_a_circle),
+        cmocka_unit_test(alternatives_that_are_no_choices),
         cmocka_unit_test(as_many_alternatives_as_are_tried),
         cmocka_unit_test(as_many_literals_as_are_tried),
         cmocka_unit_test(pointers_in_a_circle),
