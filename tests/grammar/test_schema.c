@@ -521,16 +521,6 @@ static void choices_that_pointers_lead_to(void **state) {
     }
 }
 
-/* The first entry of all is followed, too. */
-static void a_pointer_that_stands_first(void **state) {
-    (void)state;
-    put("{\"$defs\":{\"d\":{\"type\":\"integer\"}},\"type\":\"object\",\"properties\":{\"a\":{\"$ref\":\"#/$defs/"
-        "d\"}},\"required\":[\"a\"]}");
-    compiled c = compile_written(GEMLET_GRAMMAR_SCHEMA, "");
-    assert_true(matches(c.grammar, "{\"a\":5}") && !matches(c.grammar, "{\"a\":true}"));
-    guarded_free(c.memory);
-}
-
 /* Choices of nothing but choices that lead back to them: there is nothing to try, and no end. */
 static void choices_of_choices_in_a_circle(void **state) {
     (void)state;
@@ -834,7 +824,6 @@ int main(void) {
         cmocka_unit_test(strings_have_no_dead_ends),
         cmocka_unit_test(choices_within_choices),
         cmocka_unit_test(choices_that_pointers_lead_to),
-        cmocka_unit_test(a_pointer_that_stands_first),
         cmocka_unit_test(choices_of_choices_in_a_circle),
         cmocka_unit_test(alternatives_that_are_no_choices),
         cmocka_unit_test(as_many_alternatives_as_are_tried),
