@@ -1032,6 +1032,8 @@ static void the_reason_follows_what_can_t_be_read(void **state) {
     says(gemlet_container_u32(&o.container, "none", 0, &number, &o.error), GEMLET_ERROR_IO, "F: can't be read: the card is gone");
     says(gemlet_container_tensor(&o.container, "none", &t, &o.error), GEMLET_ERROR_IO, "F: can't be read: the card is gone");
     says(gemlet_container_check_read(&o.container, &o.error), GEMLET_ERROR_IO, "F: can't be read: the card is gone");
+    says(gemlet_container_fail_read(&o.container, "conv", &o.error), GEMLET_ERROR_IO,
+         "F: tensor \"conv\" can't be read: the card is gone");
     gemlet_container_close(&o.container);
 }
 

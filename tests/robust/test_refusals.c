@@ -156,6 +156,18 @@ static void what_is_missing_is_named(void **state) {
     assert_true(refused > count / 2);
 }
 
+/* A GGUF file for other programs. */
+static void a_file_that_is_not_packed_says_what_to_do(void **state) {
+    gemlet_error error;
+    unsigned char *letter = last_letter("gemlet.version");
+    (void)state;
+    *letter ^= 1;
+    gemlet_status status = open_forged(&options, &error);
+    *letter ^= 1;
+    assert_int_equal(status, GEMLET_ERROR_UNSUPPORTED);
+    assert_refused("a file that is not packed", status, &error, "model: this GGUF file is not packed for gemlet: run gemlet-pack");
+}
+
 /* ---- What is out of its range ---- */
 
 static void write_number(const char *key, size_t index, uint32_t bits) {
@@ -300,6 +312,7 @@ static void options_out_of_range_are_named(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_missing_is_named),
+        cmocka_unit_test(a_file_that_is_not_packed_says_what_to_do),
         cmocka_unit_test(what_is_out_of_range_is_named),
         cmocka_unit_test(a_shared_layer_needs_one_to_share_with),
         cmocka_unit_test(tensors_of_another_kind_are_refused),
