@@ -67,8 +67,13 @@ static gemlet_status open_forged(const gemlet_options *with, gemlet_error *error
     rig_init(&r, mini.bytes, mini.size, with);
     *error = (gemlet_error){GEMLET_OK, ""};
     assert_int_equal(gemlet_arena_init(&arena, arena_bytes, ARENA, error), GEMLET_OK);
+    const gemlet_arena before = arena;
     gemlet_status status = gemlet_model_open(&r.port, "model", with, &arena, &r.model, error);
-    if (status == GEMLET_OK) {
+    if (status != GEMLET_OK) {
+        assert_int_equal(arena.kept, before.kept); /* nothing stays behind */
+        assert_int_equal(arena.scratch, before.scratch);
+        assert_int_equal(arena.user_count, before.user_count);
+    } else {
         status = gemlet_session_open(r.model, with, &arena, &r.session, error);
     }
     gemlet_model_close(r.model);
