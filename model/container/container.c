@@ -100,8 +100,7 @@ static gemlet_status check_key(gemlet_container *c, gemlet_cursor *at, uint32_t 
     const char *problem;
     uint64_t length = gemlet_cursor_string(at, key, GEMLET_KEY_BYTES);
     if (at->failed) {
-        cut_short(at, "key ", error);
-        return found(at->unreadable ? GEMLET_ERROR_IO : GEMLET_ERROR_FORMAT, "", index, error);
+        return found(cut_short(at, "key ", error), "", index, error);
     }
     if (length == 0 || length >= GEMLET_KEY_BYTES || strlen(key) != length) {
         gemlet_status status = length >= GEMLET_KEY_BYTES ? GEMLET_ERROR_UNSUPPORTED : GEMLET_ERROR_FORMAT;
@@ -185,8 +184,7 @@ static gemlet_status read_name(gemlet_cursor *at, uint32_t index, gemlet_tensor 
     const gemlet_container *c = at->container;
     uint64_t length = gemlet_cursor_string(at, t->name, sizeof t->name);
     if (at->failed) {
-        cut_short(at, "the name of tensor ", error);
-        return found(at->unreadable ? GEMLET_ERROR_IO : GEMLET_ERROR_FORMAT, "", index, error);
+        return found(cut_short(at, "the name of tensor ", error), "", index, error);
     }
     if (length == 0 || length >= sizeof t->name || strlen(t->name) != length) {
         file_failed(c, GEMLET_ERROR_FORMAT, "tensors' names have 1 to 63 bytes without a NUL, that of tensor ", error);
@@ -388,8 +386,7 @@ static gemlet_status find_data(gemlet_container *c, gemlet_error *error) {
         }
         gemlet_cursor_skip(&at, (uint64_t)t.dimension_count * 8 + 12);
         if (at.failed) {
-            cut_short(&at, "the description of tensor ", error);
-            return found(at.unreadable ? GEMLET_ERROR_IO : GEMLET_ERROR_FORMAT, "", i, error);
+            return found(cut_short(&at, "the description of tensor ", error), "", i, error);
         }
     }
     uint64_t over = at.position % c->alignment;
